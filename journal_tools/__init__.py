@@ -1,0 +1,1 @@
+"""The journal seen from outside: show, verify, replay."""

@@ -1,0 +1,1 @@
+"""The `buff` command: one file per verb over the public API."""

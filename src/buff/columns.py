@@ -1,0 +1,99 @@
+"""Columns on disk: one numpy array per `.npy` file, written in pieces, read by mapping.
+
+Arrays of a fixed little-endian dtype go in; a file with a 128-byte `.npy` version 1.0 header and the raw bytes comes
+out, the same bytes on every machine and for every numpy. The SHA-256 of the raw bytes (header excluded) is the
+column's identity.
+"""
+
+import ast
+import hashlib
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from buff.errors import RunDamaged
+from buff.files import Disk
+
+HEADER_BYTES = 128
+
+
+def header(dtype: np.dtype[Any], rows: int) -> bytes:
+    """Return the 128-byte `.npy` 1.0 header of a C-order vector (format: numpy.lib.format, NEP 1)."""
+    text = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': ({rows},), }}"
+    body = text.ljust(HEADER_BYTES - 11).encode("ascii") + b"\n"
+    assert len(body) == HEADER_BYTES - 10, "the header of a vector always fits"
+    return b"\x93NUMPY\x01\x00" + len(body).to_bytes(2, "little") + body
+
+
+def whole(values: NDArray[Any]) -> tuple[bytes, memoryview]:
+    """Return header and raw bytes of one array, ready to be written and hashed."""
+    own = np.ascontiguousarray(values)
+    return header(own.dtype, len(own)), memoryview(own.view(np.uint8))
+
+
+def content_sha256(values: NDArray[Any]) -> str:
+    """Return the SHA-256 of a column's raw bytes, header excluded."""
+    return hashlib.sha256(memoryview(np.ascontiguousarray(values).view(np.uint8))).hexdigest()
+
+
+def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the column at `path`, mapped read-only. Raises RunDamaged when the file is not such a column."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEADER_BYTES)
+        size = os.path.getsize(path)
+        rows = _rows(head, dtype)
+    except (OSError, ValueError, SyntaxError) as error:
+        name = os.path.basename(path)
+        raise RunDamaged(f"{name} cannot be read as a column", details={"file": name}) from error
+    if size != HEADER_BYTES + rows * dtype.itemsize:
+        name = os.path.basename(path)
+        raise RunDamaged(f"{name} is {size} bytes, its header says {rows} rows", details={"file": name})
+    if rows == 0:
+        return np.empty(0, dtype)  # an empty file part cannot be mapped
+    mapped: NDArray[Any] = np.memmap(path, dtype, mode="r", offset=HEADER_BYTES, shape=(rows,)).view(np.ndarray)
+    return mapped
+
+
+def _rows(head: bytes, dtype: np.dtype[Any]) -> int:
+    described = ast.literal_eval(head[10:].decode("ascii").strip())
+    rows = int(described["shape"][0])
+    if head != header(dtype, rows):
+        raise ValueError("not the header of such a column")
+    return rows
+
+
+class ColumnWriter:
+    """Writes one column in pieces of any size, in bounded memory; the row count is filled in at the end."""
+
+    def __init__(self, disk: Disk, path: str, dtype: np.dtype[Any]) -> None:
+        """Make the file and leave room for its header."""
+        self._disk, self._path, self._dtype = disk, path, dtype
+        self._rows, self._hash = 0, hashlib.sha256()
+        self._handle = disk.create(path)
+        disk.write(self._handle, header(dtype, 0))
+
+    def write(self, values: NDArray[Any]) -> None:
+        """Append values, which must already have the column's dtype."""
+        assert values.dtype == self._dtype, f"{values.dtype} written to a column of {self._dtype}"
+        raw = memoryview(np.ascontiguousarray(values).view(np.uint8))
+        if len(raw):
+            self._hash.update(raw)
+            self._disk.write(self._handle, raw)
+            self._rows += len(values)
+
+    def finish(self) -> str:
+        """Write the header, sync and close; return the SHA-256 of the raw bytes."""
+        self._disk.write_at(self._handle, header(self._dtype, self._rows), 0)
+        # Without this a dataset whose name exists may hold columns that do not.
+        self._disk.sync(self._handle)
+        self.close()
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Close the file, finished or not."""
+        if self._handle >= 0:
+            self._disk.close(self._handle)
+            self._handle = -1

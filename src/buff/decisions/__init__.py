@@ -1,0 +1,1 @@
+"""Bars in, decisions, trades, equity and metrics out. Pure."""

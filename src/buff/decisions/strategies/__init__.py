@@ -1,0 +1,1 @@
+"""The registered strategies, one file each, every one a textbook rule with its citation."""

@@ -1,0 +1,1 @@
+"""Facts in, the same facts back, whatever the disk did."""

@@ -1,0 +1,187 @@
+"""The facts: one frozen class per event, in the past tense, primitives only, forever.
+
+An event that has shipped is never edited: it gets a new version (`name.v2`), an upcaster in `codec.py` and a golden
+journal in the tests. Members are written in the order of their names. Wall-clock times, hosts and people live here and
+nowhere else.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One fact. `TYPE` is its name in the line; `IDENTITY` names the fields a repeated key must agree on."""
+
+    TYPE: ClassVar[str]
+    IDENTITY: ClassVar[tuple[str, ...]] = ()
+
+
+class JournalOpened(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The journal begins; always seq 1."""
+
+    TYPE = "journal_opened"
+    journal_id: str
+
+
+class SegmentOpened(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new segment begins because the one before was full."""
+
+    TYPE = "segment_opened"
+
+
+class TailQuarantined(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A torn, never acknowledged tail was copied aside and superseded (row R11)."""
+
+    TYPE = "tail_quarantined"
+    segment: str
+    offset: int
+    size: int
+    content: str
+
+
+class JournalRecovered(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The journal went on without a HEAD it could read (rows R13, R14)."""
+
+    TYPE = "journal_recovered"
+    reason: str
+
+
+class IngestStarted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody asked for files to become a dataset."""
+
+    TYPE = "ingest_started"
+    ingest: str
+    files: list[str]
+    size_bytes: int
+    profile: str
+    timezone: str | None
+    gaps: str
+    base_timeframe: str
+    by: str
+
+
+class IngestParsed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The files were read to their end."""
+
+    TYPE = "ingest_parsed"
+    ingest: str
+    rows: int
+    sha256: list[str]
+    milliseconds: int
+
+
+class IngestValidated(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every rule was judged and none refused the data."""
+
+    TYPE = "ingest_validated"
+    ingest: str
+    gaps: int
+    filled: int
+    zero_volume: int
+    warnings: list[str]
+
+
+class DatasetStored(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The canonical dataset is on disk; `existed` when the same bars were already there."""
+
+    TYPE = "dataset_stored"
+    ingest: str
+    dataset_id: str
+    base_timeframe: str
+    rows: int
+    first_ts: int
+    last_ts: int
+    gaps: int
+    filled: int
+    symbol: str | None
+    existed: bool
+    source: dict[str, Any]
+
+
+class IngestRejected(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The files were refused, and why."""
+
+    TYPE = "ingest_rejected"
+    ingest: str
+    code: str
+    rule: str | None
+    message: str
+    counts: dict[str, int]
+    line: int | None
+    by: str
+
+
+class RunCommitted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run exists: this event is its commit point. It carries all that a list shows."""
+
+    TYPE = "run_committed"
+    IDENTITY = ("run_id", "inputs_hash")
+    run_id: str
+    inputs_hash: str
+    manifest_sha256: str
+    content_sha256: str
+    job: str | None
+    dataset_id: str
+    symbol: str
+    timeframe: str
+    start: str
+    end: str
+    strategy: str
+    strategy_version: str
+    params: dict[str, Any]
+    risk_level: int
+    bars: int
+    trades: int
+    metrics: dict[str, float | None]
+    sparkline: list[float]
+    name: str | None
+    notes: str | None
+    tags: list[str]
+    by: str
+
+
+class RunRejected(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run was asked for and refused."""
+
+    TYPE = "run_rejected"
+    code: str
+    message: str
+    details: dict[str, Any]
+    by: str
+
+
+class OrphanQuarantined(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a dead build left, or a run directory without its event, was moved to `_orphans/`."""
+
+    TYPE = "orphan_quarantined"
+    name: str
+    reason: str
+    identical: bool
+
+
+class RunVerified(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody verified a run; `verdict` is identical, data_changed, engine_changed, strategy_changed, ..."""
+
+    TYPE = "run_verified"
+    run_id: str
+    verdict: str
+    artifact: str | None
+    by: str
+
+
+EVENTS: tuple[type[Event], ...] = (
+    JournalOpened,
+    SegmentOpened,
+    TailQuarantined,
+    JournalRecovered,
+    IngestStarted,
+    IngestParsed,
+    IngestValidated,
+    DatasetStored,
+    IngestRejected,
+    RunCommitted,
+    RunRejected,
+    OrphanQuarantined,
+    RunVerified,
+)

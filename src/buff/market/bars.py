@@ -1,0 +1,74 @@
+"""Bars: OHLCV columns that cannot be wrong.
+
+Equal-length numpy columns go in; a frozen value with read-only, C-contiguous columns of fixed dtypes comes out.
+Whoever holds a `Bars` may rely on: stamps strictly increasing, prices finite and positive, high and low bounding open
+and close, volume finite and not negative. The rules are judged at ingest; here they are asserted.
+"""
+
+from typing import Any
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from buff.market.timeframe import Timeframe
+
+PRICES = ("open", "high", "low", "close")
+VALUES = (*PRICES, "volume")
+COLUMNS = ("ts", *VALUES, "filled")  # the order on disk and in the dataset's identity
+DTYPES = {"ts": np.dtype("<i8"), **{name: np.dtype("<f8") for name in VALUES}, "filled": np.dtype("u1")}
+
+
+def _read_only(dtype: Any) -> Any:
+    def convert(column: NDArray[Any]) -> NDArray[Any]:
+        own = np.ascontiguousarray(column, dtype)
+        if own.flags.writeable:
+            own = own.view()
+            own.flags.writeable = False
+        return own
+
+    return convert
+
+
+@frozen(kw_only=True, eq=False)
+class Bars:
+    """OHLCV bars of one timeframe, open-stamped in UTC.
+
+    ts: int64[n] epoch milliseconds, strictly increasing. open, high, low, close, volume: float64[n].
+    filled: uint8[n], 1 where the bar (or, after a resample, its first base bar) was made by `gaps=fill`.
+    decimals: the k such that every base price is a whole number of 10^-k, or None where there is no such k up to 9.
+    """
+
+    timeframe: Timeframe
+    ts: NDArray[np.int64] = field(converter=_read_only(DTYPES["ts"]))
+    open: NDArray[np.float64] = field(converter=_read_only(DTYPES["open"]))
+    high: NDArray[np.float64] = field(converter=_read_only(DTYPES["high"]))
+    low: NDArray[np.float64] = field(converter=_read_only(DTYPES["low"]))
+    close: NDArray[np.float64] = field(converter=_read_only(DTYPES["close"]))
+    volume: NDArray[np.float64] = field(converter=_read_only(DTYPES["volume"]))
+    filled: NDArray[np.uint8] = field(converter=_read_only(DTYPES["filled"]))
+    decimals: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        assert all(len(getattr(self, name)) == len(self.ts) for name in COLUMNS), "columns of different lengths"
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def __getitem__(self, part: slice) -> "Bars":
+        """Return the bars of a slice, as views: no column is copied."""
+        columns = {name: getattr(self, name)[part] for name in COLUMNS}
+        return Bars(timeframe=self.timeframe, decimals=self.decimals, **columns)
+
+    def __repr__(self) -> str:
+        span = f"{_iso(self.ts[0])} … {_iso(self.ts[-1])}" if len(self) else "empty"
+        return f"<Bars {self.timeframe.value} {len(self):,} {span}>"
+
+    @property
+    def close_ms(self) -> NDArray[np.int64]:
+        """The end (exclusive, epoch ms) of each bar's window, int64[n]."""
+        return self.timeframe.end(self.ts)
+
+
+def _iso(ts: Any) -> str:
+    return str(np.datetime64(int(ts), "ms").astype("datetime64[s]")) + "Z"

@@ -1,0 +1,1 @@
+"""What the journal says is true: a pure fold of its events."""

@@ -1,0 +1,1 @@
+"""Results in, an artifact set with a manifest out; and a committed run directory read back."""

@@ -1,0 +1,1 @@
+"""The service and its pages, over the public API of `buff`."""
