@@ -1,0 +1,17 @@
+"""`python -m buff` and the `buff` command: the door that reads arguments and environment."""
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run the command line; return its exit code."""
+    # Buff never uses BLAS, whose threads would cost every start 40 ms of processor time. Set before numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - a door
+    from buff.cli.main import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

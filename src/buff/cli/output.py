@@ -1,0 +1,99 @@
+"""What people and scripts see: tables and progress on a terminal, JSON where it was asked for, errors on stderr.
+
+Values go in, text goes out. Nothing here decides anything.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import rich_click as click
+
+from buff import canonical
+from buff.errors import BuffError
+from buff.host import Host, this_host
+from buff.settings import Settings
+
+PATIENCE_SECONDS = 1.0  # what takes longer than this gets a progress bar
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+root_option = click.option(
+    "--runs-root", "runs_root", metavar="DIR", help="The runs root; else the environment's RUNS_ROOT."
+)
+
+
+def surroundings() -> tuple[Host, Settings]:
+    """Return this process's surroundings and the settings its environment gives."""
+    host = this_host()
+    return host, Settings.from_env(host.environment, user=host.user)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON with sorted keys, indented for a terminal, one line for a pipe."""
+    text = canonical.encode(value).decode()
+    if sys.stdout.isatty():
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)  # noqa: TID251 - for eyes, not for hashes
+    click.echo(text)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print rows under headings: drawn on a terminal, tab-separated in a pipe."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            click.echo("\t".join(row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", no_wrap=column in ("run", "dataset"))
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    Console().print(drawn)
+
+
+def fail(error: BuffError, *, as_json: bool) -> int:
+    """Print an error of the world to stderr; return its exit code."""
+    if as_json:
+        click.echo(canonical.encode(error.as_dict()).decode(), err=True)
+        return error.exit_code
+    click.echo(f"{error.code}: {error.message}", err=True)
+    for line in _offences(error):
+        click.echo(f"  {line}", err=True)
+    if error.hint:
+        click.echo(f"  What to do: {error.hint}", err=True)
+    return error.exit_code
+
+
+def _offences(error: BuffError) -> Iterator[str]:
+    offences: Any = error.details.get("offences", ())
+    counts: Any = error.details.get("counts", {})
+    for offence in offences:
+        place = f"line {offence['line']}" + (f" of {offence['file']}" if offence.get("file") else "")
+        column = f", {offence['column']}" if offence.get("column") else ""
+        yield f"{place}{column}: {offence['says']} [{offence['rule']}]"
+    total = sum(counts.values())
+    if total > len(offences):
+        yield f"... and {total - len(offences):,} more"
+    if counts:
+        yield "in all: " + ", ".join(f"{rule} {count:,}" for rule, count in sorted(counts.items()))
+
+
+Progress = Callable[[str, int, int], None]
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Give a callable (stage, done, total) that draws a bar once a second has passed; silent when not on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from buff.cli.bar import Bar
+
+    with Bar(PATIENCE_SECONDS) as bar:
+        yield bar.show

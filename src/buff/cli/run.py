@@ -1,0 +1,161 @@
+"""`buff run`: create, list, show and verify runs."""
+
+from typing import Any
+
+import rich_click as click
+
+from buff.cli.output import json_option, print_json, progress, root_option, surroundings, table
+
+
+@click.group("run")
+def command() -> None:
+    """Create, list, show and verify runs."""
+
+
+@command.command("create")
+@click.option("--config", metavar="FILE", help="A JSON or TOML file with the same fields; options given here win.")
+@click.option("--csv", "csv", multiple=True, metavar="FILE", help="OHLCV candles; several files are one dataset.")
+@click.option("--dataset", metavar="ID", help="A dataset that is already stored, instead of --csv.")
+@click.option("--symbol", metavar="S", help="What is traded, such as BTCUSDT.")
+@click.option("--timeframe", metavar="TF", help="1m 5m 15m 30m 1h 2h 4h 1d 1w 2w 1M 3M 6M 1Y.")
+@click.option("--strategy", metavar="ID", help="A registered strategy: see `buff strategies list`.")
+@click.option("--param", "params", multiple=True, metavar="K=V", help="One parameter of the strategy; repeatable.")
+@click.option("--risk-level", "--risk", "risk_level", metavar="N", help="1 (least) to 5 (most).")
+@click.option("--profile", metavar="P", help="The CSV's form.  [default: buff]")
+@click.option("--timezone", metavar="ZONE", help="The zone of naive times: an IANA name, UTC, or ±HH:MM.")
+@click.option("--gaps", metavar="HOW", help="reject, keep or fill missing bars.  [default: reject]")
+@click.option("--base-timeframe", metavar="TF", help="The spacing of the CSV's rows.  [default: 1m]")
+@click.option("--start", metavar="T", help="First bar: a UTC date or an ISO time with a zone.")
+@click.option("--end", metavar="T", help="End of the window, exclusive.")
+@click.option("--commission-bps", type=float, help="Commission in basis points of notional.  [default: 10]")
+@click.option("--slippage-bps", type=float, help="Slippage in basis points, against you.  [default: 5]")
+@click.option("--min-fee", type=float, help="Least fee per fill.  [default: 0]")
+@click.option("--initial-equity", type=float, help="Equity at the start.  [default: 10000]")
+@click.option("--run-id", metavar="ID", help="An id of your own instead of one made from the inputs.")
+@click.option("--name", metavar="TEXT", help="A name for people; not part of the run's identity.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for people; repeatable.")
+@click.option("--notes", metavar="TEXT", help="Notes for people.")
+@click.option("--errors-out", metavar="FILE", help="Write every offence found in the CSV to FILE, one JSON line each.")
+@click.option("--dry-run", is_flag=True, help="Print resolved inputs, run id and disk needed; commit nothing.")
+@root_option
+@json_option
+def create(
+    config: str | None,
+    runs_root: str | None,
+    as_json: bool,
+    dry_run: bool,
+    errors_out: str | None,
+    params: tuple[str, ...],
+    risk_level: str | None,
+    **options: Any,
+) -> None:
+    """Create a run from a CSV or a stored dataset.
+
+    The same inputs give the same run: creating it again returns it.
+    """
+    from buff.builder import create as build
+    from buff.builder import preview
+    from buff.cli.config import document, level, parameters
+
+    host, settings = surroundings()
+    values = document(config) if config else {}
+    values |= {name: value for name, value in options.items() if value not in (None, ())}
+    if risk_level is not None:
+        values["risk_level"] = level(risk_level)
+    if params:
+        values["params"] = {**values.get("params", {}), **parameters(params, values.get("strategy"))}
+    root = runs_root or settings.runs_root
+    if dry_run:
+        with progress(quiet=as_json) as show:
+            plan = preview(values, root=root, host=host, settings=settings, progress=show)
+        print_json(plan)
+        return
+    with progress(quiet=as_json) as show:
+        created = build(values, root=root, host=host, settings=settings, progress=show, errors_out=errors_out)
+    if as_json:
+        print_json(created.as_dict())
+        return
+    click.echo(("exists   " if created.existed else "created  ") + created.run.id)
+    click.echo(repr(created.run))
+    click.echo(f"look: buff run show {created.run.id}    prove: buff run verify {created.run.id}")
+
+
+@command.command("list")
+@click.option("--symbol", metavar="S", help="Only this symbol.")
+@click.option("--timeframe", metavar="TF", help="Only this timeframe.")
+@click.option("--strategy", metavar="ID", help="Only this strategy.")
+@click.option("--risk-level", "--risk", "risk_level", type=int, help="Only this risk level.")
+@click.option("--tag", metavar="TAG", help="Only runs with this tag.")
+@click.option("--since", metavar="DATE", help="Created at or after this UTC date or time.")
+@click.option("--until", metavar="DATE", help="Created before this UTC date or time.")
+@click.option("--sort", metavar="FIELD", default="-created", show_default=True, help="A field; '-' turns it around.")
+@click.option("--limit", type=int, default=100, show_default=True, help="At most this many.")
+@click.option("--after", type=int, default=0, help="Leave out this many: the `next` of the page before.")
+@click.option("--as-of", type=int, metavar="SEQ", help="The list as it was after event SEQ of the journal.")
+@root_option
+@json_option
+def listing(runs_root: str | None, as_json: bool, as_of: int | None, **filters: Any) -> None:
+    """List runs, the newest first."""
+    from buff.cli.show import run_json, run_row
+    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS
+
+    with open_store(runs_root) as store:
+        page = store.runs(as_of=as_of, **filters)
+        if as_json:
+            print_json({"items": [run_json(entry) for entry in page.items], "next": page.next, "total": page.total})
+            return
+        if not page.items:
+            click.echo("No runs here yet. Make one: buff run create --csv FILE --symbol S --timeframe 1h ...", err=True)
+            return
+        table(RUN_COLUMNS, [run_row(entry) for entry in page.items], right=RUN_NUMBERS)
+        if page.next is not None:
+            click.echo(f"{len(page.items)} of {page.total}; more: --after {page.next}", err=True)
+
+
+@command.command("show")
+@click.argument("run_id")
+@root_option
+@json_option
+def show(run_id: str, runs_root: str | None, as_json: bool) -> None:
+    """Show one run: what went in, its metrics, its trades. The beginning of an id is enough."""
+    from buff.cli.show import print_run, run_document
+
+    with open_store(runs_root) as store:
+        run = store.run(run_id)
+        if as_json:
+            print_json(run_document(run))
+        else:
+            print_run(run)
+
+
+@command.command("verify")
+@click.argument("run_id")
+@click.option("--source", metavar="FILE", multiple=True, help="Read the original CSV again, too.")
+@click.option("--no-record", is_flag=True, help="Do not write the verdict into the journal.")
+@root_option
+@json_option
+def verify(run_id: str, source: tuple[str, ...], no_record: bool, runs_root: str | None, as_json: bool) -> int:
+    """Recompute a run from its inputs and compare every byte.
+
+    Exit codes: 0 identical, 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed.
+    """
+    from buff.verify import verify as recompute
+
+    with open_store(runs_root) as store, progress(quiet=as_json) as bar:
+        verdict = recompute(store, run_id, sources=source, progress=bar, record=not no_record)
+    if as_json:
+        print_json(verdict.as_dict())
+    else:
+        click.echo(f"{verdict.outcome.upper()}  {verdict.run_id}")
+        for line in verdict.lines():
+            click.echo(f"  {line}")
+    return verdict.exit_code
+
+
+def open_store(runs_root: str | None) -> Any:
+    """Return the store of a root, for reading."""
+    from buff.builder import root_of
+    from buff.store import Store
+
+    host, settings = surroundings()
+    return Store(root_of(runs_root or settings.runs_root), host=host, settings=settings)

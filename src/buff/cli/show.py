@@ -1,0 +1,118 @@
+"""How a run looks on a terminal and in JSON."""
+
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from buff.cli.output import table
+from buff.registry.state import DatasetEntry, RunEntry
+from buff.runs.run import Run
+from buff.runs.sketch import blocks, percent, short
+from buff.times import iso
+
+RUN_COLUMNS = (
+    "run", "created", "symbol", "tf", "strategy", "risk", "start", "end",
+    "return", "drawdown", "sharpe", "trades", "equity", "state",
+)  # fmt: skip
+RUN_NUMBERS = ("risk", "return", "drawdown", "sharpe", "trades")
+
+
+def run_row(entry: RunEntry) -> list[str]:
+    """Return the cells of a run in a list."""
+    numbers = entry.metrics
+    return [
+        entry.run_id,
+        entry.created[:16].replace("T", " "),
+        entry.symbol,
+        entry.timeframe,
+        f"{entry.strategy}({', '.join(f'{name}={value}' for name, value in sorted(entry.params.items()))})",
+        str(entry.risk_level),
+        entry.start[:10],
+        entry.end[:10],
+        percent(numbers.get("net_return")),
+        percent(numbers.get("max_drawdown")),
+        short(numbers.get("sharpe")),
+        str(entry.trades),
+        blocks(entry.sparkline[::2]),
+        entry.state if entry.verdict is None else f"{entry.state}, {entry.verdict}",
+    ]
+
+
+def run_json(entry: RunEntry) -> dict[str, Any]:
+    """Return a run of a list as plain values."""
+    return msgspec.structs.asdict(entry)
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """Return all that `run show --json` prints."""
+    return {
+        "run_id": run.id,
+        "registry": dict(run.facts),
+        "manifest": dict(run.manifest),
+        "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+        "trades": run.trades,
+        "timeline": run.timeline,
+    }
+
+
+def print_run(run: Run, *, trades: int = 10) -> None:
+    """Print a run for a person."""
+    what, data = run.inputs, run.manifest["data"]
+    click.echo(repr(run))
+    rows = [
+        ("symbol, timeframe", f"{what['symbol']} {what['timeframe']} (from {what['base_timeframe']} bars)"),
+        ("window", f"{what['start']} to {what['end']}"),
+        ("strategy", f"{what['strategy']['id']} {what['strategy']['version']} {what['strategy']['params']}"),
+        ("risk", f"level {what['risk']['level']} ({what['risk']['policy']})"),
+        ("costs", ", ".join(f"{name} {value}" for name, value in sorted(what["costs"].items()))),
+        ("data", f"{data['rows']:,} rows, gaps {what['gaps']}, from {data['source'].get('name')}"),
+        ("dataset", what["dataset_id"]),
+        ("inputs hash", run.manifest["inputs_hash"]),
+        ("engine", what["engine_version"]),
+    ]
+    table(("input", "value"), rows)
+    numbers = [
+        (name, short(metric.value), metric.unit, metric.null_reason or metric.flag or "")
+        for name, metric in run.metrics.items()
+    ]
+    table(("metric", "value", "unit", "note"), numbers, right=("value",))
+    click.echo(f"{len(run.trades)} trades" + (f", the last {trades}:" if len(run.trades) > trades else ""))
+    table(
+        ("trade", "side", "entry", "price", "exit", "price", "pnl", "state"),
+        [_trade_row(trade) for trade in run.trades[-trades:]],
+        right=("price", "pnl"),
+    )
+
+
+def _trade_row(trade: dict[str, Any]) -> list[str]:
+    entry, leaving = trade["entry"], trade.get("exit") or {}
+    return [
+        str(trade["trade"]),
+        str(trade["side"]),
+        entry["ts"],
+        short(entry["price"]),
+        leaving.get("ts", "–"),
+        short(leaving.get("price", trade.get("mark_price"))),
+        short(trade.get("pnl", trade.get("unrealised"))),
+        trade["state"],
+    ]
+
+
+DATASET_COLUMNS = ("dataset", "base", "rows", "first", "last", "gaps", "filled", "symbols", "from")
+DATASET_NUMBERS = ("rows", "gaps", "filled")
+
+
+def dataset_row(entry: DatasetEntry) -> list[str]:
+    """Return the cells of a dataset in a list."""
+    return [
+        entry.dataset_id[:16],
+        entry.base_timeframe,
+        f"{entry.rows:,}",
+        iso(entry.first_ts),
+        iso(entry.last_ts),
+        str(entry.gaps),
+        str(entry.filled),
+        ", ".join(entry.symbols),
+        str(entry.source.get("name", "")),
+    ]

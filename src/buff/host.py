@@ -1,0 +1,79 @@
+"""What only a door may know: clock, environment, user, process, boot. Everything below takes it as an argument.
+
+Nothing goes in; a frozen `Host` comes out, read from this machine. Tests pass one of their own.
+"""
+
+import getpass
+import os
+import platform
+import secrets
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+@frozen(kw_only=True)
+class Host:
+    """The surroundings of a process. `clock` gives `YYYY-MM-DDTHH:MM:SS.ffffffZ`, `token` 16 random hex digits."""
+
+    clock: Callable[[], str]
+    token: Callable[[], str]
+    environment: Mapping[str, str]
+    user: str
+    boot: str
+    pid: int
+    name: str
+    command: str
+
+    @property
+    def holder(self) -> dict[str, str | int]:
+        """What the lock file says to people about who holds it."""
+        return {"pid": self.pid, "started": self.clock(), "host": self.name, "command": self.command}
+
+
+def this_host() -> Host:
+    """Return the surroundings of this very process."""
+    return Host(
+        clock=_now,
+        token=lambda: secrets.token_hex(8),
+        environment=dict(os.environ),  # noqa: TID251 - its one home
+        user=_user(),
+        boot=_boot(),
+        pid=os.getpid(),
+        name=platform.node() or "unknown",
+        command=" ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:3]])[:120],
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: TID251 - its one home
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"  # a container may have no name for its user
+
+
+def _boot() -> str:
+    """Return what changes with every boot: the kernel's id on Linux, the session's on macOS.
+
+    Where neither can be had it is the machine's: then a reader never believes that the writers died in a power cut,
+    which shows less and is never wrong.
+    """
+    if sys.platform == "darwin":
+        asked = subprocess.run(["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True)
+        if asked.returncode == 0:
+            return asked.stdout.strip().lower()
+    try:
+        with open(BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return str(uuid.UUID(int=uuid.getnode()))

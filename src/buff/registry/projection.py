@@ -1,0 +1,160 @@
+"""The fold: one state and some recorded events make the next state. Pure, total, the same everywhere.
+
+Recorded events in journal order go in; a `RegistryState` comes out. An event nobody handles is a type error, found
+before it ships.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol, assert_never
+
+import msgspec
+from attrs import define
+
+from buff.journal import events as facts
+from buff.journal.events import Fact
+from buff.registry.state import DatasetEntry, IngestEntry, RegistryState, RunEntry
+
+
+class Recorded(Protocol):
+    """What the fold needs of a journal line."""
+
+    @property
+    def seq(self) -> int:
+        """Position in the journal, from 1."""
+        ...
+
+    @property
+    def time(self) -> str:
+        """When it was recorded, wall clock, informative."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """The line's own hash."""
+        ...
+
+    @property
+    def event(self) -> Fact:
+        """The fact."""
+        ...
+
+
+@define
+class _Draft:
+    """The fold's own copy of a state; it never leaves this module."""
+
+    journal_id: str
+    seq: int
+    head_sha256: str
+    runs: dict[str, RunEntry]
+    datasets: dict[str, DatasetEntry]
+    ingests: dict[str, IngestEntry]
+    orphans: list[str]
+    rejected: int
+
+
+def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
+    """Return the state after the events: one copy, however many there are."""
+    draft = _Draft(
+        state.journal_id,
+        state.seq,
+        state.head_sha256,
+        dict(state.runs),
+        dict(state.datasets),
+        dict(state.ingests),
+        list(state.orphans),
+        state.rejected,
+    )
+    for item in recorded:
+        assert item.seq == draft.seq + 1, f"event {item.seq} folded after {draft.seq}"
+        _apply(draft, item)
+        draft.seq, draft.head_sha256 = item.seq, item.sha256
+    return RegistryState(
+        journal_id=draft.journal_id,
+        seq=draft.seq,
+        head_sha256=draft.head_sha256,
+        runs=draft.runs,
+        datasets=draft.datasets,
+        ingests=draft.ingests,
+        orphans=tuple(draft.orphans),
+        rejected=draft.rejected,
+    )
+
+
+def apply(state: RegistryState, recorded: Recorded) -> RegistryState:
+    """Return the state after one event."""
+    return fold(state, (recorded,))
+
+
+def project(recorded: Iterable[Recorded]) -> RegistryState:
+    """Return the state after a whole journal, or a prefix of it."""
+    return fold(RegistryState(), recorded)
+
+
+def _apply(draft: _Draft, item: Recorded) -> None:
+    event = item.event
+    match event:
+        case facts.JournalOpened():
+            draft.journal_id = event.journal_id
+        case facts.SegmentOpened() | facts.TailQuarantined() | facts.JournalRecovered():
+            pass  # they change where facts are kept, not what is true
+        case facts.IngestStarted():
+            draft.ingests[event.ingest] = IngestEntry(
+                ingest=event.ingest, seq=item.seq, started=item.time, files=event.files, by=event.by
+            )
+        case facts.IngestParsed() | facts.IngestValidated():
+            pass  # steps of an ingest that is still under way
+        case facts.DatasetStored():
+            draft.ingests.pop(event.ingest, None)
+            _store_dataset(draft, item, event)
+        case facts.IngestRejected():
+            draft.ingests.pop(event.ingest, None)
+            draft.rejected += 1
+        case facts.RunCommitted():
+            draft.runs[event.run_id] = _run_entry(item, event)
+        case facts.RunRejected():
+            draft.rejected += 1
+        case facts.OrphanQuarantined():
+            draft.orphans.append(event.name)
+        case facts.RunVerified():
+            found = draft.runs.get(event.run_id)
+            if found is not None:
+                draft.runs[event.run_id] = msgspec.structs.replace(
+                    found, verdict=event.verdict, verified_at=item.time, state=_state_after(found, event.verdict)
+                )
+        case _:
+            assert_never(event)
+
+
+def _state_after(found: RunEntry, verdict: str) -> str:
+    """A run whose stored bytes were found changed is damaged until a later check finds them whole."""
+    return "damaged" if verdict == "damaged" else "committed"
+
+
+def _run_entry(item: Recorded, event: facts.RunCommitted) -> RunEntry:
+    members = msgspec.structs.asdict(event)
+    del members["job"]
+    return RunEntry(seq=item.seq, created=item.time, **members)
+
+
+def _store_dataset(draft: _Draft, item: Recorded, event: facts.DatasetStored) -> None:
+    known = draft.datasets.get(event.dataset_id)
+    symbols = list(known.symbols) if known else []
+    if event.symbol is not None and event.symbol not in symbols:
+        symbols.append(event.symbol)
+    if known:
+        draft.datasets[event.dataset_id] = msgspec.structs.replace(known, symbols=symbols)
+        return
+    draft.datasets[event.dataset_id] = DatasetEntry(
+        dataset_id=event.dataset_id,
+        seq=item.seq,
+        created=item.time,
+        base_timeframe=event.base_timeframe,
+        rows=event.rows,
+        first_ts=event.first_ts,
+        last_ts=event.last_ts,
+        gaps=event.gaps,
+        filled=event.filled,
+        symbols=symbols,
+        source=event.source,
+    )

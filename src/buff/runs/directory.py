@@ -1,0 +1,136 @@
+"""A run's directory: written whole into a staging place, read back and checked against its manifest.
+
+Pieces of bytes and a `Disk` go in; synced, read-only files and their hashes come out. Nothing here decides whether a
+run exists: only the journal does.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from buff.errors import RunDamaged
+from buff.files import Disk
+from buff.runs.manifest import NAME, Artifact, manifest_bytes
+
+COLUMNS = "columns"
+
+
+@frozen(kw_only=True)
+class Piece:
+    """One artifact about to be written: its chunks are read once, in order."""
+
+    name: str
+    schema: str
+    chunks: Iterable[bytes | memoryview]
+
+
+def write_pieces(disk: Disk, directory: str, pieces: Iterable[Piece]) -> tuple[Artifact, ...]:
+    """Make `directory` and write every piece into it, synced and read-only; return what was written.
+
+    Pieces are taken one after the other, so a later piece may depend on what an earlier one has streamed.
+    """
+    disk.mkdir(directory)
+    disk.mkdir(os.path.join(directory, COLUMNS))
+    return tuple(_write_piece(disk, directory, piece) for piece in pieces)
+
+
+def write_manifest(disk: Disk, directory: str, manifest: Mapping[str, Any]) -> None:
+    """Write manifest.json last, then make the names in the directory durable."""
+    data = manifest_bytes(manifest)
+    _write_piece(disk, directory, Piece(name=NAME, schema="", chunks=(data,)))
+    # Without these two a committed run may come back from a crash with files missing.
+    disk.sync_directory(os.path.join(directory, COLUMNS))
+    disk.sync_directory(directory)
+
+
+def seal(disk: Disk, directory: str) -> None:
+    """Take the write permission from a run's directories; its files have none since they were written."""
+    disk.chmod(os.path.join(directory, COLUMNS), 0o555)
+    disk.chmod(directory, 0o555)
+
+
+def _write_piece(disk: Disk, directory: str, piece: Piece) -> Artifact:
+    path = os.path.join(directory, *piece.name.split("/"))
+    hashed, size = hashlib.sha256(), 0
+    handle = disk.create(path)
+    try:
+        for chunk in piece.chunks:
+            hashed.update(chunk)
+            disk.write(handle, chunk)
+            size += len(chunk)
+        # Without this the event may be durable and the artifact it promises empty.
+        disk.sync(handle)
+    finally:
+        disk.close(handle)
+    disk.chmod(path, 0o444)
+    return Artifact(name=piece.name, schema=piece.schema, size=size, sha256=hashed.hexdigest())
+
+
+def read_manifest(disk: Disk, directory: str, run_id: str) -> tuple[dict[str, Any], bytes]:
+    """Return the manifest and its bytes. Raises RunDamaged when it is absent or no such document."""
+    try:
+        data = disk.read(os.path.join(directory, NAME))
+        manifest = msgspec.json.decode(data)
+    except OSError as error:
+        raise _damaged(run_id, NAME, "cannot be read") from error
+    except msgspec.DecodeError as error:
+        raise _damaged(run_id, NAME, "is not JSON") from error
+    if not isinstance(manifest, dict) or manifest_bytes(manifest) != data:
+        raise _damaged(run_id, NAME, "is not canonical JSON")
+    return manifest, data
+
+
+@frozen(kw_only=True)
+class Fault:
+    """One way in which stored files differ from what was committed."""
+
+    name: str
+    says: str
+
+
+def faults(directory: str, manifest: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield every artifact that is missing, extra, of another size or of another hash, in order of name."""
+    expected = {item["name"]: item for item in manifest["artifacts"]}
+    found = set(_files(directory)) - {NAME}
+    for name in sorted(expected.keys() | found):
+        if name not in found:
+            yield Fault(name=name, says="is missing")
+        elif name not in expected:
+            yield Fault(name=name, says="is not part of the run")
+        else:
+            says = _difference(os.path.join(directory, *name.split("/")), expected[name])
+            if says:
+                yield Fault(name=name, says=says)
+
+
+def _files(directory: str) -> Iterator[str]:
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            yield os.path.relpath(os.path.join(folder, name), directory).replace(os.sep, "/")
+
+
+def _difference(path: str, expected: Mapping[str, Any]) -> str:
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return "is not a regular file"
+        if found.st_size != expected["size"]:
+            return f"is {found.st_size} bytes, {expected['size']} were committed"
+        with open(path, "rb") as file:
+            hashed = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if hashed == expected["sha256"] else "holds other bytes than were committed"
+
+
+def _damaged(run_id: str, name: str, says: str) -> RunDamaged:
+    return RunDamaged(
+        f"{name} of {run_id} {says}",
+        hint=f"run `buff run verify {run_id}`; the same inputs make the same run again in another root",
+        details={"run_id": run_id, "artifact": name},
+    )

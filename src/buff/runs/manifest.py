@@ -1,0 +1,76 @@
+"""The manifest: what went in, what came out, and the hash of every file.
+
+Plain values go in; the manifest as a dict, its bytes and the two hashes made of it come out. Only `data.source` depends
+on the file a user happened to have, so `content_sha256` leaves it out: two machines, a re-creation and an adopted
+orphan are compared by it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import asdict, frozen
+
+from buff.canonical import digest, digest_of, document
+
+NAME = "manifest.json"
+SCHEMA = "manifest.v1"
+
+
+@frozen(kw_only=True)
+class Artifact:
+    """One file of a run directory: name with `/`, schema, size in bytes, SHA-256 of the whole file."""
+
+    name: str
+    schema: str
+    size: int
+    sha256: str
+
+
+@frozen(kw_only=True)
+class Reference:
+    """A column that belongs to a dataset and is used by the run: its file under `_datasets/`, and its SHA-256."""
+
+    column: str
+    dataset_id: str
+    file: str
+    sha256: str
+
+
+def manifest_of(
+    *,
+    run_id: str,
+    inputs: Mapping[str, Any],
+    inputs_hash: str,
+    data: Mapping[str, Any],
+    artifacts: Iterable[Artifact],
+    references: Iterable[Reference],
+) -> dict[str, Any]:
+    """Return the manifest (spec/contract.md). `data` holds dataset_id, base_timeframe, rows, first_ts, last_ts, gaps,
+    filled and source.
+    """
+    return {
+        "schema_version": SCHEMA,
+        "run_id": run_id,
+        "inputs_hash": inputs_hash,
+        "engine_version": inputs["engine_version"],
+        "inputs": dict(inputs),
+        "data": dict(data),
+        "artifacts": [asdict(item) for item in sorted(artifacts, key=lambda item: item.name)],
+        "references": [asdict(item) for item in sorted(references, key=lambda item: item.column)],
+    }
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Return the bytes of manifest.json."""
+    return document(dict(manifest))
+
+
+def manifest_sha256(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the file manifest.json."""
+    return digest(manifest_bytes(manifest))
+
+
+def content_sha256(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical manifest without `data.source`."""
+    data = {key: value for key, value in manifest["data"].items() if key != "source"}
+    return digest_of({**manifest, "data": data})

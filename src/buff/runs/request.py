@@ -1,0 +1,250 @@
+"""What a user asks for, checked once at the edge.
+
+A mapping of plain values goes in (keyword arguments, a JSON or TOML document, a command line); a frozen `RunRequest`
+comes out whose every value is of the right type and within its bounds, or an error that names the field. What can only
+be judged with the data or the strategy at hand is judged later, by the builder.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import field, fields, frozen
+
+from buff.decisions.engine import Costs
+from buff.decisions.risk import check_level
+from buff.errors import RunConfigInvalid
+from buff.market.ingest import CsvOptions
+from buff.market.timeframe import Timeframe
+from buff.runs.identity import check_run_id
+
+_SYMBOL = re.compile(r"[A-Z0-9._/-]{1,32}")
+_TAG = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
+_DATASET = re.compile(r"[0-9a-f]{64}")
+DEFAULT_EQUITY = 10_000.0
+
+
+@frozen(kw_only=True)
+class RunRequest:
+    """One run, as asked for. Times are epoch ms (UTC); costs are in basis points; equity is in quote currency."""
+
+    csv: tuple[str, ...] = ()
+    dataset: str | None = None
+    symbol: str | None = None
+    timeframe: Timeframe
+    strategy: str
+    params: Mapping[str, Any] = field(factory=dict)
+    risk_level: int
+    options: CsvOptions = field(factory=CsvOptions)
+    start: int | None = None
+    end: int | None = None
+    costs: Costs
+    initial_equity: float = DEFAULT_EQUITY
+    run_id: str | None = None
+    name: str | None = None
+    notes: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class _Document:
+    """The fields a request document may have, with the types it must have; `csv` may be one path or several."""
+
+    csv: Any = None
+    dataset: str | None = None
+    symbol: str | None = None
+    timeframe: str | None = None
+    strategy: str | None = None
+    params: dict[str, Any] = field(factory=dict)
+    risk_level: Any = None
+    profile: str | None = None
+    timezone: str | None = None
+    gaps: str | None = None
+    base_timeframe: str | None = None
+    start: str | None = None
+    end: str | None = None
+    commission_bps: float = 10.0
+    slippage_bps: float = 5.0
+    min_fee: float = 0.0
+    initial_equity: float = DEFAULT_EQUITY
+    run_id: str | None = None
+    name: str | None = None
+    notes: str | None = None
+    tags: Any = None
+
+
+FIELDS = tuple(member.name for member in fields(_Document))
+
+
+def request_from(values: Mapping[str, Any]) -> RunRequest:
+    """Return the request that plain values describe; None stands for "not given".
+
+    Raises RunConfigInvalid (with `details.field`), RunIdInvalid, RiskInvalid or ProfileInvalid.
+    """
+    document = _structure({key: value for key, value in values.items() if value is not None})
+    csv = _paths(document.csv)
+    _one_source(csv, document)
+    return RunRequest(
+        csv=csv,
+        dataset=_dataset(document.dataset),
+        symbol=_symbol(document.symbol, needed=bool(csv)),
+        timeframe=_timeframe(_needed(document.timeframe, "timeframe"), "timeframe"),
+        strategy=_needed(document.strategy, "strategy"),
+        params=document.params,
+        risk_level=check_level(_needed(document.risk_level, "risk_level")),
+        options=_options(document),
+        start=_time(document.start, "start"),
+        end=_time(document.end, "end"),
+        costs=Costs(
+            commission_bps=document.commission_bps, slippage_bps=document.slippage_bps, min_fee=document.min_fee
+        ),
+        initial_equity=_equity(document.initial_equity),
+        run_id=None if document.run_id is None else check_run_id(document.run_id),
+        name=_text(document.name, "name", 200),
+        notes=_text(document.notes, "notes", 10_000),
+        tags=_tags(document.tags),
+    )
+
+
+def _structure(values: dict[str, Any]) -> _Document:
+    """Give every value its declared type, strictly: no text becomes a number, no number text."""
+    import cattrs
+
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(str, _strict_text)
+    converter.register_structure_hook(float, _strict_number)
+    try:
+        return converter.structure(values, _Document)
+    except cattrs.BaseValidationError as error:
+        raise _refused(error, values) from error
+
+
+def _strict_text(value: Any, _: type) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _strict_number(value: Any, _: type) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a finite number")
+    return float(value) + 0.0
+
+
+def _refused(error: Exception, values: Mapping[str, Any]) -> RunConfigInvalid:
+    unknown = sorted(set(values) - set(FIELDS))
+    if unknown:
+        return RunConfigInvalid(
+            f"unknown field {unknown[0]!r}", hint=f"known fields: {', '.join(FIELDS)}", details={"field": unknown[0]}
+        )
+    import cattrs
+
+    path = cattrs.transform_error(error)[0].rpartition("@ $.")[2].split("[")[0]
+    kinds = {member.name: member.type for member in fields(_Document)}
+    wanted = {float: "a finite number"}.get(kinds.get(path), "a table" if path == "params" else "text")  # type: ignore[arg-type]
+    return _wrong(path, values.get(path), f"{path} must be {wanted}")
+
+
+def _wrong(name: str, value: Any, message: str, hint: str = "") -> RunConfigInvalid:
+    shown = value if isinstance(value, str | int | float | bool | None) else str(value)
+    return RunConfigInvalid(f"{message}; got {value!r}", hint=hint, details={"field": name, "value": shown})
+
+
+def _needed(value: Any, name: str) -> Any:
+    if value is None or value == "":
+        raise RunConfigInvalid(f"{name} is missing", hint=f"give {name}", details={"field": name})
+    return value
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    paths = (value,) if isinstance(value, str) else value
+    if paths is None:
+        return ()
+    if not isinstance(paths, Sequence) or not all(isinstance(path, str) and path for path in paths):
+        raise _wrong("csv", value, "csv must be one path or a list of paths")
+    return tuple(paths)
+
+
+def _one_source(csv: tuple[str, ...], document: _Document) -> None:
+    if bool(csv) == (document.dataset is not None):
+        raise RunConfigInvalid(
+            "exactly one of csv and dataset must be given",
+            hint="give --csv FILE, or --dataset ID of a dataset that is already stored",
+            details={"field": "csv"},
+        )
+    if csv:
+        return
+    for name in ("profile", "timezone", "gaps", "base_timeframe"):
+        if getattr(document, name) is not None:
+            raise RunConfigInvalid(
+                f"{name} describes a CSV file and cannot be given together with dataset",
+                hint=f"leave out {name}: the stored dataset already says it",
+                details={"field": name},
+            )
+
+
+def _dataset(value: str | None) -> str | None:
+    if value is not None and not _DATASET.fullmatch(value):
+        raise _wrong("dataset", value, "dataset must be an id of 64 hex digits", "see `buff data list`")
+    return value
+
+
+def _symbol(value: str | None, *, needed: bool) -> str | None:
+    if value is None and not needed:
+        return None
+    symbol = str(_needed(value, "symbol")).upper()
+    if not _SYMBOL.fullmatch(symbol):
+        raise _wrong("symbol", value, "symbol must be 1 to 32 of A-Z, 0-9, '.', '_', '/', '-'")
+    return symbol
+
+
+def _timeframe(value: str, name: str) -> Timeframe:
+    try:
+        return Timeframe(value)
+    except ValueError:
+        known = ", ".join(timeframe.value for timeframe in Timeframe)
+        raise _wrong(name, value, f"{name} must be one of {known}") from None
+
+
+def _options(document: _Document) -> CsvOptions:
+    given = {name: getattr(document, name) for name in ("profile", "timezone", "gaps")}
+    options = {name: value for name, value in given.items() if value is not None}
+    if document.base_timeframe is not None:
+        options["base"] = _timeframe(document.base_timeframe, "base_timeframe")
+    return CsvOptions(**options)
+
+
+def _time(value: str | None, name: str) -> int | None:
+    """Return epoch ms of `2022-01-01` (a UTC date) or an ISO time with Z or an offset."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise _wrong(name, value, f"{name} must be a date or an ISO 8601 time") from None
+    if moment.tzinfo is None:
+        if len(value) > len("2022-01-01"):
+            raise _wrong(name, value, f"{name} has no zone", f"write {value}Z for UTC, or an explicit offset")
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _equity(value: float) -> float:
+    if value <= 0.0:
+        raise _wrong("initial_equity", value, "initial_equity must be greater than 0")
+    return value
+
+
+def _text(value: str | None, name: str, longest: int) -> str | None:
+    if value is not None and len(value) > longest:
+        raise RunConfigInvalid(f"{name} is longer than {longest} characters", details={"field": name})
+    return value
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    tags = (value,) if isinstance(value, str) else value or ()
+    if not isinstance(tags, Sequence) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags):
+        raise _wrong("tags", value, "tags must be texts of 1 to 64 letters, digits and . _ : / -")
+    return tuple(dict.fromkeys(tags))

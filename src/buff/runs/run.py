@@ -1,0 +1,226 @@
+"""A committed run, read back: its artifacts as values, its columns mapped and never parsed.
+
+A run directory and its manifest go in; lazy views come out. Nothing here recomputes or writes anything, and a file
+that is not what the manifest says is a RunDamaged, never a guess.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import msgspec
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from buff import columns
+from buff.errors import ArtifactNotFound, RunDamaged
+from buff.market.bars import COLUMNS, DTYPES, Bars
+from buff.market.timeframe import Timeframe
+from buff.runs.sketch import equity_svg, short
+from buff.times import epoch_ms
+
+if TYPE_CHECKING:
+    import pandas
+
+Record = dict[str, Any]
+RECORDS_PER_BLOCK = 256
+HEADLINE = ("net_return", "max_drawdown", "sharpe", "trades_closed", "win_rate", "buy_and_hold")
+
+
+@frozen(kw_only=True)
+class Metric:
+    """One number with what it means: `value` is None exactly when `null_reason` says why."""
+
+    value: float | int | str | bool | None
+    unit: str
+    samples: int
+    annualisation: float | int | None
+    formula: str
+    null_reason: str | None
+    flag: str | None
+
+
+class Records(Sequence[Record]):
+    """The decision records of a run, one per bar. Any slice is read without reading what comes before it."""
+
+    def __init__(self, path: str, offsets: NDArray[np.int64], length: int) -> None:
+        """Keep where the blocks of 256 begin; nothing is read yet."""
+        self._path, self._offsets, self._length = path, offsets, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Record]: ...
+    def __getitem__(self, place: int | slice) -> Record | list[Record]:
+        if isinstance(place, slice):
+            wanted = range(self._length)[place]
+            if not wanted:
+                return []
+            low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1
+            lines = self._lines(low, high)
+            return [msgspec.json.decode(lines[index - low]) for index in wanted]
+        index = range(self._length)[place]
+        record: Record = msgspec.json.decode(self._lines(index, index + 1)[0])
+        return record
+
+    def __iter__(self) -> Iterator[Record]:
+        for start in range(0, self._length, 8192):
+            yield from self[start : start + 8192]
+
+    def __repr__(self) -> str:
+        return f"<Records {self._length:,}>"
+
+    def _lines(self, low: int, high: int) -> list[bytes]:
+        first, last = low // RECORDS_PER_BLOCK, -(-high // RECORDS_PER_BLOCK)
+        start, end = int(self._offsets[first]), int(self._offsets[last])
+        with open(self._path, "rb") as file:
+            file.seek(start)
+            lines = file.read(end - start).split(b"\n")
+        if len(lines) <= high - first * RECORDS_PER_BLOCK:
+            raise RunDamaged("decision_records.jsonl is shorter than its offsets say")
+        return lines[low - first * RECORDS_PER_BLOCK : high - first * RECORDS_PER_BLOCK]
+
+
+class Run:
+    """One committed run. Everything is read when it is asked for, from the artifacts only."""
+
+    def __init__(self, *, root: str, manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Keep the manifest and what the journal says (`seq`, `created`, name, notes, tags)."""
+        self._root, self.manifest, self.facts = root, manifest, facts
+        self._directory = os.path.join(root, self.id)
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return str(self.manifest["run_id"])
+
+    @property
+    def directory(self) -> str:
+        """The directory of the artifacts."""
+        return self._directory
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The resolved inputs, exactly the object that was hashed."""
+        inputs: Mapping[str, Any] = self.manifest["inputs"]
+        return inputs
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics by id: `run.metrics["sharpe"].value`."""
+        return {name: Metric(**values) for name, values in self._document("metrics.json").items()}
+
+    @cached_property
+    def trades(self) -> list[Record]:
+        """Every round trip in order of entry; the last may be open."""
+        return [msgspec.json.decode(line) for line in self.artifact("trades.jsonl").splitlines()]
+
+    @cached_property
+    def timeline(self) -> list[Record]:
+        """The run's events in order, on market time."""
+        events: list[Record] = self._document("timeline.json")
+        return events
+
+    @cached_property
+    def quality(self) -> Record:
+        """What was checked in the data and what was found."""
+        report: Record = self._document("quality_report.json")
+        return report
+
+    @cached_property
+    def records(self) -> Records:
+        """The decision records, one per bar, by position or slice."""
+        offsets = self._column("record_offset", np.dtype("<i8"))
+        return Records(self._path("decision_records.jsonl"), offsets, len(self.equity))
+
+    @cached_property
+    def bars(self) -> Bars:
+        """The bars the run was decided on (a window of the dataset's columns, mapped)."""
+        timeframe = Timeframe(self.inputs["timeframe"])
+        found = {reference["column"]: reference for reference in self.manifest["references"]}
+        mapped = {}
+        for name in COLUMNS:
+            if name not in found:
+                raise RunDamaged(f"the manifest of {self.id} references no column {name}")
+            mapped[name] = columns.read(os.path.join(self._root, *found[name]["file"].split("/")), DTYPES[name])
+        first, last = (epoch_ms(self.inputs[bound]) for bound in ("start", "end"))
+        window = slice(*np.searchsorted(mapped["ts"], (first, last)).tolist())
+        return Bars(timeframe=timeframe, **mapped)[window]
+
+    @cached_property
+    def equity(self) -> NDArray[np.float64]:
+        """Equity at every close, float64, mapped."""
+        return self._column("equity", np.dtype("<f8"))
+
+    @cached_property
+    def drawdown(self) -> NDArray[np.float64]:
+        """Equity over its running peak, less one, at every close, float64, mapped."""
+        return self._column("drawdown", np.dtype("<f8"))
+
+    @cached_property
+    def position(self) -> NDArray[np.int8]:
+        """Side held at every close: -1, 0 or 1, int8, mapped."""
+        return self._column("position", np.dtype("|i1"))
+
+    def artifact(self, name: str) -> bytes:
+        """Return the bytes of one artifact the manifest names. Raises ArtifactNotFound, RunDamaged."""
+        try:
+            with open(self._path(name), "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise RunDamaged(f"{name} of {self.id} cannot be read", details={"artifact": name}) from error
+
+    def artifact_path(self, name: str) -> str:
+        """Return the path of one artifact the manifest names. Raises ArtifactNotFound."""
+        return self._path(name)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return bars, equity, drawdown and position as a DataFrame indexed by UTC time (needs pandas)."""
+        import pandas
+
+        data = {name: np.array(getattr(self.bars, name)) for name in COLUMNS[1:6]}
+        data |= {name: np.array(getattr(self, name)) for name in ("equity", "drawdown", "position")}
+        index = pandas.to_datetime(np.array(self.bars.ts), unit="ms", utc=True)
+        return pandas.DataFrame(data, index=pandas.DatetimeIndex(index, name="ts"))
+
+    def __repr__(self) -> str:
+        what = self.inputs
+        shown = "  ".join(f"{name} {short(self.metrics[name].value)}" for name in HEADLINE if name in self.metrics)
+        return (
+            f"<Run {self.id} {what['symbol']} {what['timeframe']} {what['strategy']['id']} "
+            f"risk {what['risk']['level']}  {shown}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a small table and an inline equity curve, for notebooks."""
+        import html
+
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{short(self.metrics[name].value)}</td></tr>"
+            for name in HEADLINE
+            if name in self.metrics
+        )
+        what = self.inputs
+        title = f"{what['symbol']} {what['timeframe']} {what['strategy']['id']} {self.id}"
+        return f"<div><b>{html.escape(title)}</b>{equity_svg(self.equity)}<table>{rows}</table></div>"
+
+    def _document(self, name: str) -> Any:
+        try:
+            return msgspec.json.decode(self.artifact(name))
+        except msgspec.DecodeError as error:
+            raise RunDamaged(f"{name} of {self.id} is not JSON", details={"artifact": name}) from error
+
+    def _column(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+        return columns.read(self._path(f"columns/{name}.npy"), dtype)
+
+    def _path(self, name: str) -> str:
+        if name != "manifest.json" and name not in (item["name"] for item in self.manifest["artifacts"]):
+            raise ArtifactNotFound(
+                f"{self.id} has no artifact {name!r}", hint="the manifest lists them", details={"artifact": name}
+            )
+        return os.path.join(self._directory, *name.split("/"))

@@ -1,0 +1,293 @@
+"""Store: one open RUNS_ROOT. Reading never locks and never writes; the first write opens the journal and recovers.
+
+A root, a `Host` and a `Disk` go in. Lists and runs come out of the registry the journal projects; a staged directory
+becomes a run by one event. The order of its commit is spec/store.md, section 12: intent, rename, event.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from buff.errors import (
+    BuffError,
+    JournalCorrupt,
+    Nondeterministic,
+    RunDamaged,
+    RunExists,
+    RunsRootInvalid,
+    StorageError,
+)
+from buff.files import Disk, RealDisk, replace_file
+from buff.host import Host
+from buff.journal.events import Event, OrphanQuarantined, RunCommitted, RunRejected
+from buff.journal.log import Entry, Hold, Journal, Receipt, Recorded, read
+from buff.registry import queries
+from buff.registry.index import NAME as INDEX
+from buff.registry.index import index_bytes, state_of
+from buff.registry.projection import fold, project
+from buff.registry.queries import Page, Query
+from buff.registry.state import DatasetEntry, RegistryState, RunEntry
+from buff.runs.directory import read_manifest, seal
+from buff.runs.manifest import content_sha256, manifest_sha256
+from buff.runs.run import Run
+from buff.settings import Settings
+from buff.staging import ORPHANS, Owner, move_aside, sweep
+
+INDEX_EAGER_RUNS = 10_000  # above it the index is written only when it is this far behind:
+INDEX_LAG_EVENTS = 1_000
+
+
+class Store:
+    """One root: `runs()`, `run(id)`, `datasets()`; a context manager that gives back what it holds."""
+
+    def __init__(
+        self, root: str, *, host: Host, settings: Settings | None = None, disk: Disk | None = None
+    ) -> None:
+        """Open a root for reading. Raises RunsRootInvalid when it is not a directory."""
+        self.root = os.path.abspath(root)
+        self.host, self.settings, self.disk = host, settings or Settings(), disk or RealDisk()
+        if not os.path.isdir(self.root):
+            raise RunsRootInvalid(
+                "the runs root is not a directory" if os.path.lexists(self.root) else "the runs root does not exist",
+                hint="give an existing directory; `buff run create` makes one",
+            )
+        self._journal: Journal | None = None
+        self._owner: Owner | None = None
+        self._state = RegistryState()
+        self._seen_head: bytes | None = None
+        self.problem: BuffError | None = None
+
+    # Reading
+
+    @property
+    def state(self) -> RegistryState:
+        """What the journal says up to its HEAD. A damaged journal serves what is proven and sets `problem`."""
+        if self._journal is not None:
+            self._journal.refresh()
+        else:
+            self._read()
+        return self._state
+
+    def as_of(self, seq: int) -> RegistryState:
+        """Return what was true after event `seq`, folded from the journal."""
+        reading = read(self.disk, self.root, boot=self.host.boot)
+        return project(item for item in reading.events if item.seq <= seq)
+
+    def events(self, *, after: int = 0) -> Sequence[Recorded]:
+        """Return the journal's events behind `after`, up to HEAD."""
+        return [item for item in read(self.disk, self.root, boot=self.host.boot).events if item.seq > after]
+
+    def runs(self, *, as_of: int | None = None, **filters: Any) -> Page[RunEntry]:
+        """Return a page of runs; filters are those of `queries.Query`."""
+        return queries.runs(self.state if as_of is None else self.as_of(as_of), Query(**filters))
+
+    def entry(self, run_id: str) -> RunEntry:
+        """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""
+        return queries.find(self.state, run_id)
+
+    def run(self, run_id: str) -> Run:
+        """Return a committed run by its id, or by the beginning of it. Raises RunNotFound, RunDamaged."""
+        entry = self.entry(run_id)
+        manifest, data = read_manifest(self.disk, os.path.join(self.root, entry.run_id), entry.run_id)
+        if manifest_sha256(manifest) != entry.manifest_sha256:
+            raise RunDamaged(
+                f"manifest.json of {entry.run_id} is not the one that was committed ({len(data)} bytes)",
+                hint=f"run `buff run verify {entry.run_id}`",
+                details={"run_id": entry.run_id, "artifact": "manifest.json"},
+            )
+        return Run(root=self.root, manifest=manifest, facts=msgspec.structs.asdict(entry))
+
+    def datasets(self) -> tuple[DatasetEntry, ...]:
+        """Return every stored dataset, the newest first."""
+        return queries.datasets(self.state)
+
+    def _read(self) -> None:
+        head = self._head_bytes()
+        if head is not None and head == self._seen_head:
+            return
+        reading = read(self.disk, self.root, boot=self.host.boot)
+        self._state = project(reading.events)
+        self._seen_head, self.problem = head, reading.problem
+
+    def _head_bytes(self) -> bytes | None:
+        try:
+            return self.disk.read(os.path.join(self.root, "_journal", "HEAD"))
+        except FileNotFoundError:
+            return None
+
+    # Writing
+
+    def journal(self) -> Journal:
+        """Return the journal, opened for writing: recovered, swept, with a place of our own under `_staging/`."""
+        if self._journal is None:
+            self._state = RegistryState()
+            self._journal = Journal.open(
+                self.disk,
+                self.root,
+                clock=self.host.clock,
+                boot=self.host.boot,
+                holder=self.host.holder,
+                listener=self._listen,
+                lock_timeout_seconds=self.settings.lock_timeout_seconds,
+            )
+            with self._journal.exclusive() as hold:
+                self._settle(hold)
+        return self._journal
+
+    def _listen(self, recorded: Sequence[Recorded]) -> None:
+        self._state = fold(self._state, recorded)
+
+    def _settle(self, hold: Hold) -> None:
+        sweep(self.disk, self.root, committed=self._state.runs.keys())
+        self._record_orphans(hold, "a build died before its run was committed")
+        self._owner = Owner(self.disk, self.root, f"{self.host.pid}-{self.host.token()}")
+
+    def _record_orphans(self, hold: Hold, reason: str, *, identical: bool = False) -> None:
+        """Tell the journal of everything in `_orphans/` it does not know: a crash between move and event heals here."""
+        folder = os.path.join(self.root, ORPHANS)
+        if not self.disk.is_directory(folder):
+            return
+        unknown = [name for name in self.disk.names(folder) if name not in self._state.orphans]
+        if unknown:
+            hold.append(
+                [Entry(event=OrphanQuarantined(name=name, reason=reason, identical=identical)) for name in unknown]
+            )
+
+    @property
+    def owner(self) -> Owner:
+        """This process's place under `_staging/`."""
+        self.journal()
+        assert self._owner is not None, "the journal was opened, so we have a place"
+        return self._owner
+
+    def record(self, *events: Event) -> tuple[Receipt, ...]:
+        """Append events as one batch with one sync; return their receipts."""
+        return self.journal().append([Entry(event=event) for event in events])
+
+    def commit(
+        self, run_id: str, event: RunCommitted, *, guard: Callable[[], None] = lambda: None
+    ) -> tuple[RunEntry, bool]:
+        """Publish the directory staged under `run_id` and append its event: the commit point.
+
+        Returns the entry and whether the run existed already with the same inputs (then ours is discarded). `guard`
+        is asked under the lock, just before the rename, and may raise. Raises RunExists, Nondeterministic, and what
+        the disk says.
+        """
+        journal, owner = self.journal(), self.owner
+        with journal.exclusive() as hold:
+            known = self._state.runs.get(run_id)
+            if known is None:
+                guard()
+                self._publish(hold, owner, run_id, event)
+            else:
+                self._compare(hold, known, event)
+        if known is None:
+            owner.forget(run_id)
+            seal(self.disk, os.path.join(self.root, run_id))
+        else:
+            owner.discard(run_id)
+        return self._state.runs[run_id], known is not None
+
+    def _publish(self, hold: Hold, owner: Owner, run_id: str, event: RunCommitted) -> None:
+        target = os.path.join(self.root, run_id)
+        owner.intend(run_id)
+        if self.disk.exists(target):
+            self._set_aside(hold, target, event)
+        self.disk.rename(owner.path(run_id), target)
+        # Without this the event may be durable and the directory it promises still in the staging folder.
+        self.disk.sync_directory(self.root)
+        hold.append([Entry(event=event, key=f"run:{run_id}")])
+
+    def _set_aside(self, hold: Hold, target: str, event: RunCommitted) -> None:
+        """Found bytes are never adopted, not even equal ones: a sync of them proves nothing about what is on disk."""
+        if not self.disk.is_directory(target):
+            raise RunsRootInvalid(
+                f"{event.run_id} is in the way: a file in the runs root that is not Buff's",
+                hint="move it elsewhere",
+                details={"name": event.run_id},
+            )
+        try:
+            found, _ = read_manifest(self.disk, target, event.run_id)
+            identical = content_sha256(found) == event.content_sha256
+        except (BuffError, KeyError, TypeError):
+            identical = False  # whatever it is, it is not a run like ours
+        move_aside(self.disk, self.root, target, event.run_id)
+        self._record_orphans(hold, "a directory of this name had no event", identical=identical)
+
+    def _compare(self, hold: Hold, known: RunEntry, event: RunCommitted) -> None:
+        if known.inputs_hash != event.inputs_hash:
+            raise exists(known, event.inputs_hash)
+        if known.content_sha256 != event.content_sha256:
+            says = f"{known.run_id} was made again from the same inputs and its bytes differ"
+            details = {"run_id": known.run_id, "committed": known.content_sha256, "made": event.content_sha256}
+            hold.append(
+                [Entry(event=RunRejected(code=Nondeterministic.code, message=says, details=details, by=event.by))]
+            )
+            raise Nondeterministic(says, hint=f"run `buff run verify {known.run_id}`", details=details)
+
+    def write_index(self) -> bool:
+        """Write index.json when it is behind the journal; say whether it was written."""
+        journal, state = self.journal(), self._state
+        path = os.path.join(self.root, INDEX)
+        if not _behind(_stored(self.disk, path), state):
+            return False
+        # Without this an index could come back from a power cut ahead of a HEAD that did not.
+        journal.sync_head()
+        replace_file(self.disk, self.owner.path(".index.tmp"), path, index_bytes(state))
+        return True
+
+    def close(self) -> None:
+        """Write the index if it is behind, leave the staging folder, close the journal."""
+        if self._journal is None:
+            return
+        try:
+            self.write_index()
+        except (OSError, StorageError, JournalCorrupt):
+            pass  # the index is disposable: the journal already holds all of it
+        finally:
+            if self._owner is not None:
+                self._owner.close()
+                self._owner = None
+            self._journal.close()
+            self._journal = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = self.state
+        return f"<Store {self.root} {len(state.runs):,} runs, {len(state.datasets):,} datasets, seq {state.seq:,}>"
+
+
+def exists(known: RunEntry, inputs_hash: str) -> RunExists:
+    """Return the error of a run id that is taken by other inputs."""
+    return RunExists(
+        f"run {known.run_id} exists with other inputs",
+        hint="choose another --run-id, or leave it out: the id is then made from the inputs",
+        details={"run_id": known.run_id, "committed": known.inputs_hash, "asked": inputs_hash},
+    )
+
+
+def _stored(disk: Disk, path: str) -> RegistryState | None:
+    try:
+        return state_of(disk.read(path))
+    except OSError:
+        return None
+
+
+def _behind(stored: RegistryState | None, state: RegistryState) -> bool:
+    """An index that is not of this history is always behind; one that is may lag a little in a large root."""
+    if stored is None or stored.journal_id != state.journal_id or stored.seq > state.seq:
+        return True
+    lag = state.seq - stored.seq
+    if lag == 0:
+        return stored.head_sha256 != state.head_sha256
+    return len(state.runs) <= INDEX_EAGER_RUNS or lag >= INDEX_LAG_EVENTS

@@ -1,0 +1,23 @@
+"""Market time as text: epoch milliseconds in, `YYYY-MM-DDTHH:MM:SSZ` out, and back.
+
+All of it is UTC. Reading the wall clock is not done here.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso(ms: int) -> str:
+    """Return the stamp of an epoch-millisecond instant, whole seconds."""
+    return (_EPOCH + timedelta(milliseconds=int(ms))).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch_ms(text: str) -> int:
+    """Return the epoch milliseconds of a stamp that `iso` wrote."""
+    return (datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def day(ms: int) -> str:
+    """Return the UTC date of an instant, `YYYY-MM-DD`."""
+    return iso(ms)[:10]
