@@ -1,4 +1,4 @@
-"""Made-up markets for the engine's tests: random walks, price lattices, gaps, closed stretches; seeded, never random."""
+"""Made-up markets for the engine's tests: random walks, price lattices, gaps, closed stretches; all seeded."""
 
 import random
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 import engine_oracle
+from buff.decisions.contract import Decisions
 from buff.decisions.engine import ACTIONS, PERMISSIONS, RULES, STATES, Costs, Outcome, reason_names
-from buff.decisions.strategy import Decisions
 from buff.market.bars import Bars
 from buff.market.timeframe import Timeframe
 
@@ -98,7 +98,9 @@ def _prices(rng: random.Random, count: int) -> tuple[list[float], list[float]]:
             closes.append(float(rng.choice((80, 85, 90, 95, 97, 98, 99, 100, 102, 105, 110))))
             continue
         opens.append(price * (1.0 + rng.gauss(0.0, step / 3)) if kind != "wild" else max(price, 0.5))
-        price = max(price * (1.0 + rng.gauss(0.0, step)), 0.01) if rng.random() > 0.005 else price * rng.choice((0.2, 5))
+        price = (
+            max(price * (1.0 + rng.gauss(0.0, step)), 0.01) if rng.random() > 0.005 else price * rng.choice((0.2, 5))
+        )
         closes.append(price)
         opens[-1] = max(opens[-1], 0.01)
     return opens, closes
@@ -150,7 +152,9 @@ def difference(outcome: Outcome, expected: tuple[list[dict[str, Any]], list[dict
         "action": [ACTIONS[code] for code in outcome.action.tolist()],
         "permission": [PERMISSIONS[code] for code in outcome.permission.tolist()],
         "signal": outcome.signal.tolist(),
-        "reason": [names[code] if act else None for code, act in zip(outcome.reason.tolist(), acts.tolist(), strict=True)],
+        "reason": [
+            names[code] if act else None for code, act in zip(outcome.reason.tolist(), acts.tolist(), strict=True)
+        ],
         "budget": _scattered(len(bars), entering, outcome.budgets(entering)),
     }
     for name, column in columns.items():

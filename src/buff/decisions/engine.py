@@ -18,8 +18,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from buff.decisions.contract import Decisions
 from buff.decisions.risk import Limits, limits
-from buff.decisions.strategy import Decisions
 from buff.errors import RunConfigInvalid
 from buff.market.bars import Bars
 from buff.market.timeframe import DAY_MS

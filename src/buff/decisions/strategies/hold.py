@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from buff.decisions.strategy import Decisions, Params, Strategy
+from buff.decisions.contract import Decisions, Params, Strategy
 from buff.market.bars import Bars
 
 
@@ -20,7 +20,7 @@ HOLD = Strategy(
     id="hold",
     version="1",
     citation="Buy and hold; Malkiel, A Random Walk Down Wall Street (1973)",
-    says="Long from the first bar to the last.",
+    rule="Long from the first bar to the last.",
     params=(),
     reasons=("", "hold"),
     sides=("long",),

@@ -7,8 +7,8 @@ at once. Where both averages are equal the target stays as it was.
 import numpy as np
 from numpy.typing import NDArray
 
+from buff.decisions.contract import Decisions, Param, Params, Strategy
 from buff.decisions.indicators import WINDOW_MAX, above, sma
-from buff.decisions.strategy import Decisions, Param, Params, Strategy
 from buff.market.bars import Bars
 
 _UP, _DOWN = 1, 2
@@ -68,7 +68,7 @@ MA_CROSS = Strategy(
     id="ma_cross",
     version="1",
     citation="Brock, Lakonishok, LeBaron, Simple Technical Trading Rules, Journal of Finance 47 (1992)",
-    says="Follows the fast simple moving average of closes above or below the slow one.",
+    rule="Follows the fast simple moving average of closes above or below the slow one.",
     params=(
         Param(name="fast", kind="int", default=10, low=1, high=WINDOW_MAX, says="bars of the fast average"),
         Param(name="slow", kind="int", default=20, low=2, high=WINDOW_MAX, says="bars of the slow average"),
