@@ -16,18 +16,31 @@ from buff.market.timeframe import Timeframe
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
 COLUMNS = ("ts", *VALUES, "filled")  # the order on disk and in the dataset's identity
-DTYPES = {"ts": np.dtype("<i8"), **{name: np.dtype("<f8") for name in VALUES}, "filled": np.dtype("u1")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "ts": np.dtype("<i8"),
+    **{name: np.dtype("<f8") for name in VALUES},
+    "filled": np.dtype("u1"),
+}
 
 
-def _read_only(dtype: Any) -> Any:
-    def convert(column: NDArray[Any]) -> NDArray[Any]:
-        own = np.ascontiguousarray(column, dtype)
-        if own.flags.writeable:
-            own = own.view()
-            own.flags.writeable = False
-        return own
+def _read_only(column: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    own = np.ascontiguousarray(column, dtype)
+    if own.flags.writeable:
+        own = own.view()
+        own.flags.writeable = False
+    return own
 
-    return convert
+
+def _stamps(column: NDArray[np.int64]) -> NDArray[np.int64]:
+    return _read_only(column, DTYPES["ts"])
+
+
+def _values(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _read_only(column, DTYPES["open"])
+
+
+def _marks(column: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return _read_only(column, DTYPES["filled"])
 
 
 @frozen(kw_only=True, eq=False)
@@ -40,13 +53,13 @@ class Bars:
     """
 
     timeframe: Timeframe
-    ts: NDArray[np.int64] = field(converter=_read_only(DTYPES["ts"]))
-    open: NDArray[np.float64] = field(converter=_read_only(DTYPES["open"]))
-    high: NDArray[np.float64] = field(converter=_read_only(DTYPES["high"]))
-    low: NDArray[np.float64] = field(converter=_read_only(DTYPES["low"]))
-    close: NDArray[np.float64] = field(converter=_read_only(DTYPES["close"]))
-    volume: NDArray[np.float64] = field(converter=_read_only(DTYPES["volume"]))
-    filled: NDArray[np.uint8] = field(converter=_read_only(DTYPES["filled"]))
+    ts: NDArray[np.int64] = field(converter=_stamps)
+    open: NDArray[np.float64] = field(converter=_values)
+    high: NDArray[np.float64] = field(converter=_values)
+    low: NDArray[np.float64] = field(converter=_values)
+    close: NDArray[np.float64] = field(converter=_values)
+    volume: NDArray[np.float64] = field(converter=_values)
+    filled: NDArray[np.uint8] = field(converter=_marks)
     decimals: int | None = None
 
     def __attrs_post_init__(self) -> None:

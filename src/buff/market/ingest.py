@@ -1,0 +1,339 @@
+"""Ingest: CSV bytes in, blocks of canonical columns out, or one error that names every offence.
+
+Files somebody else opened and options go in; accepted bars are handed to `write` block by block, in bounded memory,
+and what was seen in the files comes back. Nothing is sorted, dropped, filled or guessed unless the options say so, and
+then it is counted. Nothing here opens a file or writes one.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import Factory, define, frozen
+from numpy.typing import NDArray
+
+from buff.errors import LimitExceeded
+from buff.market import plain
+from buff.market.bars import DTYPES, PRICES
+from buff.market.header import BOM, layout
+from buff.market.judge import LINE_BYTES_MAX, judge
+from buff.market.options import FILL, CsvOptions
+from buff.market.reading import Reading
+from buff.market.rules import Halt, Offence
+from buff.market.source import Columns, CsvFile
+from buff.market.timeframe import BASES, DAY_MS
+
+BLOCK_BYTES = 1 << 20
+LISTED_MAX = 1_000
+FILL_GAP_MS_MAX = 7 * DAY_MS
+FILL_SHARE = 20  # at most one filled bar for every 20 rows read (5 %)
+
+
+@frozen(kw_only=True)
+class Gap:
+    """Missing bars between two rows of the source: the bars' open stamps (epoch ms) and how many are missing."""
+
+    after_ts: int
+    before_ts: int
+    missing: int
+
+
+@frozen(kw_only=True)
+class Ingested:
+    """What was read. rows: bars written, filled ones included; first_ts, last_ts: epoch ms.
+
+    gaps: the first 1,000 gaps of the source, kept or filled; gap_count, missing: all of them, and their bars.
+    filled: bars made by `gaps=fill`. zero_volume: rows of the source without volume. sources: one description per file,
+    for the manifest. warnings: sentences for the user.
+    """
+
+    rows: int
+    first_ts: int
+    last_ts: int
+    gaps: tuple[Gap, ...]
+    gap_count: int
+    missing: int
+    filled: int
+    zero_volume: int
+    sources: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+
+
+def ingest(
+    files: Sequence[CsvFile],
+    options: CsvOptions,
+    *,
+    write: Callable[[Columns], None],
+    tick: Callable[[int], None] = lambda size_bytes: None,
+    rows_max: int,
+    bytes_max: int,
+    reference: bool = False,
+) -> Ingested:
+    """Read files as one dataset, in the given order, and hand its bars to `write` in consecutive blocks.
+
+    After a first offence nothing more is written, but reading goes on to its end for exact counts. `tick` is called
+    before each block with the bytes read so far, and may raise. `reference`: the judge reads every block (slow).
+    Raises DataInvalid with all offences, or LimitExceeded when there are more bytes or rows than allowed, or when
+    `gaps=fill` would invent too much.
+    """
+    assert files, "an ingest has at least one file"
+    reading = Reading(options=options)
+    sink = _Sink(options=options, write=write, rows_max=rows_max)
+    tally = _Tally(tick=tick, bytes_max=bytes_max)
+    sources = []
+    try:
+        for file in files:
+            sources.append(_file(file, reading, sink, tally, reference=reference))
+    except Halt as halt:
+        reading.offend(halt.offence)
+    _judge_spacing(reading)
+    if reading.offences:
+        raise reading.offences.error(several=len(files) > 1)
+    sink.close()
+    return sink.ingested(tuple(sources))
+
+
+def blocks(chunks: Iterator[bytes], size_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Yield the same bytes in pieces that end at a line end and are about `size_bytes` long, whatever the chunks.
+
+    The last piece may lack its line end. A line longer than any allowed one is yielded in pieces.
+    """
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        while len(held) >= size_bytes:
+            cut = held.rfind(b"\n", 0, size_bytes) + 1
+            if not cut:
+                cut = held.find(b"\n") + 1 or (len(held) if len(held) > LINE_BYTES_MAX else 0)
+            if not cut:
+                break
+            yield bytes(held[:cut])
+            del held[:cut]
+    if held:
+        yield bytes(held)
+
+
+@define(kw_only=True)
+class _Tally:
+    """Bytes of all files so far, against their limit."""
+
+    tick: Callable[[int], None]
+    bytes_max: int
+    size_bytes: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.size_bytes += len(chunk)
+        if self.size_bytes > self.bytes_max:
+            raise LimitExceeded(
+                f"the files are larger than {self.bytes_max:,} bytes",
+                hint="split the data, or raise BUFF_CSV_BYTES_MAX",
+                details={"limit": "csv_bytes", "max": self.bytes_max},
+            )
+
+
+def _file(file: CsvFile, reading: Reading, sink: "_Sink", tally: _Tally, *, reference: bool) -> dict[str, Any]:
+    """Read one file to its end and return its description for the manifest."""
+    reading.open(file.name)
+    rows_before, start, digest = reading.rows, tally.size_bytes, hashlib.sha256()
+
+    def counted() -> Iterator[bytes]:
+        for chunk in file.chunks():
+            tally.add(chunk)
+            digest.update(chunk)
+            yield chunk
+
+    for block in blocks(counted()):
+        tally.tick(tally.size_bytes)
+        rest = _begin(block, reading) if reading.line == 0 else block
+        columns = _read(rest, reading, reference=reference) if rest else None
+        if columns is not None and not reading.offences:
+            sink.take(columns)
+        _limit_rows(max(reading.rows, sink.rows), sink.rows_max)
+    if reading.rows == rows_before:
+        raise _empty(reading)
+    return {
+        "type": "csv",
+        "name": file.name,
+        "path": file.path,
+        "size": tally.size_bytes - start,
+        "sha256": digest.hexdigest(),
+        "profile": reading.options.profile,
+        "timezone": reading.options.timezone,
+        "extra_columns": list(reading.layout.extras),
+        "banner_lines": 0,
+        "order": "ascending",
+    }
+
+
+def _begin(block: bytes, reading: Reading) -> bytes:
+    """Read the header line of a file; return what follows it in its first block."""
+    line, _, rest = block.removeprefix(BOM).partition(b"\n")
+    reading.line = 1
+    if len(line) > LINE_BYTES_MAX:
+        says = f"the first line is longer than {LINE_BYTES_MAX:,} bytes"
+        raise Halt(Offence(file=reading.file, line=1, column=None, text="", rule="SIZE", says=says))
+    if not line.strip() and not rest.strip():
+        raise _empty(reading)
+    reading.layout = layout(line, reading.options.declaration, reading.file)
+    return rest
+
+
+def _read(block: bytes, reading: Reading, *, reference: bool) -> Columns | None:
+    if not reference:
+        columns = plain.read(block, reading)
+        if columns is not None:
+            return columns
+    return judge(block, reading)
+
+
+def _empty(reading: Reading) -> Halt:
+    says = "the file has a header and no rows" if reading.line else "the file is empty"
+    return Halt(Offence(file=reading.file, line=max(reading.line, 1), column=None, text="", rule="EMPTY", says=says))
+
+
+def _limit_rows(rows: int, rows_max: int) -> None:
+    if rows > rows_max:
+        raise LimitExceeded(
+            f"the data has more than {rows_max:,} rows",
+            hint="take a shorter range, or raise BUFF_ROWS_MAX",
+            details={"limit": "rows", "max": rows_max},
+        )
+
+
+def _judge_spacing(reading: Reading) -> None:
+    """Say SPACING once when every step of the data is the same multiple of the base: those were no gaps."""
+    multiple = reading.multiple
+    if multiple is None:
+        return
+    number, file, line = reading.step_at
+    assert reading.step_ns is not None
+    step_ms = reading.step_ns // 1_000_000
+    looks = next((base.value for base in BASES if base.step_ms == step_ms), None)
+    apart = _span(step_ms)
+    base = reading.options.base.value
+    says = f"every row is {apart} after the one before" + (f": this looks like {looks}, not {base}" if looks else "")
+    hint = f"pass --base-timeframe {looks}" if looks else f"Buff has no {apart} timeframe; get the data as {base}"
+    reading.offences.forget_gaps()
+    offence = Offence(file=file, line=line, column=None, text="", rule="SPACING", says=says, hint=hint)
+    reading.offences.add(offence, number)
+
+
+def _span(ms: int) -> str:
+    for unit, size in (("d", DAY_MS), ("h", 3_600_000), ("m", 60_000)):
+        if ms % size == 0:
+            return f"{ms // size} {unit}"
+    raise AssertionError("a base is a whole number of minutes")
+
+
+def fill(columns: Columns, steps: NDArray[np.int64], close_before: float, step_ms: int) -> Columns:
+    """Return the columns with a flat bar in the place of every missing one, and `filled` (uint8) marking these.
+
+    steps: int64[n], the distance of each row from the row before it, in bars (1: none is missing between them).
+    close_before: the close of the row before the first. A made bar has the last close as its four prices, volume 0.
+    """
+    row = np.repeat(np.arange(len(steps)), steps)  # of each bar: the row it is, or the next one after it
+    ends = np.cumsum(steps) - 1
+    made = np.ones(len(row), DTYPES["filled"])
+    made[ends] = 0
+    flat = np.concatenate(([close_before], columns["close"][:-1]))[row]
+    return {
+        "ts": columns["ts"][row] - (ends[row] - np.arange(len(row))) * step_ms,
+        **{name: np.where(made, flat, columns[name][row]) for name in PRICES},
+        "volume": np.where(made, 0.0, columns["volume"][row]),
+        "filled": made,
+    }
+
+
+@define(kw_only=True)
+class _Sink:
+    """Takes accepted blocks, counts what is in them, fills gaps where asked to, and writes them on."""
+
+    options: CsvOptions
+    write: Callable[[Columns], None]
+    rows_max: int
+    read: int = 0
+    rows: int = 0
+    first_ts: int | None = None
+    last_ts: int = 0
+    last_close: float = 0.0
+    gaps: list[Gap] = Factory(list)
+    gap_count: int = 0
+    missing: int = 0
+    longest: int = 0
+    zero_volume: int = 0
+
+    def take(self, columns: Columns) -> None:
+        """Write one block of accepted bars on."""
+        ts = columns["ts"]
+        if not len(ts):
+            return
+        step_ms = self.options.step_ns // 1_000_000
+        if self.first_ts is None:
+            self.first_ts = int(ts[0])
+            self.last_ts = self.first_ts - step_ms
+        steps = np.diff(ts, prepend=self.last_ts) // step_ms
+        gapped = np.flatnonzero(steps != 1)
+        self._note(ts, steps, gapped)
+        self.read += len(ts)
+        self.zero_volume += int(np.count_nonzero(columns["volume"] == 0.0))
+        if len(gapped) and self.options.gaps == FILL:
+            # Past the limits nothing more is made: the ingest ends in LIMIT_EXCEEDED anyway.
+            if not self._too_much(self.rows_max):
+                self._emit(fill(columns, steps, self.last_close, step_ms))
+        else:
+            self._emit({**columns, "filled": np.zeros(len(ts), DTYPES["filled"])})
+        self.last_ts, self.last_close = int(ts[-1]), float(columns["close"][-1])
+
+    def _note(self, ts: NDArray[np.int64], steps: NDArray[np.int64], gapped: NDArray[np.int64]) -> None:
+        for at in gapped[: LISTED_MAX - len(self.gaps)].tolist():
+            before = int(ts[at - 1]) if at else self.last_ts
+            self.gaps.append(Gap(after_ts=before, before_ts=int(ts[at]), missing=int(steps[at]) - 1))
+        if len(gapped):
+            self.gap_count += len(gapped)
+            self.missing += int((steps[gapped] - 1).sum())
+            self.longest = max(self.longest, int(steps[gapped].max()) - 1)
+
+    def _emit(self, columns: Columns) -> None:
+        self.rows += len(columns["ts"])
+        self.write(columns)
+
+    def _too_much(self, rows: int) -> bool:
+        too_long = self.longest * (self.options.step_ns // 1_000_000) > FILL_GAP_MS_MAX
+        return too_long or self.missing * FILL_SHARE > rows
+
+    def close(self) -> None:
+        """Judge what was filled. Raises LimitExceeded when it is too much to be called data."""
+        if self.options.gaps == FILL and self._too_much(self.read):
+            raise LimitExceeded(
+                f"gaps=fill would make {self.missing:,} bars for {self.read:,} rows, {self.longest:,} in one gap; "
+                "at most 5 % of the rows and 7 days in one gap are filled",
+                hint="get the missing rows, or use --gaps keep",
+                details={"limit": "fill", "missing": self.missing, "rows": self.read, "longest": self.longest},
+            )
+
+    def ingested(self, sources: tuple[dict[str, Any], ...]) -> Ingested:
+        """Return what was read."""
+        assert self.first_ts is not None, "an ingest without rows is EMPTY"
+        filled = self.missing if self.options.gaps == FILL else 0
+        return Ingested(
+            rows=self.rows,
+            first_ts=self.first_ts,
+            last_ts=self.last_ts,
+            gaps=tuple(self.gaps),
+            gap_count=self.gap_count,
+            missing=self.missing,
+            filled=filled,
+            zero_volume=self.zero_volume,
+            sources=sources,
+            warnings=tuple(self._warnings(sources, filled)),
+        )
+
+    def _warnings(self, sources: tuple[dict[str, Any], ...], filled: int) -> Iterator[str]:
+        for source in sources:
+            if source["extra_columns"]:
+                yield f"{source['name']}: columns ignored: {', '.join(source['extra_columns'])}"
+        if filled:
+            yield f"{filled:,} missing bars were filled in {self.gap_count:,} gaps"
+        elif self.gap_count:
+            yield f"{self.missing:,} bars are missing in {self.gap_count:,} gaps, which were kept"

@@ -1,0 +1,218 @@
+"""The plain reader: whole blocks at once, and only those that leave no doubt.
+
+Bytes that end at a line end go in, with the `Reading` they continue; columns come out, or None: then the block is for
+the judge. This module reports nothing and owns no message: a byte gate refuses every form in which pyarrow is laxer
+than the CSV contract, pyarrow reads the rest, and vectorised rules check what it read. pyarrow is imported when the
+first block is read, never before, and its columns are taken from their buffers (its own conversions import pandas).
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from buff.market.bars import VALUES
+from buff.market.header import Layout
+from buff.market.judge import LINE_BYTES_MAX, NUMBER_CHARACTERS_MAX
+from buff.market.options import REJECT
+from buff.market.reading import Reading
+from buff.market.source import Columns
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, Stamp, stamp
+
+NS = 1_000_000
+_UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
+_FRACTION = re.compile(r"\.(\d+)")
+
+
+def read(block: bytes, reading: Reading) -> Columns | None:
+    """Return the columns of a block and move the reading past it; None (and nothing moved) when in any doubt."""
+    if reading.blanks or reading.layout.width * (NUMBER_CHARACTERS_MAX + 1) > LINE_BYTES_MAX:
+        return None
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    kind, unit = _kind(block, reading)
+    if kind is None or not is_plain(block, epoch=kind != ISO):
+        return None
+    table = _parse(block, reading.layout, unit if kind == ISO else None, zoned=reading.options.zone is None)
+    if table is None:
+        return None
+    ts = _instants(table.pop("ts"), kind, unit, reading)
+    if ts is None or not is_sound(table) or not _in_step(ts, reading):
+        return None
+    if not table["volume"].all() and (b"e" in block or b"E" in block):
+        return None  # a zero may be the rest of a number too small for a float
+    table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
+    _move(ts, kind, reading)
+    return {"ts": ts, **table}
+
+
+def is_plain(block: bytes, *, epoch: bool) -> bool:
+    """Say whether a block of whole lines holds only forms that pyarrow reads exactly as the CSV contract does.
+
+    Refused: bytes outside the alphabet of plain rows; `.5` and `5.`; `+` that begins a number; spaces that do not
+    stand between date and time; hours without minutes; numbers longer than the contract allows; and, with epoch times,
+    signs, spaces and zero-padding. Every refusal is only a doubt: the judge decides.
+    """
+    data = np.frombuffer(block, np.uint8)
+    digit = (data - np.uint8(48)) < 10
+    exponent = (data | 32) == 101
+    gap = (data == 84) | (data == 32)  # T or space
+    newline, comma = data == 10, data == 44
+    plain = (data - np.uint8(43)) < 16  # + , - . / 0-9 :
+    plain |= newline
+    plain |= gap
+    plain |= exponent
+    plain |= data == 90  # Z
+    if b"/" in block or not plain.all() or not (digit[0] or data[0] == 45):
+        return False
+    dot = data == 46
+    if _any(dot[1:-1] > (digit[:-2] & digit[2:])):
+        return False
+    if _any(gap[-3:]) or _any(gap[1:-3] > (digit[:-4] & digit[2:-2] & (data[4:] == 58))):
+        return False
+    if b"+" in block and _any((data[1:] == 43) > (digit[:-1] | exponent[:-1])):
+        return False
+    separator = newline | comma
+    if epoch:
+        padded = (data[1:-1] == 48) & separator[:-2] & digit[2:]
+        signed = (data[1:] == 45) > exponent[:-1]
+        if _any(gap) or _any(padded) or _any(signed) or data[0] == 45 or (data[0] == 48 and digit[1]):
+            return False
+    separator |= gap
+    separator |= data == 58
+    return not _runs_longer(~separator, NUMBER_CHARACTERS_MAX)
+
+
+def is_sound(table: Columns) -> bool:
+    """Say whether float columns hold only bars: finite prices above zero, bounded by high and low, volume >= 0."""
+    top = np.maximum(np.maximum(table["open"], table["close"]), table["low"])
+    bottom = np.minimum(table["open"], table["close"])
+    volume = table["volume"]
+    # NaN fails every comparison, so it is refused without being asked for.
+    return bool(
+        (table["low"] > 0.0).all()
+        and (table["low"] <= bottom).all()
+        and (table["high"] >= top).all()
+        and (table["high"] < np.inf).all()
+        and (volume >= 0.0).all()
+        and (volume < np.inf).all()
+    )
+
+
+def _any(found: NDArray[np.bool_]) -> bool:
+    return bool(found.any())
+
+
+def _runs_longer(inside: NDArray[np.bool_], limit: int) -> bool:
+    """Say whether more than `limit` (a power of two) neighbours are all true, by doubling the length looked for."""
+    run, length = inside, 1
+    while length < limit:
+        run = run[length:] & run[:-length]
+        length *= 2
+    return _any(run[1:] & inside[: len(run) - 1]) if len(run) > 1 else False
+
+
+def _kind(block: bytes, reading: Reading) -> tuple[str | None, str]:
+    """Return the kind of the block's first time (None: not that of the file so far) and the unit to read it in."""
+    first = block[: block.index(b"\n")].split(b",")
+    if len(first) != reading.layout.width:
+        return None, ""
+    text = first[reading.layout.places["ts"]].decode("ascii", "replace")
+    found = stamp(text)
+    if not isinstance(found, Stamp) or reading.kind not in (None, found.kind):
+        return None, ""
+    if found.kind != ISO:
+        return (None if reading.options.zone else found.kind), found.kind
+    fraction = _FRACTION.search(text)
+    digits = len(fraction[1]) if fraction else 0
+    return (ISO, _UNIT_OF_FRACTION[digits]) if digits < len(_UNIT_OF_FRACTION) else (None, "")
+
+
+def _parse(block: bytes, layout: Layout, unit: str | None, *, zoned: bool) -> dict[str, NDArray[Any]] | None:
+    """Return the six columns as int64 and float64 arrays, or None where pyarrow refuses. `unit` None: epoch digits."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    ts = pa.int64() if unit is None else pa.timestamp(unit, "UTC" if zoned else None)
+    wanted = {name: str(layout.places[name]) for name in ("ts", *VALUES)}
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(block),
+            read_options=csv.ReadOptions(
+                use_threads=False,
+                block_size=len(block) + 1,  # one chunk a column
+                column_names=[str(index) for index in range(layout.width)],
+            ),
+            parse_options=csv.ParseOptions(quote_char=False, newlines_in_values=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types={at: ts if name == "ts" else pa.float64() for name, at in wanted.items()},
+                include_columns=list(wanted.values()),
+                null_values=[],
+                check_utf8=False,  # the gate has let ASCII through and nothing else
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return {name: _array(table.column(at), "<i8" if name == "ts" else "<f8") for name, at in wanted.items()}
+
+
+def _array(column: Any, dtype: str) -> NDArray[Any]:
+    chunk = column.chunk(0)
+    assert column.num_chunks == 1, "the block is one chunk"
+    assert chunk.null_count == 0, "null values are off"
+    return np.frombuffer(chunk.buffers()[1], dtype, count=len(chunk), offset=chunk.offset * 8)
+
+
+def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) -> NDArray[np.int64] | None:
+    """Return UTC epoch milliseconds (int64) on the grid of the base, or None."""
+    per_unit = UNITS_NS[unit]
+    if kind != ISO and not _of_unit(raw, unit):
+        return None
+    if per_unit >= NS:
+        ms = raw * (per_unit // NS) if per_unit > NS else raw
+    else:
+        ms = raw // (NS // per_unit)
+        if _any(ms * (NS // per_unit) != raw):
+            return None
+    if reading.options.zone is not None:
+        offset = reading.options.zone.offset_ms(int(ms.min()), int(ms.max()))
+        if offset is None:
+            return None
+        ms = ms - offset
+    assert reading.options.base.step_ms is not None
+    if _any(ms % reading.options.base.step_ms != 0) or ms.min() < YEAR_1_NS // NS:
+        return None
+    return ms
+
+
+def _of_unit(raw: NDArray[np.int64], unit: str) -> bool:
+    """Say whether all values have the magnitude of one epoch unit."""
+    names = [name for _, name in MAGNITUDES]
+    at = names.index(unit)
+    low = MAGNITUDES[at - 1][0] if at else 0
+    return bool(raw.min() >= low and raw.max() < MAGNITUDES[at][0])
+
+
+def _in_step(ts: NDArray[np.int64], reading: Reading) -> bool:
+    """Say whether every step, that from the block before included, is allowed by the gap policy."""
+    base = reading.options.step_ns
+    steps = np.diff(ts)
+    first = base if reading.last_ns is None else int(ts[0]) * NS - reading.last_ns
+    if reading.options.gaps == REJECT:
+        return first == base and bool((steps == base // NS).all())
+    return first > 0 and first % base == 0 and bool((steps > 0).all())
+
+
+def _move(ts: NDArray[np.int64], kind: str, reading: Reading) -> None:
+    """Move the reading past accepted rows."""
+    for at in range(min(2, len(ts))):
+        reading.step(int(ts[at]) * NS, reading.line + 1 + at)
+    if reading.step_ns is not None and reading.uniform:
+        reading.uniform = bool((np.diff(ts) == reading.step_ns // NS).all())
+    reading.last_ns = int(ts[-1]) * NS
+    reading.kind = kind
+    reading.rows += len(ts)
+    reading.line += len(ts)

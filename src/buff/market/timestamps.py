@@ -1,0 +1,219 @@
+"""Text to instants: ISO times and epoch digits become UTC, or a reason why not.
+
+A cell's text, the kind of time the file began with and the declared zone go in; integer nanoseconds since 1970 (UTC)
+come out, or a `Fault`. Nothing is ever guessed: a time without a zone needs a declared one, a local time that happened
+twice or never is refused.
+"""
+
+import functools
+import re
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import frozen
+
+from buff.errors import RunConfigInvalid
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+ISO = "iso"
+UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+# The unit of an epoch value is decided by its magnitude alone (spec: data): below the bound, the unit.
+MAGNITUDES = ((10**11, "s"), (10**14, "ms"), (10**17, "us"), (1 << 63, "ns"))
+YEAR_1_NS = -62_135_596_800 * 1_000_000_000
+YEAR_10000_NS = 253_402_300_800 * 1_000_000_000
+HOUR_MS = 3_600_000
+
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
+)
+_DIGITS = re.compile(r"0|[1-9]\d*", re.ASCII)
+_NUMERIC = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
+_FIRST_HOUR, _LAST_HOUR = YEAR_1_NS // 1_000_000 // HOUR_MS, YEAR_10000_NS // 1_000_000 // HOUR_MS
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+@frozen(kw_only=True)
+class Fault:
+    """Why a cell is refused: the rule and what it says, the text of the cell included."""
+
+    rule: str
+    says: str
+
+
+@frozen(kw_only=True)
+class Stamp:
+    """A time as written. kind: "iso" or an epoch unit. ns: since 1970, in UTC when `zoned`, else on a local clock."""
+
+    kind: str
+    zoned: bool
+    ns: int
+
+
+@frozen(kw_only=True)
+class Zone:
+    """A declared zone for naive times: a fixed offset, or a named zone with a history (`tz`)."""
+
+    name: str
+    fixed_ms: int | None = None
+    tz: "ZoneInfo | None" = None
+
+    def offset_ms(self, first_ms: int, last_ms: int) -> int | None:
+        """Return the one offset from UTC of all local times from `first_ms` to `last_ms`, or None if it may change.
+
+        The hours around the range are asked one by one, so that no change of the clocks can hide between them.
+        """
+        if self.fixed_ms is not None:
+            return self.fixed_ms
+        hours = range(max(first_ms // HOUR_MS - 25, _FIRST_HOUR), min(last_ms // HOUR_MS + 26, _LAST_HOUR))
+        if len(hours) > 5_000:
+            return None  # a block this long holds few rows; they are read one by one
+        offsets = {offset for hour in hours for offset in self._offsets_ms(hour * HOUR_MS)}
+        return offsets.pop() if len(offsets) == 1 else None
+
+    def instant(self, ns: int, text: str) -> int | Fault:
+        """Return the UTC nanoseconds of a local time, or why there is no single one (PEP 495)."""
+        before, after = self._offsets_ms(ns // 1_000_000)
+        if before == after:
+            return ns - before * 1_000_000
+        happened = "twice" if before > after else "never"
+        return Fault(
+            rule="TIMEZONE", says=f"local time {text} happened {happened} in {self.name}, where clocks were changed"
+        )
+
+    def _offsets_ms(self, local_ms: int) -> tuple[int, int]:
+        if self.fixed_ms is not None:
+            return self.fixed_ms, self.fixed_ms
+        local = datetime(1, 1, 1) + timedelta(milliseconds=local_ms - YEAR_1_NS // 1_000_000)
+        first, second = (local.replace(tzinfo=self.tz, fold=fold).utcoffset() for fold in (0, 1))
+        assert first is not None
+        assert second is not None
+        return first // timedelta(milliseconds=1), second // timedelta(milliseconds=1)
+
+
+def zone(text: str) -> Zone:
+    """Return the zone a user named: `UTC`, `±HH:MM` or an IANA name. Raises RunConfigInvalid for anything else."""
+    if text == "UTC":
+        return Zone(name=text, fixed_ms=0)
+    if text[:1] in ("+", "-"):
+        offset = _offset_ns(text) if re.fullmatch(r"[+-]\d\d:\d\d", text, re.ASCII) else None
+        if offset is None:
+            raise _no_zone(text)
+        return Zone(name=text, fixed_ms=offset // 1_000_000)
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        # "localtime" is whatever this machine was set to: not a name that means the same elsewhere.
+        if text == "localtime":
+            raise _no_zone(text)
+        return Zone(name=text, tz=ZoneInfo(text))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise _no_zone(text) from error
+
+
+def _no_zone(text: str) -> RunConfigInvalid:
+    return RunConfigInvalid(
+        f"{text!r} is not a time zone",
+        hint="use UTC, an offset such as +01:00, or an IANA name such as Europe/Berlin",
+        details={"field": "timezone", "value": text},
+    )
+
+
+def stamp(text: str) -> Stamp | Fault:
+    """Return the time a cell says, by the grammar of the CSV contract and nothing more."""
+    match = _ISO.fullmatch(text)
+    if match is not None:
+        return _iso(text, *match.groups())
+    if _DIGITS.fullmatch(text):
+        value = int(text) if len(text) < 20 else 1 << 63
+        for bound, unit in MAGNITUDES:
+            if value < bound:
+                return Stamp(kind=unit, zoned=True, ns=value * UNITS_NS[unit])
+        return Fault(rule="UNIT", says=f"epoch {text} has more digits than any unit down to nanoseconds")
+    if _NUMERIC.fullmatch(text):
+        return Fault(
+            rule="UNIT", says=f"{text} is not an epoch in plain digits (no sign, padding, fraction, exponent or hex)"
+        )
+    return Fault(rule="CELL", says=f"{text!r} is not a time")
+
+
+def place(text: str, kind: str | None, declared: Zone | None) -> tuple[str | None, int | Fault]:
+    """Return the kind of a cell's time, and its UTC nanoseconds or why it is refused.
+
+    kind: what the file's times have been so far, or None before the first. declared: the zone of naive times.
+    """
+    found = stamp(text)
+    if isinstance(found, Fault):
+        return None, found
+    if kind is not None and found.kind != kind:
+        return found.kind, Fault(
+            rule="UNIT", says=f"{text} is {_named(found.kind)}, the times before it are {_named(kind)}"
+        )
+    if declared is None:
+        if not found.zoned:
+            return found.kind, Fault(
+                rule="TIMEZONE", says=f"{text} has neither Z nor an offset, and no zone was declared"
+            )
+        return found.kind, found.ns
+    if found.zoned:
+        has = "carries its own zone" if found.kind == ISO else "is an epoch, which is UTC"
+        return found.kind, Fault(
+            rule="TIMEZONE", says=f"{text} {has}, yet {declared.name} was declared for naive times"
+        )
+    return found.kind, _within_years(declared.instant(found.ns, text), text)
+
+
+def iso(ms: int) -> str:
+    """Return epoch milliseconds as `YYYY-MM-DDTHH:MM:SSZ`, for messages."""
+    return str(np.datetime64(ms, "ms").astype("datetime64[s]")) + "Z"
+
+
+def _iso(
+    text: str, day: str, hour: str | None, minute: str, second: str | None, fraction: str | None, suffix: str | None
+) -> Stamp | Fault:
+    days = _days(day)
+    if days is None:
+        return Fault(rule="CELL", says=f"{text!r} is not a time: there is no such day")
+    ns = days * 86_400 * 1_000_000_000
+    if hour is not None:
+        h, m, s = int(hour), int(minute), int(second or 0)
+        if h > 23 or m > 59 or s > 59:
+            return Fault(rule="CELL", says=f"{text!r} is not a time: hours end at 23, minutes and seconds at 59")
+        ns += (h * 3600 + m * 60 + s) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+    if suffix is None:
+        return Stamp(kind=ISO, zoned=False, ns=ns)
+    offset = 0 if suffix == "Z" else _offset_ns(suffix)
+    if offset is None:
+        return Fault(rule="CELL", says=f"{text!r} is not a time: there is no offset {suffix}")
+    inside = _within_years(ns - offset, text)
+    return inside if isinstance(inside, Fault) else Stamp(kind=ISO, zoned=True, ns=inside)
+
+
+@functools.lru_cache(maxsize=1024)
+def _days(day: str) -> int | None:
+    try:
+        return date.fromisoformat(day).toordinal() - _EPOCH_DAY
+    except ValueError:
+        return None
+
+
+def _offset_ns(text: str) -> int | None:
+    match = _OFFSET.fullmatch(text)
+    assert match is not None
+    sign, hours, minutes = match[1], int(match[2]), int(match[3] or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    return (-1 if sign == "-" else 1) * (hours * 3600 + minutes * 60) * 1_000_000_000
+
+
+def _within_years(ns: int | Fault, text: str) -> int | Fault:
+    if isinstance(ns, Fault) or YEAR_1_NS <= ns < YEAR_10000_NS:
+        return ns
+    return Fault(rule="CELL", says=f"{text!r} is outside the years 1 to 9999 in UTC")
+
+
+def _named(kind: str) -> str:
+    return "an ISO time" if kind == ISO else f"an epoch in {kind}"
