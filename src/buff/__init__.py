@@ -1,5 +1,65 @@
-"""Buff: a local, deterministic, event-sourced research ledger."""
+"""Buff: a local, deterministic, event-sourced research ledger for people who test trading strategies.
+
+    import buff
+
+    run = buff.create_run(csv="candles.csv", symbol="BTCUSDT", timeframe="1h", strategy="ma_cross",
+                          params={"fast": 10, "slow": 20}, risk_level=3, runs_root="runs")
+    run.metrics["net_return"].value
+    store = buff.open("runs")
+    store.runs()
+
+Names are imported when they are first used, so that `import buff` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from buff._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from buff.api import create_run, open
+    from buff.errors import BuffError
+    from buff.market.bars import Bars
+    from buff.proof import Verdict, verify
+    from buff.runs.run import Metric, Records, Run
+    from buff.store import Store
+
+_HOMES = {
+    "Bars": "buff.market.bars",
+    "BuffError": "buff.errors",
+    "Metric": "buff.runs.run",
+    "Records": "buff.runs.run",
+    "Run": "buff.runs.run",
+    "Store": "buff.store",
+    "Verdict": "buff.proof",
+    "create_run": "buff.api",
+    "open": "buff.api",
+    "verify": "buff.proof",
+}
+
+__all__ = [
+    "Bars",
+    "BuffError",
+    "Metric",
+    "Records",
+    "Run",
+    "Store",
+    "Verdict",
+    "__version__",
+    "create_run",
+    "open",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home the first time it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'buff' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

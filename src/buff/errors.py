@@ -33,7 +33,8 @@ once released. This module does no I/O and no formatting, and it never describes
     │   ├── RunsRootUnset          RUNS_ROOT_UNSET
     │   ├── RunsRootInvalid        RUNS_ROOT_INVALID
     │   ├── JournalCorrupt         JOURNAL_CORRUPT
-    │   └── JournalLockTimeout     JOURNAL_LOCK_TIMEOUT
+    │   ├── JournalLockTimeout     JOURNAL_LOCK_TIMEOUT
+    │   └── LockBroken             LOCK_BROKEN
     ├── StorageError             the disk said no, or what it holds is damaged
     │   ├── StorageFull            STORAGE_FULL
     │   ├── StorageUnreadable      STORAGE_UNREADABLE
@@ -87,6 +88,7 @@ CODES: Mapping[str, Meaning] = {
     "RUNS_ROOT_INVALID": Meaning(exit_code=8, status=503, says="The runs root is not a directory Buff can use."),
     "JOURNAL_CORRUPT": Meaning(exit_code=8, status=503, says="The journal is damaged; reading serves what is proven."),
     "JOURNAL_LOCK_TIMEOUT": Meaning(exit_code=8, status=503, says="Another process holds the journal's lock."),
+    "LOCK_BROKEN": Meaning(exit_code=8, status=503, says="Somebody wrote to the journal without its lock."),
     "STORAGE_FULL": Meaning(exit_code=9, status=507, says="The disk or quota is full; nothing was recorded."),
     "STORAGE_UNREADABLE": Meaning(exit_code=9, status=503, says="The disk could not be read."),
     "ARTIFACTS_WRITE_FAILED": Meaning(exit_code=9, status=500, says="The run's files could not be written."),
@@ -305,6 +307,12 @@ class JournalLockTimeout(RootError):
     """Another process holds the journal's lock; `details` says which."""
 
     code = "JOURNAL_LOCK_TIMEOUT"
+
+
+class LockBroken(RootError):
+    """Somebody wrote to the journal while we held its lock: a network share, or a tool that takes no lock."""
+
+    code = "LOCK_BROKEN"
 
 
 class StorageError(BuffError):

@@ -94,6 +94,10 @@ class Disk(Protocol):
         """Return the size of an open file in bytes."""
         ...
 
+    def identity_of(self, handle: int) -> tuple[int, int]:
+        """Return (device, inode) of an open file, whatever its name is by now."""
+        ...
+
     def truncate(self, handle: int, size: int) -> None:
         """Cut an open file to `size` bytes."""
         ...
@@ -231,6 +235,11 @@ class RealDisk:
     def length(self, handle: int) -> int:
         """Return the size of an open file in bytes."""
         return os.fstat(handle).st_size
+
+    def identity_of(self, handle: int) -> tuple[int, int]:
+        """Return (device, inode) of an open file, whatever its name is by now."""
+        found = os.fstat(handle)
+        return found.st_dev, found.st_ino
 
     def truncate(self, handle: int, size: int) -> None:
         """Cut an open file to `size` bytes."""

@@ -9,6 +9,7 @@ import platform
 import secrets
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -20,9 +21,12 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 @frozen(kw_only=True)
 class Host:
-    """The surroundings of a process. `clock` gives `YYYY-MM-DDTHH:MM:SS.ffffffZ`, `token` 16 random hex digits."""
+    """The surroundings of a process. `clock` gives `YYYY-MM-DDTHH:MM:SS.ffffffZ`, `monotonic` seconds, `token`
+    16 random hex digits.
+    """
 
     clock: Callable[[], str]
+    monotonic: Callable[[], float]
     token: Callable[[], str]
     environment: Mapping[str, str]
     user: str
@@ -41,6 +45,7 @@ def this_host() -> Host:
     """Return the surroundings of this very process."""
     return Host(
         clock=_now,
+        monotonic=time.monotonic,
         token=lambda: secrets.token_hex(8),
         environment=dict(os.environ),  # noqa: TID251 - its one home
         user=_user(),

@@ -22,7 +22,7 @@ class Owner:
     """One process's folder under `_staging/`, with a lock held as long as the process lives."""
 
     def __init__(self, disk: Disk, root: str, name: str) -> None:
-        """Make the folder and take its lock. The caller holds the journal's lock, so that no sweep sees it half-made."""
+        """Make the folder and take its lock; the caller holds the journal's lock, so no sweep sees it half-made."""
         self._disk, self._root = disk, root
         self.directory = os.path.join(root, STAGING, name)
         make_directory(disk, root, STAGING)

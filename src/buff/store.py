@@ -43,9 +43,7 @@ INDEX_LAG_EVENTS = 1_000
 class Store:
     """One root: `runs()`, `run(id)`, `datasets()`; a context manager that gives back what it holds."""
 
-    def __init__(
-        self, root: str, *, host: Host, settings: Settings | None = None, disk: Disk | None = None
-    ) -> None:
+    def __init__(self, root: str, *, host: Host, settings: Settings | None = None, disk: Disk | None = None) -> None:
         """Open a root for reading. Raises RunsRootInvalid when it is not a directory."""
         self.root = os.path.abspath(root)
         self.host, self.settings, self.disk = host, settings or Settings(), disk or RealDisk()

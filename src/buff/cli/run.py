@@ -96,8 +96,7 @@ def create(
 @json_option
 def listing(runs_root: str | None, as_json: bool, as_of: int | None, **filters: Any) -> None:
     """List runs, the newest first."""
-    from buff.cli.show import run_json, run_row
-    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS
+    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, run_json, run_row
 
     with open_store(runs_root) as store:
         page = store.runs(as_of=as_of, **filters)
@@ -139,7 +138,7 @@ def verify(run_id: str, source: tuple[str, ...], no_record: bool, runs_root: str
 
     Exit codes: 0 identical, 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed.
     """
-    from buff.verify import verify as recompute
+    from buff.proof import verify as recompute
 
     with open_store(runs_root) as store, progress(quiet=as_json) as bar:
         verdict = recompute(store, run_id, sources=source, progress=bar, record=not no_record)

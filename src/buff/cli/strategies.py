@@ -31,17 +31,17 @@ def listing(as_json: bool) -> None:
 @click.argument("strategy_id")
 @json_option
 def show(strategy_id: str, as_json: bool) -> None:
-    """Show one strategy: its rule, its parameters with their bounds, its source."""
-    from buff.decisions.strategy import describe, strategy
+    """Show one strategy: its rule, its parameters with their bounds, the hash of its source."""
+    from buff.decisions.strategy import describe, source_sha256, strategy
 
-    item = describe(strategy(strategy_id))
+    found = strategy(strategy_id)
+    item = {**describe(found), "source_sha256": source_sha256(found)}
     if as_json:
         print_json(item)
         return
     click.echo(f"{item['id']} {item['version']}  ({', '.join(item['sides'])})")
     click.echo(item["rule"])
-    click.echo(f"source: {item['citation']}")
-    table(
-        ("parameter", "kind", "default", "least", "most", "choices"),
-        [[str(param[key]) for key in ("name", "kind", "default", "low", "high", "choices")] for param in item["params"]],
-    )
+    click.echo(f"after: {item['citation']}")
+    keys = ("name", "kind", "default", "low", "high", "choices")
+    rows = [["" if param[key] in (None, []) else str(param[key]) for key in keys] for param in item["params"]]
+    table(("parameter", "kind", "default", "least", "most", "choices"), rows)

@@ -82,6 +82,12 @@ class Bars:
         """The end (exclusive, epoch ms) of each bar's window, int64[n]."""
         return self.timeframe.end(self.ts)
 
+    @property
+    def missing(self) -> NDArray[np.int64]:
+        """How many windows have no bar between each bar and the one before it, int64[n]; 0 for the first."""
+        number = self.timeframe.index(self.ts)
+        return np.diff(number, prepend=number[:1] - 1) - 1
+
 
 def _iso(ts: Any) -> str:
     return str(np.datetime64(int(ts), "ms").astype("datetime64[s]")) + "Z"

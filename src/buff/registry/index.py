@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from buff import canonical
-from buff.journal.line import seal, unseal
+from buff.journal.line import LineInvalid, seal, unseal
 from buff.registry.state import DatasetEntry, IngestEntry, RegistryState, RunEntry
 
 NAME = "index.json"
@@ -52,12 +52,10 @@ def index_bytes(state: RegistryState) -> bytes:
 
 def state_of(data: bytes) -> RegistryState | None:
     """Return the state an index holds, or None when it is not a whole index of this projector."""
-    body = unseal(data)
-    if body is None:
-        return None
     try:
-        document = msgspec.json.decode(body, type=_Document)
-    except msgspec.DecodeError:
+        unseal(data)
+        document = msgspec.json.decode(data, type=_Document)
+    except (LineInvalid, msgspec.DecodeError):
         return None
     if document.schema != SCHEMA or document.projector != PROJECTOR:
         return None

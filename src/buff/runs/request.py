@@ -16,7 +16,7 @@ from attrs import field, fields, frozen
 from buff.decisions.engine import Costs
 from buff.decisions.risk import check_level
 from buff.errors import RunConfigInvalid
-from buff.market.ingest import CsvOptions
+from buff.market.options import CsvOptions
 from buff.market.timeframe import Timeframe
 from buff.runs.identity import check_run_id
 

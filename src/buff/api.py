@@ -1,0 +1,99 @@
+"""The Python API: what `import buff` offers, as functions with keyword arguments.
+
+Plain values go in; a `Run` or a `Store` comes out. This is a door: it may read clock and environment.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from buff.builder import create, root_of, silent
+from buff.host import this_host
+from buff.intake import Progress
+from buff.runs.run import Run
+from buff.settings import Settings
+from buff.store import Store
+
+Path = str | os.PathLike[str]
+
+
+def create_run(
+    *,
+    csv: Path | Sequence[Path] | None = None,
+    dataset: str | None = None,
+    symbol: str | None = None,
+    timeframe: str,
+    strategy: str,
+    params: Mapping[str, Any] | None = None,
+    risk_level: int,
+    runs_root: Path | Store | None = None,
+    profile: str | None = None,
+    timezone: str | None = None,
+    gaps: str | None = None,
+    base_timeframe: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    commission_bps: float = 10.0,
+    slippage_bps: float = 5.0,
+    min_fee: float = 0.0,
+    initial_equity: float = 10_000.0,
+    run_id: str | None = None,
+    name: str | None = None,
+    notes: str | None = None,
+    tags: Sequence[str] = (),
+    progress: Progress = silent,
+) -> Run:
+    """Create a run from a CSV of candles or a stored dataset, and return it committed.
+
+    The same inputs return the run that is already there. `csv` is a path or several that are one dataset; `timeframe`
+    is one of 1m 5m 15m 30m 1h 2h 4h 1d 1w 2w 1M 3M 6M 1Y; `risk_level` is 1 to 5; costs are basis points of notional
+    and `min_fee` money per fill; `start` and `end` bound open stamps, end exclusive, as UTC dates or ISO times with a
+    zone; `runs_root` is a directory, an open `Store`, or RUNS_ROOT of the environment. `name`, `notes` and `tags` are
+    for people and no part of the run's identity. `progress` is called with (stage, done, total).
+
+    Raises BuffError with a stable `code`: RUNS_ROOT_UNSET, RUN_CONFIG_INVALID, STRATEGY_INVALID, RISK_INVALID,
+    DATA_SOURCE_NOT_FOUND, DATA_INVALID, RUN_EXISTS and others (docs/reference/errors.md).
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user)
+    values = {
+        "csv": _paths(csv),
+        "dataset": dataset,
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "strategy": strategy,
+        "params": dict(params) if params is not None else None,
+        "risk_level": risk_level,
+        "profile": profile,
+        "timezone": timezone,
+        "gaps": gaps,
+        "base_timeframe": base_timeframe,
+        "start": start,
+        "end": end,
+        "commission_bps": commission_bps,
+        "slippage_bps": slippage_bps,
+        "min_fee": min_fee,
+        "initial_equity": initial_equity,
+        "run_id": run_id,
+        "name": name,
+        "notes": notes,
+        "tags": list(tags),
+    }
+    root = runs_root if runs_root is not None else settings.runs_root
+    return create(values, root=root, host=host, settings=settings, progress=progress).run
+
+
+def open(runs_root: Path | None = None) -> Store:
+    """Return the store of a root, for reading: no lock is taken and nothing is written.
+
+    Raises RunsRootUnset when neither the argument nor RUNS_ROOT names one, RunsRootInvalid when it is no directory.
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user)
+    return Store(root_of(runs_root or settings.runs_root), host=host, settings=settings)
+
+
+def _paths(csv: Path | Sequence[Path] | None) -> list[str] | None:
+    if csv is None:
+        return None
+    return [os.fspath(path) for path in ([csv] if isinstance(csv, str | os.PathLike) else csv)]

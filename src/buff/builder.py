@@ -1,0 +1,373 @@
+"""create(): gather, decide, write. The only file that knows every stage from CSV to committed run.
+
+A request goes in; a committed run comes out, or a coded error and an event that tells of it, with nothing half-made
+left behind. What is decided (`plan`, `artifacts.build`) takes values and returns values.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from attrs import asdict, frozen
+
+from buff.datasets import Dataset, Resampled, load, resampled
+from buff.decisions.contract import resolve
+from buff.decisions.metrics import sparkline
+from buff.decisions.risk import POLICY
+from buff.decisions.strategy import source_sha256, strategy
+from buff.errors import (
+    ArtifactsWriteFailed,
+    BuffError,
+    DataError,
+    DatasetNotFound,
+    RootError,
+    RunConfigInvalid,
+    RunsRootInvalid,
+    RunsRootUnset,
+    StorageError,
+    StorageFull,
+)
+from buff.files import NO_SPACE
+from buff.host import Host
+from buff.intake import Progress, opened, take_in
+from buff.journal.events import RunCommitted, RunRejected
+from buff.market.bars import Bars
+from buff.market.quality import report
+from buff.market.timeframe import Timeframe, coarser_or_equal
+from buff.registry.state import DatasetEntry
+from buff.runs.artifacts import SCHEMAS, Built, build, pieces
+from buff.runs.directory import Piece, write_manifest, write_pieces
+from buff.runs.identity import inputs_hash, inputs_of, run_id_of
+from buff.runs.manifest import content_sha256, manifest_of, manifest_sha256
+from buff.runs.request import RunRequest, request_from
+from buff.runs.run import Run
+from buff.settings import Settings
+from buff.store import Store, exists
+from buff.times import iso
+
+LISTED_METRICS = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@frozen(kw_only=True)
+class Created:
+    """A committed run, and whether it was there before."""
+
+    run: Run
+    existed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `run create --json` prints."""
+        return {
+            "run_id": self.run.id,
+            "existed": self.existed,
+            "dataset_id": self.run.inputs["dataset_id"],
+            "inputs_hash": self.run.manifest["inputs_hash"],
+            "inputs": dict(self.run.inputs),
+            "metrics": {name: metric.value for name, metric in self.run.metrics.items()},
+        }
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What a request comes to once its data is known: the resolved inputs, their hash, the id, the window of bars."""
+
+    inputs: Mapping[str, Any]
+    inputs_hash: str
+    run_id: str
+    dataset: Dataset
+    resampled: Resampled
+    bars: Bars
+
+
+def root_of(path: str | os.PathLike[str] | None) -> str:
+    """Return the root as text. Raises RunsRootUnset when nobody named one."""
+    if path is None or not os.fspath(path):
+        raise RunsRootUnset("no runs root was given", hint="set RUNS_ROOT, or give --runs-root DIR")
+    return os.path.abspath(os.fspath(path))
+
+
+def open_root(path: str | os.PathLike[str] | None) -> str:
+    """Return the root, made if it was not there. Raises RunsRootUnset, RunsRootInvalid."""
+    root = root_of(path)
+    try:
+        os.makedirs(root, exist_ok=True)
+    except OSError as error:
+        raise RunsRootInvalid(
+            f"the runs root cannot be a directory: {error.strerror}", hint="choose another RUNS_ROOT"
+        ) from error
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise RunsRootInvalid("the runs root cannot be written", hint="choose another, or change its permissions")
+    return root
+
+
+def create(
+    values: Mapping[str, Any],
+    *,
+    root: str | os.PathLike[str] | Store | None,
+    host: Host,
+    settings: Settings,
+    progress: Progress = silent,
+) -> Created:
+    """Return the run that plain values ask for, committed; the same inputs return the run that is there.
+
+    Raises BuffError with the code of what was wrong; where a root exists its journal tells of the refusal.
+    """
+    if isinstance(root, Store):
+        return _create(root, values, progress)
+    place = root_of(root)
+    if not os.path.isdir(place):
+        opened(_checked(values)[0].csv)  # a request that cannot be makes no root
+    with Store(open_root(place), host=host, settings=settings) as store:
+        return _create(store, values, progress)
+
+
+def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Created:
+    with _told(store), _written():
+        request, params = _checked(values)
+        dataset, source, symbol = _data(store, request, progress)
+        bars = resampled(store.disk, store.root, dataset, request.timeframe, store.owner.path("resample"))
+        plan = plan_of(request, params, dataset, bars, symbol)
+        known = store.state.runs.get(plan.run_id)
+        if known is None:
+            return _build(store, request, plan, source, progress)
+        if known.inputs_hash != plan.inputs_hash:
+            raise exists(known, plan.inputs_hash)
+    return Created(run=store.run(known.run_id), existed=True)
+
+
+@contextmanager
+def _told(store: Store) -> Iterator[None]:
+    """Let the journal tell of a refusal. Refused data is told of by the intake; a broken disk can be told nothing."""
+    store.journal()  # a root that cannot be written refuses before any work is done
+    try:
+        yield
+    except (DataError, RootError, StorageError):
+        raise
+    except BuffError as error:
+        store.record(_rejected(error, store.settings.user))
+        raise
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Turn what the system says of a write into a coded error."""
+    try:
+        yield
+    except OSError as error:
+        kind = StorageFull if error.errno in NO_SPACE else ArtifactsWriteFailed
+        raise kind(
+            f"the run could not be written: {error.strerror}", hint="nothing was committed; free space or try again"
+        ) from error
+
+
+def _rejected(error: BuffError, by: str) -> RunRejected:
+    details = {
+        name: value[:200] if isinstance(value, str) else repr(value)[:200] for name, value in error.details.items()
+    }
+    return RunRejected(code=error.code, message=error.message[:500], details=details, by=by)
+
+
+def _checked(values: Mapping[str, Any]) -> tuple[RunRequest, Mapping[str, Any]]:
+    """Check all that can be checked without the data; return the request and the strategy's resolved parameters."""
+    request = request_from(values)
+    params = resolve(strategy(request.strategy), request.params)
+    if request.csv:
+        _check_timeframe(request.timeframe, request.options.base)
+    return request, params
+
+
+def _check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
+    if not coarser_or_equal(timeframe, base):
+        raise RunConfigInvalid(
+            f"timeframe {timeframe.value} cannot be made from {base.value} bars",
+            hint=f"choose a timeframe that is a multiple of {base.value}",
+            details={"field": "timeframe", "value": timeframe.value, "base_timeframe": base.value},
+        )
+
+
+def _data(store: Store, request: RunRequest, progress: Progress) -> tuple[Dataset, Mapping[str, Any], str]:
+    """Return the dataset, what the manifest says of its source, and the symbol."""
+    if request.csv:
+        assert request.symbol is not None, "a request with a CSV has a symbol"
+        intake = take_in(store, request.csv, request.options, symbol=request.symbol, progress=progress)
+        return intake.dataset, intake.source, request.symbol
+    assert request.dataset is not None, "a request has a CSV or a dataset"
+    entry = store.state.datasets.get(request.dataset)
+    if entry is None:
+        raise DatasetNotFound(
+            f"no dataset {request.dataset} in this root",
+            hint="`buff data list` shows what is there",
+            details={"dataset_id": request.dataset},
+        )
+    dataset = load(store.root, request.dataset)
+    _check_timeframe(request.timeframe, dataset.base)
+    return dataset, entry.source, request.symbol or _only_symbol(entry)
+
+
+def _only_symbol(entry: DatasetEntry) -> str:
+    if len(entry.symbols) != 1:
+        raise RunConfigInvalid(
+            "symbol is missing, and the dataset does not settle it",
+            hint=f"give --symbol; recorded for this dataset: {', '.join(entry.symbols) or 'none'}",
+            details={"field": "symbol"},
+        )
+    return entry.symbols[0]
+
+
+# Decide: values in, values out
+
+
+def plan_of(request: RunRequest, params: Mapping[str, Any], dataset: Dataset, bars: Resampled, symbol: str) -> Plan:
+    """Return what a request comes to with this data. Raises RunConfigInvalid when the window holds no complete bar."""
+    start, end = _window(request, bars.bars)
+    rule = strategy(request.strategy)
+    inputs = inputs_of(
+        dataset_id=dataset.id,
+        base_timeframe=dataset.base.value,
+        symbol=symbol,
+        timeframe=request.timeframe.value,
+        start=iso(start),
+        end=iso(end),
+        gaps="fill" if dataset.filled else "keep" if dataset.gaps else "none",
+        strategy={
+            "id": rule.id,
+            "version": rule.version,
+            "params": dict(params),
+            "source_sha256": source_sha256(rule),
+        },
+        risk={"level": request.risk_level, "policy": POLICY},
+        costs=asdict(request.costs),
+        initial_equity=request.initial_equity,
+    )
+    hashed = inputs_hash(inputs)
+    return Plan(
+        inputs=inputs,
+        inputs_hash=hashed,
+        run_id=request.run_id or run_id_of(hashed),
+        dataset=dataset,
+        resampled=bars,
+        bars=windowed(bars.bars, start, end),
+    )
+
+
+def windowed(bars: Bars, start: int, end: int) -> Bars:
+    """Return the bars whose open stamps lie in [start, end)."""
+    first, last = np.searchsorted(bars.ts, (start, end)).tolist()
+    return bars[first:last]
+
+
+def _window(request: RunRequest, bars: Bars) -> tuple[int, int]:
+    """Return [start, end) in epoch ms: the request's bounds where given, else the data's own."""
+    name = request.timeframe.value
+    if len(bars) == 0:
+        raise RunConfigInvalid(
+            f"the data hold no complete {name} window",
+            hint="choose a finer timeframe, or bring data that cover one window from its start to its end",
+            details={"field": "timeframe", "value": name},
+        )
+    first, last = int(bars.ts[0]), int(bars.close_ms[-1])
+    start = _bound(request.timeframe, "start", request.start, first)
+    end = _bound(request.timeframe, "end", request.end, last)
+    if start < first or end > last:
+        raise RunConfigInvalid(
+            f"the window {iso(start)} to {iso(end)} is larger than the data",
+            hint=f"complete {name} bars reach from {iso(first)} to {iso(last)}",
+            details={"field": "start" if start < first else "end", "first": iso(first), "last": iso(last)},
+        )
+    if len(windowed(bars, start, end)) == 0:
+        raise RunConfigInvalid(
+            f"the window {iso(start)} to {iso(end)} holds no complete {name} bar",
+            hint=f"complete {name} bars reach from {iso(first)} to {iso(last)}",
+            details={"field": "end", "start": iso(start), "end": iso(end)},
+        )
+    return start, end
+
+
+def _bound(timeframe: Timeframe, name: str, given: int | None, default: int) -> int:
+    if given is None:
+        return default
+    aligned = timeframe.floor(given)
+    if aligned != given:
+        raise RunConfigInvalid(
+            f"{name} {iso(given)} is not the start of a {timeframe.value} window",
+            hint=f"the window that holds it begins at {iso(aligned)}",
+            details={"field": name, "value": iso(given)},
+        )
+    return given
+
+
+# Write
+
+
+def _build(store: Store, request: RunRequest, plan: Plan, source: Mapping[str, Any], progress: Progress) -> Created:
+    built = build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
+    owner, disk = store.owner, store.disk
+    staged = owner.path(plan.run_id)
+    try:
+        artifacts = write_pieces(disk, staged, _shown(pieces(built), progress))
+        manifest = manifest_of(
+            run_id=plan.run_id,
+            inputs=plan.inputs,
+            inputs_hash=plan.inputs_hash,
+            data=_data_of(plan.dataset, source),
+            artifacts=artifacts,
+            references=plan.resampled.references,
+        )
+        write_manifest(disk, staged, manifest)
+        _, existed = store.commit(plan.run_id, _committed(request, plan, built, manifest, store.settings.user))
+    finally:
+        owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one
+    return Created(run=store.run(plan.run_id), existed=existed)
+
+
+def _shown(parts: Iterator[Piece], progress: Progress) -> Iterator[Piece]:
+    for done, piece in enumerate(parts):
+        progress(f"writing {piece.name}", done, len(SCHEMAS))
+        yield piece
+
+
+def _data_of(dataset: Dataset, source: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dataset_id": dataset.id,
+        "base_timeframe": dataset.base.value,
+        "rows": dataset.rows,
+        "first_ts": iso(dataset.first_ts),
+        "last_ts": iso(dataset.last_ts),
+        "gaps": dataset.gaps,
+        "filled": dataset.filled,
+        "source": dict(source),
+    }
+
+
+def _committed(request: RunRequest, plan: Plan, built: Built, manifest: Mapping[str, Any], by: str) -> RunCommitted:
+    inputs = plan.inputs
+    return RunCommitted(
+        run_id=plan.run_id,
+        inputs_hash=plan.inputs_hash,
+        manifest_sha256=manifest_sha256(manifest),
+        content_sha256=content_sha256(manifest),
+        job=None,
+        dataset_id=inputs["dataset_id"],
+        symbol=inputs["symbol"],
+        timeframe=inputs["timeframe"],
+        start=inputs["start"],
+        end=inputs["end"],
+        strategy=inputs["strategy"]["id"],
+        strategy_version=inputs["strategy"]["version"],
+        params=inputs["strategy"]["params"],
+        risk_level=inputs["risk"]["level"],
+        bars=len(built.bars),
+        trades=len(built.outcome.trades),
+        metrics={name: built.metrics[name]["value"] for name in LISTED_METRICS},
+        sparkline=sparkline(built.outcome.equity),
+        name=request.name,
+        notes=request.notes,
+        tags=list(request.tags),
+        by=by,
+    )

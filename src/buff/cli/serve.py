@@ -1,0 +1,28 @@
+"""`buff serve`: the pages and the API, over the same root. The one arrow from `buff` to `buff_web`, by name."""
+
+import importlib
+
+import rich_click as click
+
+from buff.cli.output import root_option, surroundings
+from buff.errors import RunConfigInvalid
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8780, show_default=True, help="0 takes any free port.")
+@root_option
+def command(host: str, port: int, runs_root: str | None) -> int:
+    """Serve the runs of a root as read-only pages and API, on this machine only."""
+    from buff.builder import root_of
+
+    this, settings = surroundings()
+    root = root_of(runs_root or settings.runs_root)
+    try:
+        web = importlib.import_module("buff_web.server")
+    except ImportError as error:
+        raise RunConfigInvalid(
+            f"the web part is not installed ({error.name} is missing)", hint='pip install "buff[web]"'
+        ) from error
+    code: int = web.serve(root=root, host=host, port=port, surroundings=this, settings=settings)
+    return code

@@ -1,0 +1,305 @@
+"""verify(): recompute a run from its inputs, compare every byte, and say who is to blame.
+
+A store and a run id go in; a `Verdict` comes out. Stored files are compared with what was committed (the disk), the
+dataset with its id (the data), the strategy's source and the engine's version with the manifest's, and last the bytes
+that the same inputs give today with the bytes on disk. Nothing is repaired.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import msgspec
+import numpy as np
+from attrs import frozen
+
+from buff.builder import silent, windowed
+from buff.columns import HEADER_BYTES, read
+from buff.datasets import check, load
+from buff.decisions.strategy import source_sha256, strategies
+from buff.errors import BuffError, DatasetNotFound, RunDamaged
+from buff.intake import Progress, read_into
+from buff.journal.events import RunVerified
+from buff.market.bars import Bars
+from buff.market.options import CsvOptions
+from buff.market.quality import report
+from buff.market.resample import resample
+from buff.market.timeframe import Timeframe
+from buff.registry.state import RunEntry
+from buff.runs.artifacts import build, pieces
+from buff.runs.directory import Piece, faults, read_manifest
+from buff.runs.identity import ENGINE_VERSION
+from buff.runs.manifest import NAME, manifest_sha256
+from buff.store import Store
+from buff.times import epoch_ms
+
+EXITS = {
+    "identical": 0,
+    "data_changed": 10,
+    "engine_changed": 11,
+    "inputs_missing": 12,
+    "damaged": 13,
+    "strategy_changed": 14,
+}
+
+
+@frozen(kw_only=True)
+class Difference:
+    """The first place where two files differ: record is a line or row from 0, field a name in it."""
+
+    artifact: str
+    record: int | None = None
+    field: str | None = None
+    stored: str | None = None
+    recomputed: str | None = None
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What verifying found: an outcome, the first difference, and every finding as a sentence."""
+
+    run_id: str
+    outcome: str
+    difference: Difference | None = None
+    findings: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `buff run verify`."""
+        return EXITS[self.outcome]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the findings for a person, the first difference last."""
+        yield from self.findings
+        found = self.difference
+        if found is not None:
+            place = "".join(
+                part
+                for part in (
+                    f"first difference: {found.artifact}",
+                    "" if found.record is None else f", record {found.record}",
+                    "" if found.field is None else f", field {found.field}",
+                )
+            )
+            values = "" if found.stored is None else f": stored {found.stored}, recomputed {found.recomputed}"
+            yield place + values
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdict as plain values."""
+        return {
+            "run_id": self.run_id,
+            "outcome": self.outcome,
+            "exit_code": self.exit_code,
+            "difference": None if self.difference is None else attrs.asdict(self.difference),
+            "findings": list(self.findings),
+        }
+
+
+def verify(
+    store: Store,
+    run_id: str,
+    *,
+    sources: Sequence[str] = (),
+    progress: Progress = silent,
+    record: bool = True,
+) -> Verdict:
+    """Return the verdict on a run; `record` writes it into the journal too. `sources` are its original CSV files.
+
+    Raises RunNotFound, and DataInvalid when a source cannot be read as it was.
+    """
+    entry = store.entry(run_id)
+    verdict = _judge(store, entry, sources, progress)
+    if record:
+        artifact = None if verdict.difference is None else verdict.difference.artifact
+        store.record(
+            RunVerified(run_id=entry.run_id, verdict=verdict.outcome, artifact=artifact, by=store.settings.user)
+        )
+    return verdict
+
+
+def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Progress) -> Verdict:
+    """Look in this order: the disk, the data, the strategy, the engine. The first to blame gives the outcome."""
+    directory = os.path.join(store.root, entry.run_id)
+    try:
+        manifest, _ = read_manifest(store.disk, directory, entry.run_id)
+    except RunDamaged as error:
+        return _verdict(entry, "damaged", [error.message], Difference(artifact=NAME))
+    if manifest_sha256(manifest) != entry.manifest_sha256:
+        says = f"{NAME} is not the one that was committed"
+        return _verdict(entry, "damaged", [says], Difference(artifact=NAME))
+    damage = [f"{fault.name} {fault.says}" for fault in faults(directory, manifest)]
+    broken = next((fault.name for fault in faults(directory, manifest)), None) if damage else None
+    outcome, findings = _inputs(store, manifest, sources, progress)
+    if outcome is None or (damage and outcome != "inputs_missing"):
+        difference, remade = _recomputed(store, manifest, directory, progress)
+        findings += remade
+        if outcome is None and difference is not None and not damage:
+            outcome = "engine_changed"
+            findings.append("the files are as committed, but the same inputs give other bytes today")
+    else:
+        difference = None
+    if damage:
+        outcome, difference = "damaged", difference or Difference(artifact=str(broken))
+    return _verdict(entry, outcome or "identical", damage + findings, difference)
+
+
+def _verdict(entry: RunEntry, outcome: str, findings: Sequence[str], difference: Difference | None) -> Verdict:
+    return Verdict(run_id=entry.run_id, outcome=outcome, difference=difference, findings=tuple(findings))
+
+
+def _inputs(
+    store: Store, manifest: Mapping[str, Any], sources: Sequence[str], progress: Progress
+) -> tuple[str | None, list[str]]:
+    """Say whether data, strategy and engine are those of the manifest; None means that they all are."""
+    inputs = manifest["inputs"]
+    try:
+        check(store.root, inputs["dataset_id"])
+    except DatasetNotFound:
+        return "inputs_missing", [f"dataset {inputs['dataset_id']} is not in this root"]
+    except RunDamaged as error:
+        return "data_changed", [error.message]
+    if sources:
+        found = _reread(manifest, sources, store, progress)
+        if found != inputs["dataset_id"]:
+            return "data_changed", [f"the source files now make dataset {found}, not {inputs['dataset_id']}"]
+    rule = strategies().get(inputs["strategy"]["id"])
+    if rule is None:
+        return "strategy_changed", [f"strategy {inputs['strategy']['id']} is not registered any more"]
+    if source_sha256(rule) != inputs["strategy"]["source_sha256"]:
+        return "strategy_changed", [f"the source of strategy {rule.id} is not the one of this run"]
+    if inputs["engine_version"] != ENGINE_VERSION:
+        return "engine_changed", [f"this engine is version {ENGINE_VERSION}, the run's is {inputs['engine_version']}"]
+    return None, []
+
+
+def _reread(manifest: Mapping[str, Any], sources: Sequence[str], store: Store, progress: Progress) -> str:
+    """Return the id of the dataset that the source files make today, read as they were read then."""
+    source = manifest["data"]["source"]
+    options = CsvOptions(
+        profile=source["profile"],
+        timezone=source["timezone"],
+        gaps={"none": "reject"}.get(manifest["inputs"]["gaps"], manifest["inputs"]["gaps"]),
+        base=Timeframe(manifest["data"]["base_timeframe"]),
+    )
+    with tempfile.TemporaryDirectory(prefix="buff-verify-") as folder:
+        dataset, _ = read_into(
+            store.disk, os.path.join(folder, "dataset"), sources, options, settings=store.settings, progress=progress
+        )
+        return dataset.id
+
+
+def _recomputed(
+    store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress
+) -> tuple[Difference | None, list[str]]:
+    """Make every artifact again from the base bars; return the first difference and what else was found."""
+    inputs = manifest["inputs"]
+    dataset = load(store.root, inputs["dataset_id"])
+    bars = resample(dataset.bars, Timeframe(inputs["timeframe"]))
+    findings = list(_changed_columns(store.root, manifest, bars.bars))
+    window = windowed(bars.bars, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))
+    try:
+        built = build(inputs, window, report(dataset.quality, bars.quality))
+    except BuffError as error:
+        return Difference(artifact=NAME), [*findings, f"the run cannot be made again: {error.message}"]
+    first = None
+    for done, piece in enumerate(pieces(built)):
+        progress(f"comparing {piece.name}", done, len(manifest["artifacts"]))
+        found = compare(os.path.join(directory, *piece.name.split("/")), piece)
+        first = first or found
+    return first, findings
+
+
+def _changed_columns(root: str, manifest: Mapping[str, Any], bars: Bars) -> Iterator[str]:
+    for reference in manifest["references"]:
+        expected = getattr(bars, reference["column"])
+        try:
+            stored = read(os.path.join(root, *reference["file"].split("/")), expected.dtype)
+        except RunDamaged as error:
+            yield f"{reference['file']}: {error.message}"
+            continue
+        if len(stored) != len(expected) or stored.tobytes() != expected.tobytes():
+            yield f"{reference['file']} is not what the dataset resamples to"
+
+
+# The first difference
+
+
+def compare(path: str, piece: Piece) -> Difference | None:
+    """Return where the file at `path` first differs from a piece, or None. The piece is always read to its end."""
+    first: Difference | None = None
+    record, done = 0, 0
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below, after the piece has been read to its end
+    except OSError:
+        for _ in piece.chunks:
+            pass
+        return Difference(artifact=piece.name)
+    with file:
+        for chunk in piece.chunks:
+            wanted = bytes(chunk)
+            if first is None:
+                stored = file.read(len(wanted))
+                if stored != wanted:
+                    first = _located(piece, record, done, stored, wanted)
+                record += wanted.count(b"\n")
+                done += len(wanted)
+        if first is None and file.read(1):
+            first = Difference(artifact=piece.name, record=record)
+    return first
+
+
+def _located(piece: Piece, record: int, done: int, stored: bytes, wanted: bytes) -> Difference:
+    """Name the record and field of the first differing byte; `done` bytes and `record` lines came before."""
+    short = min(len(stored), len(wanted))
+    at = next((index for index in range(short) if stored[index] != wanted[index]), short)
+    if piece.name.endswith(".npy"):
+        return _element(piece, done, at, stored, wanted)
+    line = wanted.count(b"\n", 0, at)
+    start = wanted.rfind(b"\n", 0, at) + 1
+    pair = (_line(stored, start), _line(wanted, start))
+    name, values = _field(*pair)
+    number = record + line if piece.name.endswith(".jsonl") else None
+    return Difference(artifact=piece.name, record=number, field=name, stored=values[0], recomputed=values[1])
+
+
+def _line(data: bytes, start: int) -> bytes:
+    end = data.find(b"\n", start)
+    return data[start : len(data) if end < 0 else end]
+
+
+def _field(stored: bytes, wanted: bytes) -> tuple[str | None, tuple[str, str]]:
+    """Return the first member, in order of name, that differs, and its two values."""
+    whole = (_shown(stored), _shown(wanted))
+    try:
+        one, other = msgspec.json.decode(stored), msgspec.json.decode(wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None, whole
+    path = []
+    while isinstance(one, dict) and isinstance(other, dict):
+        name = next((key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)), None)
+        if name is None:
+            break
+        path.append(name)
+        one, other = one.get(name), other.get(name)
+    return (".".join(path) or None), (_shown(msgspec.json.encode(one)), _shown(msgspec.json.encode(other)))
+
+
+def _shown(data: bytes) -> str:
+    return data[:120].decode("utf-8", "replace")
+
+
+def _element(piece: Piece, done: int, at: int, stored: bytes, wanted: bytes) -> Difference:
+    if done < HEADER_BYTES:
+        return Difference(artifact=piece.name, field="header")
+    dtype = np.dtype(piece.schema)
+    index = at // dtype.itemsize
+    values = [
+        str(np.frombuffer(data[index * dtype.itemsize :][: dtype.itemsize], dtype)[0])
+        if len(data) >= (index + 1) * dtype.itemsize
+        else "nothing"
+        for data in (stored, wanted)
+    ]
+    row = (done - HEADER_BYTES) // dtype.itemsize + index
+    return Difference(artifact=piece.name, record=row, stored=values[0], recomputed=values[1])
