@@ -1,0 +1,98 @@
+"""Bytes of a segment in, the whole batches at their start out: the one place that says what follows what.
+
+A batch counts whole or not at all. What ends the chain is named, not judged: that is the decision table's work.
+Nothing here reads a disk.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from enum import Enum
+
+from attrs import frozen
+
+from buff.journal.head import Position
+from buff.journal.line import BATCH_BYTES_MAX, BATCH_LINES_MAX, LINE_BYTES_MAX, MARKER, Line, LineInvalid, parse
+
+
+class Stop(Enum):
+    """Why a chain ends.
+
+    SHORT: the bytes end, perhaps inside a batch. REACHED: the last wanted event. DAMAGED: a line that is not valid.
+    BREAK: a valid line in place that does not follow the one before.
+    """
+
+    SHORT = "short"
+    REACHED = "reached"
+    DAMAGED = "damaged"
+    BREAK = "break"
+
+
+@frozen(kw_only=True)
+class Chain:
+    """The lines of the whole batches found, where they end, the size of the last batch, and what ended them."""
+
+    lines: list[Line]
+    end: Position
+    batches: int
+    last_batch_size: int
+    stop: Stop
+
+
+def follow(window: bytes, start: Position, *, until: int | None = None, prev: str | None = None) -> Chain:
+    """Return the whole batches at the start of `window`, whose first byte is at `start`.
+
+    `until` is the last seq wanted. `prev` replaces the hash of the event before; "" takes the first line's word for it.
+    """
+    lines: list[Line] = []
+    seq, sha = start.seq, start.sha256 if prev is None else prev
+    first = last = seq  # of the batch that is being read; seq == last means that none is
+    offset = whole = batch = 0  # bytes read, bytes in whole batches, bytes in the last of them
+    count = batches = 0  # lines in whole batches, and whole batches
+    stop = Stop.SHORT
+    for raw in io.BytesIO(window):
+        if seq == last:
+            if seq == until:
+                stop = Stop.REACHED
+                break
+            first = seq + 1
+        try:
+            line = parse(raw)
+        except LineInvalid:
+            stop = Stop.DAMAGED if raw.endswith(b"\n") else Stop.SHORT
+            break
+        if seq + 1 == first:
+            last = line.last
+        if line.seq != seq + 1 or line.prev != (sha or line.prev) or line.first != first or line.last != last:
+            stop = Stop.BREAK
+            break
+        lines.append(line)
+        offset += len(raw)
+        seq, sha = line.seq, line.sha256
+        if seq == last:
+            if _over(line, offset - whole):
+                stop = Stop.BREAK
+                break
+            batch, whole, count, batches = offset - whole, offset, len(lines), batches + 1
+    del lines[count:]
+    end = start if not lines else _end(start, whole, lines[-1])
+    return Chain(lines=lines, end=end, batches=batches, last_batch_size=batch, stop=stop)
+
+
+def _over(line: Line, size: int) -> bool:
+    return line.last - line.first >= BATCH_LINES_MAX or size > BATCH_BYTES_MAX
+
+
+def _end(start: Position, size: int, line: Line) -> Position:
+    return Position(segment=start.segment, offset=start.offset + size, seq=line.seq, sha256=line.sha256)
+
+
+def valid_lines(window: bytes, limit: int) -> Iterator[Line]:
+    """Yield every valid line that begins at one of the first `limit` bytes, in place or not."""
+    at = window.find(MARKER)
+    while 0 <= at < limit:
+        newline = window.find(b"\n", at, at + LINE_BYTES_MAX)
+        if newline >= 0:
+            with contextlib.suppress(LineInvalid):
+                yield parse(window[at : newline + 1])
+        at = window.find(MARKER, at + 1)

@@ -1,0 +1,47 @@
+"""An event and the `data` object of its line, in both directions.
+
+An Event goes in and ASCII JSON comes out, members in the order of their names; the type and bytes of a verified line go
+in and the Event comes out. An event of an older version is decoded as what it was and lifted by its upcaster, so the
+rest of Buff sees only the newest. Nothing here reads a disk, and nothing is ever guessed: what this version of Buff
+does not know is refused.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from buff import canonical
+from buff.errors import RunsRootInvalid
+from buff.journal.events import EVENTS, Event, Fact
+from buff.journal.line import Line, escape
+
+# Type of an old version -> how its data becomes the event of today. Empty until an event changes for the first time.
+UPCASTERS: Mapping[str, Callable[[bytes], Fact]] = {}
+
+_DECODERS: Mapping[str, Callable[[bytes], Fact]] = {
+    event.TYPE: msgspec.json.Decoder(event).decode for event in EVENTS
+} | dict(UPCASTERS)
+
+
+def encode(event: Event) -> bytes:
+    """Return the `data` object of an event. Raises ValueError on a float that is not finite or a lone surrogate."""
+    return escape(canonical.encode(event))
+
+
+def decode(line: Line) -> Fact:
+    """Return the event of a verified line. Raises RunsRootInvalid when this version of Buff does not know it."""
+    decoder = _DECODERS.get(line.type)
+    if decoder is None:
+        raise _unknown(line, "EVENT_UNKNOWN", f"event {line.seq} is of type {line.type!r}, which is unknown here")
+    try:
+        return decoder(line.data)
+    except msgspec.ValidationError as error:
+        raise _unknown(line, "EVENT_INVALID", f"event {line.seq} is no {line.type} as known here: {error}") from error
+
+
+def _unknown(line: Line, rule: str, message: str) -> RunsRootInvalid:
+    return RunsRootInvalid(
+        message,
+        hint="the journal is intact but was written by another version of Buff: use that version or a newer one",
+        details={"rule": rule, "type": line.type, "seq": line.seq},
+    )

@@ -1,0 +1,163 @@
+"""The journal's lock: fair between processes, one holder per process, gone with its holder.
+
+A `Disk` and the journal's folder go in; a held lock comes out, or JOURNAL_LOCK_TIMEOUT with who holds it. The kernel
+knows who owns a lock; the text in the file is for people. Lock files are never unlinked.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from buff.errors import JournalLockTimeout, RunsRootInvalid
+from buff.files import Disk
+from buff.journal.survey import FOLDER
+
+_TEXT_SIZE = 512
+_WAIT_SECONDS = (0.0002, 0.01)
+_STATES = {"T": "stopped", "t": "stopped by a debugger", "Z": "dead but not reaped", "D": "waiting for the disk"}
+
+
+class Lock:
+    """The two lock files of one journal, `turn` and `lock`, and the mutex of this process's threads."""
+
+    def __init__(self, disk: Disk, root: str, holder: Mapping[str, object]) -> None:
+        """Open nothing yet. `holder` says for people who we are: pid, started, host, command."""
+        self._disk = disk
+        self._folder = os.path.join(root, FOLDER)
+        self._text = msgspec.json.encode(dict(holder))[: _TEXT_SIZE - 1].ljust(_TEXT_SIZE - 1) + b"\n"
+        self._host = holder.get("host")
+        self._mutex = threading.Lock()
+        self._owner = 0
+        self._handles: dict[str, int] = {}
+        self._forked_while_held = False
+
+    @contextlib.contextmanager
+    def held(self, timeout_seconds: float) -> Iterator[None]:
+        """Hold the lock; a thread that holds it may not ask again. Raises JournalLockTimeout, RunsRootInvalid."""
+        with self.threads(timeout_seconds):
+            self._acquire(time.monotonic() + timeout_seconds)
+            try:
+                yield
+            except BaseException:
+                self.close()  # gives the lock back whatever state the handles are in
+                raise
+            self._disk.unlock(self._handles["lock"])
+
+    @contextlib.contextmanager
+    def threads(self, timeout_seconds: float) -> Iterator[None]:
+        """Keep the other threads of this process out, without locking the journal against other processes."""
+        assert not self.held_here, "this thread holds the journal already"
+        assert not self._forked_while_held, "this process was forked while the journal was in use: open it again"
+        if not self._mutex.acquire(timeout=max(timeout_seconds, 0.0)):
+            raise JournalLockTimeout(
+                f"another thread of this process used the journal for more than {timeout_seconds:g} s",
+                hint="try again",
+                details={"waited_seconds": timeout_seconds},
+            )
+        self._owner = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._owner = 0
+            self._mutex.release()
+
+    @property
+    def held_here(self) -> bool:
+        """Whether the calling thread holds the journal."""
+        return self._owner == threading.get_ident()
+
+    def close(self) -> None:
+        """Close the lock files, which gives back what is held."""
+        while self._handles:
+            _, handle = self._handles.popitem()
+            with contextlib.suppress(OSError):
+                self._disk.close(handle)
+
+    def after_fork(self) -> None:
+        """Forget the parent's lock in its child. Closing never unlocks: the parent still has the same open file."""
+        self._forked_while_held = self._mutex.locked()
+        self._mutex = threading.Lock()
+        self._owner = 0
+        self.close()
+
+    def _acquire(self, deadline: float) -> None:
+        """Wait in turn, then for the lock: a busy process cannot overtake one that has been waiting."""
+        started = time.monotonic()
+        try:
+            if self._take("turn", deadline) and self._take("lock", deadline):
+                self._disk.write_at(self._handles["lock"], self._text, 0)
+                self._disk.unlock(self._handles["turn"])
+                return
+        except OSError as error:
+            self.close()
+            raise RunsRootInvalid(
+                f"the journal's lock cannot be taken: {error.strerror}",
+                hint="give a root this user may write to; reading needs no such right",
+                details={"error": error.strerror or str(error)},
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise self._timeout(time.monotonic() - started)
+
+    def _take(self, name: str, deadline: float) -> bool:
+        wait_seconds, wait_seconds_max = _WAIT_SECONDS
+        while True:
+            handle = self._handle(name)
+            if self._disk.try_lock(handle):
+                if self._is_current(name, handle):
+                    return True
+                del self._handles[name]  # somebody removed and remade the file: ours locks nobody out
+                self._disk.close(handle)
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(wait_seconds, left))
+            wait_seconds = min(2 * wait_seconds, wait_seconds_max)
+
+    def _handle(self, name: str) -> int:
+        if name not in self._handles:
+            self._handles[name] = self._disk.open_lock(os.path.join(self._folder, name))
+        return self._handles[name]
+
+    def _is_current(self, name: str, handle: int) -> bool:
+        try:
+            return self._disk.identity(os.path.join(self._folder, name)) == self._disk.identity_of(handle)
+        except FileNotFoundError:
+            return False
+
+    def _timeout(self, waited_seconds: float) -> JournalLockTimeout:
+        holder = self._holder()
+        state = self._state(holder)
+        who = f"process {holder['pid']} ({holder.get('command', '?')})" if "pid" in holder else "another process"
+        return JournalLockTimeout(
+            f"{who} held the journal's lock for more than {waited_seconds:.1f} s"
+            + (f"; it is {state}" if state else ""),
+            hint="continue or end that process" if state.startswith("stopped") else "wait for it to end, or try again",
+            details={"holder": holder, "state": state, "waited_seconds": round(waited_seconds, 3)},
+        )
+
+    def _holder(self) -> dict[str, object]:
+        try:
+            text = self._disk.read(os.path.join(self._folder, "lock"), 0, _TEXT_SIZE)
+            found: dict[str, object] = msgspec.json.decode(text, type=dict[str, object])
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return found
+
+    def _state(self, holder: Mapping[str, object]) -> str:
+        """Return what the kernel says of a holder on this machine: `stopped` is why a lock is held for ever."""
+        pid = holder.get("pid")
+        if not isinstance(pid, int) or holder.get("host") != self._host:
+            return ""
+        try:
+            fields = self._disk.read(f"/proc/{pid}/stat", 0, 4096).rpartition(b")")[2].split()
+        except OSError:
+            return ""
+        return _STATES.get(fields[0].decode(), "running") if fields else ""

@@ -1,0 +1,506 @@
+"""The journal as the rest of Buff uses it: open, append under the lock, follow what others append.
+
+Events go in and come out again as facts with a seq and a hash, each exactly once and in order, never one that is not
+acknowledged. Every writer enters the same way: look at HEAD, take in what others appended, and recover by the decision
+table when anything is not as HEAD says. Nothing here syncs or renames by itself (`writer.py`), judges damage
+(`recovery.py`) or knows what an event means.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from buff.errors import BuffError, KeyConflict, LimitExceeded, RunsRootInvalid
+from buff.files import NO_SPACE, Disk
+from buff.journal.codec import encode
+from buff.journal.events import Event, JournalOpened, JournalRecovered, SegmentOpened, TailQuarantined
+from buff.journal.head import START, Head, Position
+from buff.journal.line import BATCH_BYTES_MAX, BATCH_LINES_MAX, SEGMENT_BYTES_MAX, Line, LineInvalid, write
+from buff.journal.lock import Lock
+from buff.journal.reader import Reading, advance, corrupt, read, refusal, unreadable
+from buff.journal.record import Entry, Receipt, Recorded, recorded
+from buff.journal.recovery import Action, decide
+from buff.journal.survey import (
+    FOLDER,
+    Claimed,
+    Findings,
+    Unreadable,
+    facts,
+    file_size,
+    read_head,
+    read_index,
+    segment_path,
+    survey,
+)
+from buff.journal.writer import Writer, failure
+
+__all__ = ["Entry", "Hold", "Journal", "Listener", "Position", "Reading", "Receipt", "Recorded", "read"]
+
+# What must accept a rename to and from the root, because runs, orphans and datasets are moved that way.
+BESIDE = (FOLDER, "_staging", "_orphans", "_datasets")
+
+Listener = Callable[[Sequence[Recorded]], None]
+
+
+@frozen(kw_only=True)
+class _Answer:
+    """What a key was used for: the receipt, the event's type, and the values that another use must agree on."""
+
+    receipt: Receipt
+    type: str
+    identity: tuple[object, ...]
+
+
+class Journal:
+    """One process's way into the journal of one root. Threads may share it; they take turns."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        root: str,
+        *,
+        lock: Lock,
+        writer: Writer,
+        clock: Callable[[], str],
+        listener: Listener,
+        lock_timeout_seconds: float,
+    ) -> None:
+        """Know nothing yet: `open` enters and learns."""
+        self.journal_id = ""
+        self._disk = disk
+        self._root = root
+        self._lock = lock
+        self._writer = writer
+        self._clock = clock
+        self._listener = listener
+        self._timeout_seconds = lock_timeout_seconds
+        self._position = START
+        self._delivered = 0  # seq up to which the listener was told
+        self._answers: dict[str, _Answer] = {}
+        self._sure = False  # whether what we know was so when we last looked; if not, the next enter is slow
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        disk: Disk,
+        root: str,
+        *,
+        clock: Callable[[], str],
+        boot: str,
+        holder: Mapping[str, object],
+        listener: Listener,
+        lock_timeout_seconds: float = 10.0,
+        create: bool = True,
+        new_id: Callable[[], str] = lambda: f"jrn_{secrets.token_hex(8)}",
+        repair: bool = False,
+    ) -> "Journal":
+        """Open the journal of an existing root for writing: recover it as the decision table says, or make it.
+
+        `clock` gives the time of an event, `boot` is the running kernel's boot id, `holder` says for people who holds
+        the lock. `listener` gets every acknowledged event exactly once and in order, also those of other processes.
+        `create=False` refuses a root without a journal. `new_id` names a new journal. `repair=True` also sets aside a
+        torn tail when no HEAD says that it was never acknowledged (row R10).
+
+        Raises RunsRootInvalid, JournalCorrupt, JournalLockTimeout, StorageUnreadable, StorageFull, RegistryWriteFailed.
+        """
+        _prepare(disk, root, create=create)
+        journal = cls(
+            disk,
+            root,
+            lock=_lock_of(disk, root, holder),
+            writer=Writer(disk, root, boot=boot),
+            clock=clock,
+            listener=listener,
+            lock_timeout_seconds=lock_timeout_seconds,
+        )
+        _JOURNALS.add(journal)
+        try:
+            with journal._lock.held(lock_timeout_seconds):
+                _probe(disk, root)
+                journal._enter(new_id=new_id if create else None, repair=repair)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @property
+    def position(self) -> Position:
+        """How far this process has verified the journal: never beyond HEAD."""
+        return self._position
+
+    def append(self, entries: Sequence[Entry]) -> tuple[Receipt, ...]:
+        """Record a group of events as one batch with one sync, under the lock; see `Hold.append`."""
+        with self.exclusive() as hold:
+            return hold.append(entries)
+
+    @contextlib.contextmanager
+    def exclusive(self, timeout_seconds: float | None = None) -> Iterator["Hold"]:
+        """Hold the journal's lock, having taken in everything that others appended.
+
+        A thread that holds the journal may not ask for it again. Raises what `open` raises.
+        """
+        assert not self._closed, "the journal is closed"
+        with self._lock.held(self._timeout_seconds if timeout_seconds is None else timeout_seconds):
+            self._enter()
+            yield Hold(self)
+
+    def refresh(self) -> None:
+        """Take in what others appended, up to HEAD, without the lock. Raises JournalCorrupt, StorageUnreadable."""
+        if self._lock.held_here:
+            return
+        with self._lock.threads(self._timeout_seconds):
+            head = read_head(self._disk, self._root).current
+            if head is None or head.seq <= self._position.seq:
+                return  # nothing new, or HEAD lags what we know to be durable
+            try:
+                flaw = advance(self._disk, self._root, self._position, head.position, self._deliver)
+            except Unreadable as error:
+                raise unreadable(error) from error
+            if flaw is not None:
+                raise corrupt(flaw)
+            self._position = head.position
+
+    def sync_head(self) -> None:
+        """Make HEAD durable, as it must be before anything that names a position is. Raises RegistryWriteFailed."""
+        with self.exclusive():
+            self._writer.sync_head()
+
+    def close(self) -> None:
+        """Give back what is held. Closing twice is the same as once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
+        _JOURNALS.discard(self)
+
+    def after_fork(self) -> None:
+        """Forget, in the child of a fork, what belongs to the parent: its lock and its open segment."""
+        self._lock.after_fork()
+        self._writer.forget()
+        self._sure = False
+
+    # Entering: always under the lock
+
+    def _enter(self, *, new_id: Callable[[], str] | None = None, repair: bool = False) -> None:
+        head = self._writer.look()
+        if not (self._sure and head is not None and self._follow(head)):
+            self._sure = False
+            self._recover(head, new_id, repair)
+            self._sure = True
+
+    def _follow(self, head: Head) -> bool:
+        """Take in what others appended, when the journal is as HEAD says. False asks for a closer look."""
+        try:
+            if file_size(self._disk, segment_path(self._root, head.segment)) != head.offset:
+                return False
+            if self._disk.exists(segment_path(self._root, head.seq + 1)):
+                return False
+            if head.position == self._position:
+                return True
+            if head.seq < self._position.seq:
+                return False  # what we know to be durable lies beyond HEAD
+            flaw = advance(self._disk, self._root, self._position, head.position, self._deliver)
+        except Unreadable:
+            return False
+        if flaw is None:
+            self._position = head.position
+        return flaw is None
+
+    def _recover(self, head: Head | None, new_id: Callable[[], str] | None, repair: bool) -> None:
+        """Gather the facts, decide, apply, and only then take in what HEAD did not vouch for."""
+        pending: list[Line] = []
+        limit = head.seq if head is not None else 0
+
+        def receive(lines: Sequence[Line]) -> None:
+            within = max(min(limit - lines[0].seq + 1, len(lines)), 0)
+            self._deliver(lines[:within])
+            pending.extend(lines[within:])
+
+        index = read_index(self._disk, self._root)
+        known = Claimed(journal=self.journal_id or None, seq=self._position.seq, sha256=self._position.sha256)
+        claims = (head, index, known)
+        findings = survey(
+            self._disk,
+            self._root,
+            since=min(self._position.seq, self._position.seq if head is None else head.seq),
+            known=self._position,
+            claimed={claim.seq for claim in claims if claim is not None},
+            receive=receive,
+        )
+        row = decide(facts(self._disk, self._root, findings, head=head, index=index, receipt=known))
+        action = Action.SUPERSEDE if repair and row.name == "R10" else row.action
+        if action is Action.REFUSE:
+            raise refusal(row, findings)
+        if action is Action.CREATE and new_id is None:
+            raise RunsRootInvalid("this root holds no journal", hint="create a run, or give the root that holds them")
+        try:
+            self._apply(action, findings, head, pending, new_id)
+        except OSError as error:
+            raise failure(error, "the journal could not be recovered") from error
+
+    def _apply(
+        self,
+        action: Action,
+        findings: Findings,
+        head: Head | None,
+        pending: Sequence[Line],
+        new_id: Callable[[], str] | None,
+    ) -> None:
+        match action:
+            case Action.CREATE:
+                assert new_id is not None, "only `open` creates"
+                lines = self._begin(new_id() if head is None else head.journal)
+                self._position = self._writer.new_segment(lines, after=None)
+                self._deliver(lines)
+                return
+            case Action.SUPERSEDE:
+                self._learn(findings)
+                lines = self._supersede(findings)
+                end = self._writer.new_segment(lines, after=findings.end.segment)
+                self._deliver([*pending, *lines])
+            case Action.CARRY:
+                self._learn(findings)
+                end = self._writer.new_segment(findings.last_batch, after=findings.end.segment)
+                self._deliver(pending)
+            case Action.ADOPT:
+                self._learn(findings)
+                end = findings.end
+                self._writer.adopt(end)
+                self._deliver(pending)
+            case _:
+                self._learn(findings)
+                end = findings.end
+        self._position = end
+        if head is None and action in (Action.ADOPT, Action.CARRY):
+            self._write([(JournalRecovered(reason="there was no valid HEAD"), None)])
+
+    def _learn(self, findings: Findings) -> None:
+        assert findings.journal is not None, "a journal that is whole has an id"
+        self.journal_id = self._writer.journal = findings.journal
+
+    def _begin(self, journal: str) -> list[Line]:
+        self.journal_id = self._writer.journal = journal
+        self._writer.begin()
+        return self._lines(START, [(JournalOpened(journal_id=journal), None)])
+
+    def _supersede(self, findings: Findings) -> list[Line]:
+        end = findings.end
+        size = findings.size - end.offset
+        torn = self._disk.read(segment_path(self._root, end.segment), end.offset, size)
+        content = self._writer.quarantine(torn, end.segment, end.offset)
+        event = TailQuarantined(segment=f"{end.segment:020d}", offset=end.offset, size=size, content=content)
+        return self._lines(end, [(event, None)])
+
+    # Appending
+
+    def _write(self, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
+        """Append one batch at our position, rotating first when the segment is full; return its lines."""
+        lines = self._lines(self._position, items)
+        size = sum(len(line.raw) for line in lines)
+        if len(lines) > BATCH_LINES_MAX or size > BATCH_BYTES_MAX:
+            raise LimitExceeded(
+                f"{len(lines)} events of {size} bytes are more than one batch may hold",
+                hint=f"record at most {BATCH_LINES_MAX} events and {BATCH_BYTES_MAX} bytes at once",
+                details={"events": len(lines), "size_bytes": size},
+            )
+        try:
+            if self._position.offset + size > SEGMENT_BYTES_MAX:
+                self._rotate()
+                lines = self._lines(self._position, items)
+            self._position = self._writer.append(lines, self._position)
+        except BaseException:
+            # Whatever happened, the next enter looks at the journal itself and trusts nothing we remember.
+            self._sure = False
+            self._writer.forget()
+            raise
+        self._deliver(lines)
+        return lines
+
+    def _rotate(self) -> None:
+        lines = self._lines(self._position, [(SegmentOpened(), None)])
+        try:
+            self._position = self._writer.new_segment(lines, after=self._position.segment)
+        except OSError as error:
+            raise failure(error, "a new segment could not be made; nothing was recorded") from error
+        self._deliver(lines)
+
+    def _lines(self, start: Position, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
+        """Return the lines of one batch behind `start`, each parsed back from its own bytes."""
+        time, prev = self._clock(), start.sha256
+        first, last = start.seq + 1, start.seq + len(items)
+        lines = []
+        for seq, (event, key) in enumerate(items, first):
+            try:
+                line = write(
+                    seq=seq, prev=prev, first=first, last=last, time=time, type=event.TYPE, key=key, data=encode(event)
+                )
+            except LineInvalid as error:
+                raise LimitExceeded(
+                    f"an event {event.TYPE} cannot be recorded: {error}",
+                    hint="keep large or unusual values in a file and let the event carry its hash",
+                    details={"type": event.TYPE},
+                ) from error
+            lines.append(line)
+            prev = line.sha256
+        return lines
+
+    def _deliver(self, lines: Sequence[Line]) -> None:
+        """Tell the listener of every line it was not told of yet. They are acknowledged, whatever comes next."""
+        fresh = [recorded(line) for line in lines if line.seq > self._delivered]
+        if not fresh:
+            return
+        for item in fresh:
+            if item.key is not None:
+                self._answers[item.key] = self._answer(item)
+        self._delivered = fresh[-1].seq
+        self._listener(fresh)
+
+    def _answer(self, item: Recorded) -> _Answer:
+        receipt = Receipt(journal_id=self.journal_id, seq=item.seq, sha256=item.sha256)
+        return _Answer(receipt=receipt, type=item.event.TYPE, identity=_identity(item.event))
+
+
+class Hold:
+    """The journal while its lock is held: nobody else appends."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Made by `Journal.exclusive`."""
+        self._journal = journal
+
+    def append(self, entries: Sequence[Entry]) -> tuple[Receipt, ...]:
+        """Record a group of events as one batch with one sync; return a receipt for each, in order.
+
+        A group whose keys are all known is not recorded again: the stored receipts come back. Equal keys inside a group
+        share one event. Raises KeyConflict when a key was used for other facts or only some keys are known,
+        LimitExceeded, StorageFull and LockBroken (not recorded), RegistryWriteFailed (perhaps recorded: ask again with
+        the same keys).
+        """
+        journal = self._journal
+        if not journal._sure:
+            journal._enter()  # an append failed earlier in this hold
+        if not entries:
+            return ()
+        stored = _stored(journal._answers, entries)
+        if stored is not None:
+            return stored
+        items = _share(entries)
+        lines = journal._write(items)
+        receipts = [Receipt(journal_id=journal.journal_id, seq=line.seq, sha256=line.sha256) for line in lines]
+        by_key = {line.key: receipt for line, receipt in zip(lines, receipts, strict=True) if line.key is not None}
+        unkeyed = iter([receipt for line, receipt in zip(lines, receipts, strict=True) if line.key is None])
+        return tuple(next(unkeyed) if entry.key is None else by_key[entry.key] for entry in entries)
+
+
+def _stored(answers: Mapping[str, _Answer], entries: Sequence[Entry]) -> tuple[Receipt, ...] | None:
+    """Return the receipts of a group that was recorded before, None when none of it was. Raises KeyConflict."""
+    found = [None if entry.key is None else answers.get(entry.key) for entry in entries]
+    if not any(found):
+        return None
+    receipts = []
+    for entry, answer in zip(entries, found, strict=True):
+        if answer is None:
+            raise _conflict(entry, "a part of the group was recorded before and this part was not")
+        if answer.type != entry.event.TYPE or answer.identity != _identity(entry.event):
+            raise _conflict(entry, f"it names event {answer.receipt.seq}, which says something else")
+        receipts.append(answer.receipt)
+    return tuple(receipts)
+
+
+def _share(entries: Sequence[Entry]) -> list[tuple[Event, str | None]]:
+    """Return what to write: one event for each key, however often the group names it. Raises KeyConflict."""
+    items: list[tuple[Event, str | None]] = []
+    first: dict[str, Event] = {}
+    for entry in entries:
+        if entry.key is None:
+            items.append((entry.event, None))
+        elif entry.key not in first:
+            first[entry.key] = entry.event
+            items.append((entry.event, entry.key))
+        elif (first[entry.key].TYPE, _identity(first[entry.key])) != (entry.event.TYPE, _identity(entry.event)):
+            raise _conflict(entry, "the same group uses it for something else")
+    return items
+
+
+def _identity(event: Event) -> tuple[object, ...]:
+    return tuple(getattr(event, name) for name in event.IDENTITY)
+
+
+def _conflict(entry: Entry, says: str) -> KeyConflict:
+    return KeyConflict(
+        f"key {entry.key!r} of an event {entry.event.TYPE} was used before: {says}",
+        hint="use one key for one fact, and repeat a group as it was",
+        details={"key": entry.key, "type": entry.event.TYPE},
+    )
+
+
+# Opening
+
+
+def _prepare(disk: Disk, root: str, *, create: bool) -> None:
+    """Make the journal's folder when it is not there. Raises RunsRootInvalid, StorageFull."""
+    folder = os.path.join(root, FOLDER)
+    try:
+        if create:
+            disk.mkdir(folder)
+        elif not disk.is_directory(folder):
+            raise RunsRootInvalid("this root holds no journal", hint="create a run, or give the root that holds them")
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise _unusable(error) from error
+
+
+def _probe(disk: Disk, root: str) -> None:
+    """Move a file to and from every folder that runs are moved through: equal device numbers would prove nothing."""
+    outside = os.path.join(root, ".probe")
+    try:
+        disk.close(disk.create(outside))
+        for name in BESIDE:
+            if disk.exists(os.path.join(root, name)):
+                inside = os.path.join(root, name, ".probe")
+                disk.rename(outside, inside)
+                disk.rename(inside, outside)
+        disk.unlink(outside)
+    except OSError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: OSError) -> BuffError:
+    if error.errno in NO_SPACE:
+        return failure(error, "the runs root could not be opened for writing")
+    hints = {
+        errno.ENOENT: "make the directory first",
+        errno.ENOTDIR: "the runs root is a file: give a directory",
+        errno.EXDEV: "keep the root and its folders on one file system: no mount points or links inside it",
+    }
+    return RunsRootInvalid(
+        f"the runs root cannot be used for writing: {error.strerror}",
+        hint=hints.get(error.errno or 0, "give a directory this user may write to; reading needs no such right"),
+        details={"error": error.strerror or str(error)},
+    )
+
+
+def _lock_of(disk: Disk, root: str, holder: Mapping[str, object]) -> Lock:
+    """Return the one lock of this root in this process: a second one would wait for the first for ever."""
+    identity = disk.identity(root)
+    lock = _LOCKS.get(identity)
+    if lock is None:
+        lock = _LOCKS[identity] = Lock(disk, root, holder)
+    return lock
+
+
+def _after_fork() -> None:
+    for journal in list(_JOURNALS):
+        journal.after_fork()
+
+
+_LOCKS: "weakref.WeakValueDictionary[tuple[int, int], Lock]" = weakref.WeakValueDictionary()
+_JOURNALS: "weakref.WeakSet[Journal]" = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

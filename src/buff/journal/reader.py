@@ -1,0 +1,209 @@
+"""Reading without the lock: everything up to HEAD and nothing beyond, verified, with what is wrong said beside it.
+
+A root goes in; the events come out, how far they go, and the problem that ends them if there is one. Nothing is
+written and no lock is taken, so a root that cannot be written can be read. A copy without HEAD is read to its end and
+flagged as unconfirmed.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import frozen
+
+from buff.errors import JournalCorrupt, RunsRootInvalid, StorageUnreadable
+from buff.files import Disk
+from buff.journal.head import START, Head, Position
+from buff.journal.line import Line
+from buff.journal.record import Recorded, recorded
+from buff.journal.recovery import Action, Row, decide
+from buff.journal.survey import (
+    FOLDER,
+    Findings,
+    Flaw,
+    Unreadable,
+    facts,
+    file_size,
+    read_head,
+    read_index,
+    segment_name,
+    segment_path,
+    segments,
+    survey,
+    walk,
+)
+
+Receive = Callable[[Sequence[Line]], None]
+
+_ATTEMPTS = 16
+
+
+@frozen(kw_only=True)
+class Reading:
+    """What a reader saw: whole batches up to `position`, and the `problem` that ends them, or None.
+
+    `confirmed` is False when no HEAD says how far the journal was acknowledged: a copy, perhaps cut.
+    """
+
+    journal_id: str | None
+    lines: tuple[Line, ...]
+    position: Position
+    problem: JournalCorrupt | None
+    confirmed: bool
+
+    @property
+    def events(self) -> Iterator[Recorded]:
+        """Yield the events in order. Raises RunsRootInvalid at one this version of Buff does not know."""
+        return map(recorded, self.lines)
+
+
+def read(disk: Disk, root: str, *, boot: str) -> Reading:
+    """Read the journal of a root. `boot` is the boot id of the running kernel.
+
+    Raises RunsRootInvalid when the root is not a directory, StorageUnreadable when the disk could not be read.
+    """
+    for _ in range(_ATTEMPTS):
+        head = read_head(disk, root).current
+        reading = (
+            _bounded(disk, root, head) if head is not None and head.boot == boot else _open_ended(disk, root, head)
+        )
+        if reading is not None:
+            return reading
+    raise StorageUnreadable("the journal changed each time it was read", hint="try again")
+
+
+def advance(disk: Disk, root: str, start: Position, goal: Position, receive: Receive) -> Flaw | None:
+    """Verify every event behind `start` up to `goal`, which HEAD names, and hand the lines over as they are verified.
+
+    Returns None when `goal` was reached exactly, else where and why not. Raises Unreadable when a read failed.
+    Lines up to `start` may be handed over again, when the last batch was carried into a new segment meanwhile.
+    """
+    if goal.seq <= start.seq:
+        return None if goal.seq < start.seq or goal.sha256 == start.sha256 else _other(goal)
+    firsts = _between(disk, root, start, goal)
+    if goal.segment not in firsts:
+        return Flaw(segment=segment_name(goal.segment), offset=0, says="the segment HEAD names is missing")
+    at, prev, again = start, None, firsts[0] != start.segment
+    if again:  # where we were is superseded: begin with the segment that holds it now
+        at, prev = Position(segment=firsts[0], offset=0, seq=firsts[0] - 1, sha256=start.sha256), ""
+    for first, following in zip(firsts, (*firsts[1:], None), strict=True):
+        if at.segment != first:
+            at = Position(segment=first, offset=0, seq=at.seq, sha256=at.sha256)
+        path = segment_path(root, first)
+        size = goal.offset if following is None else file_size(disk, path)
+        until = goal.seq if following is None else following - 1
+        for chain in walk(disk, path, at, size, until=until, prev=prev):
+            if again and any(line.seq == start.seq and line.sha256 != start.sha256 for line in chain.lines):
+                return _other(start)
+            receive(chain.lines)
+            at = chain.end
+        prev = None
+        if at.seq != until:
+            return Flaw(segment=segment_name(first), offset=at.offset, says="the next batch is not whole or not valid")
+    return None if at == goal else _other(goal)
+
+
+def refusal(row: Row, findings: Findings) -> JournalCorrupt | StorageUnreadable:
+    """Return the error of a row that refuses, with where the journal stops being whole."""
+    flaw = findings.flaw
+    details: dict[str, object] = {"row": row.name, "seq": findings.end.seq}
+    where = ""
+    if flaw is not None:
+        details |= {"segment": flaw.segment, "offset": flaw.offset, "says": flaw.says}
+        where = f": {flaw.says}, {flaw.segment} at byte {flaw.offset}"
+    kind = StorageUnreadable if row.name == "R01" else JournalCorrupt
+    return kind(f"{row.says} ({row.name}){where}", hint=row.hint, details=details)
+
+
+def corrupt(flaw: Flaw) -> JournalCorrupt:
+    """Return the error of a journal that is not whole up to HEAD."""
+    return JournalCorrupt(
+        f"the journal is damaged before HEAD: {flaw.says}, {flaw.segment} at byte {flaw.offset}",
+        hint="`buff-journal verify` says what is wrong and `buff-journal repair --plan` what can be done",
+        details={"segment": flaw.segment, "offset": flaw.offset, "says": flaw.says},
+    )
+
+
+def _bounded(disk: Disk, root: str, head: Head) -> Reading | None:
+    """Read up to HEAD. None asks for another look: what seemed wrong is explained by a writer at work."""
+    lines: list[Line] = []
+    try:
+        flaw = advance(disk, root, START, head.position, lines.extend)
+    except Unreadable as error:
+        raise unreadable(error) from error
+    if flaw is None:
+        return Reading(
+            journal_id=head.journal, lines=tuple(lines), position=head.position, problem=None, confirmed=True
+        )
+    findings, row = _judge(disk, root, head, lambda _: None)
+    if row.action is not Action.REFUSE:
+        return None
+    position = START if not lines else _position(lines[-1], flaw)
+    problem = refusal(row, findings)
+    if isinstance(problem, StorageUnreadable):
+        raise problem
+    return Reading(journal_id=head.journal, lines=tuple(lines), position=position, problem=problem, confirmed=True)
+
+
+def _open_ended(disk: Disk, root: str, head: Head | None) -> Reading | None:
+    """Read whole batches to the end: no writer has been here since the power came back, or there is no HEAD.
+
+    None asks for another look: a writer came meanwhile, and from then on HEAD is the limit.
+    """
+    lines: list[Line] = []
+    findings, row = _judge(disk, root, head, lines.extend)
+    if read_head(disk, root).current != head:
+        return None
+    problem = refusal(row, findings) if row.action is Action.REFUSE else None
+    if isinstance(problem, StorageUnreadable):
+        raise problem
+    return Reading(
+        journal_id=findings.journal,
+        lines=tuple(lines),
+        position=findings.end,
+        problem=problem,
+        confirmed=head is not None or row.action is Action.CREATE,
+    )
+
+
+def _judge(disk: Disk, root: str, head: Head | None, receive: Receive) -> tuple[Findings, Row]:
+    index = read_index(disk, root)
+    claimed = {claim.seq for claim in (head, index) if claim is not None}
+    findings = survey(disk, root, since=1, known=START, claimed=claimed, receive=receive)
+    try:
+        return findings, decide(facts(disk, root, findings, head=head, index=index, receipt=None))
+    except OSError as error:
+        raise RunsRootInvalid(
+            f"the runs root cannot be read: {error.strerror}", hint="give an existing directory"
+        ) from error
+
+
+def _between(disk: Disk, root: str, start: Position, goal: Position) -> tuple[int, ...]:
+    """Return the segments that hold the events behind `start` up to `goal`, ascending."""
+    if start.segment == goal.segment:
+        return (goal.segment,)
+    try:
+        found = segments(disk.names(os.path.join(root, FOLDER)))
+    except OSError as error:
+        raise Unreadable(FOLDER, str(error.strerror)) from error
+    begin = max((first for first in found or () if first <= max(start.seq, start.segment)), default=start.segment)
+    return tuple(first for first in found or () if begin <= first <= goal.segment)
+
+
+def _other(position: Position) -> Flaw:
+    return Flaw(
+        segment=segment_name(position.segment),
+        offset=position.offset,
+        says=f"event {position.seq} is another than the one that was acknowledged",
+    )
+
+
+def _position(line: Line, flaw: Flaw) -> Position:
+    return Position(segment=int(flaw.segment[:20]), offset=flaw.offset, seq=line.seq, sha256=line.sha256)
+
+
+def unreadable(error: Unreadable) -> StorageUnreadable:
+    """Return the error of a read that failed."""
+    name, says = error.args
+    return StorageUnreadable(
+        f"{name} could not be read: {says}", hint="check the disk and its permissions", details={"name": name}
+    )

@@ -1,0 +1,43 @@
+"""The values that cross the journal's door: what is asked to be recorded, what was, and the proof of it."""
+
+from attrs import frozen
+
+from buff.journal.codec import decode
+from buff.journal.events import Event, Fact
+from buff.journal.line import Line
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """Proof that an event was acknowledged. It vouches for every event up to `seq`."""
+
+    journal_id: str
+    seq: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.journal_id}:{self.seq}:{self.sha256}"
+
+
+@frozen(kw_only=True)
+class Entry:
+    """An event to append. A `key` makes asking twice safe: the second time the first answer is given."""
+
+    event: Event
+    key: str | None = None
+
+
+@frozen(kw_only=True)
+class Recorded:
+    """An event as the journal holds it. `time` is when it was written, informative only: the order is that of `seq`."""
+
+    seq: int
+    time: str
+    event: Fact
+    sha256: str
+    key: str | None
+
+
+def recorded(line: Line) -> Recorded:
+    """Return the event of a verified line. Raises RunsRootInvalid when this version of Buff does not know it."""
+    return Recorded(seq=line.seq, time=line.time, event=decode(line), sha256=line.sha256, key=line.key)

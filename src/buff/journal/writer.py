@@ -1,0 +1,253 @@
+"""The hand that writes the journal: bytes to a segment, new segments, HEAD, the quarantine.
+
+Lines and positions go in, durable files come out. Every method is called under the journal's lock, by `log.py`, which
+decides; nothing here decides or reads events. After any error the caller forgets what it knew and looks again.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+
+from buff.errors import BuffError, LockBroken, RegistryWriteFailed, StorageFull
+from buff.files import NO_SPACE, Disk, replace_file, write_file
+from buff.journal import head as heads
+from buff.journal.head import START, Head, Position
+from buff.journal.line import Line
+from buff.journal.survey import FOLDER, HEAD, read_head, segment_path
+
+_AGAIN = "check the disk, then make the same request again: it is answered once, whatever happened to this one"
+
+
+class Writer:
+    """Writes one journal. Keeps the open segment between appends and knows the HEAD it wrote or read last.
+
+    `journal` is the id a new HEAD carries; whoever learns it says so.
+    """
+
+    def __init__(self, disk: Disk, root: str, *, boot: str) -> None:
+        """Open nothing yet. `boot` is the kernel's boot id, which HEAD carries."""
+        self._disk = disk
+        self._root = root
+        self._folder = os.path.join(root, FOLDER)
+        self._boot = boot
+        self.journal = ""
+        self._head: Head | None = None
+        self._unsynced = False  # whether we wrote to HEAD since its last sync
+        self._open: tuple[int, int] | None = None  # first seq of a segment, its handle
+
+    # HEAD
+
+    def look(self) -> Head | None:
+        """Read HEAD and return the slot that counts, with our boot id and no slot torn; None when none is valid.
+
+        A boot mark that is not ours tells readers that no writer has been here since the power came back.
+        """
+        slots = read_head(self._disk, self._root)
+        self._head = slots.current
+        if self._head is not None and (slots.torn or self._head.boot != self._boot):
+            with _failures("HEAD could not be marked"):
+                self._put(self._head.position)
+                if slots.torn:
+                    # Without this a power cut could tear the other slot too, before this one is on the disk.
+                    self._sync_head()
+        return self._head
+
+    def acknowledge(self, position: Position, *, durable: bool = False) -> None:
+        """Say in HEAD that everything up to `position` is durable, which it must be.
+
+        A failure is no failure of what was acknowledged: HEAD then lags and the next enter looks at the journal itself.
+        """
+        try:
+            if self._head is None:
+                self._create_head(position)
+            else:
+                self._put(position)
+                if durable:
+                    # Without this a power cut sets HEAD back by everything since its last sync. That is never wrong,
+                    # but a clean cut of the journal in that range could not be told from it.
+                    self._sync_head()
+        except OSError:
+            self._renew_head(position)
+
+    def sync_head(self) -> None:
+        """Make HEAD as it is now durable. Raises RegistryWriteFailed."""
+        assert self._head is not None, "the journal was entered, so there is a HEAD"
+        try:
+            self._sync_head()
+        except OSError:
+            with _failures("HEAD could not be synced"):
+                self._create_head(self._head.position)
+
+    def close(self) -> None:
+        """Close what is open, and make HEAD durable if we left it otherwise: as good as possible, for it may lag."""
+        self.forget()
+        if self._unsynced:
+            with contextlib.suppress(OSError):
+                self._sync_head()
+
+    def _create_head(self, position: Position) -> None:
+        """Make HEAD anew with both slots at `position`. Raises OSError."""
+        head = heads.make(position, gen=0, boot=self._boot, journal=self.journal)
+        path = os.path.join(self._folder, HEAD)
+        # Whole or not there: a crash must not leave a HEAD with one slot that was never written.
+        replace_file(self._disk, os.path.join(self._folder, ".HEAD.tmp"), path, heads.whole(head))
+        self._head, self._unsynced = head, False
+
+    def _renew_head(self, position: Position) -> None:
+        """After a failed write or sync the file itself is in doubt: a later sync may report success and lose it."""
+        try:
+            self._create_head(position)
+        except OSError:
+            self._head = None
+
+    def _put(self, position: Position) -> None:
+        assert self._head is not None, "there is a HEAD to update"
+        head = heads.make(position, gen=self._head.gen + 1, boot=self._boot, journal=self._head.journal)
+        handle = self._disk.update(os.path.join(self._folder, HEAD))
+        try:
+            self._unsynced = True
+            self._disk.write_at(handle, heads.encode(head), heads.slot_offset(head.gen))
+        finally:
+            self._disk.close(handle)
+        self._head = head
+
+    def _sync_head(self) -> None:
+        handle = self._disk.update(os.path.join(self._folder, HEAD))
+        try:
+            self._disk.sync(handle)
+        finally:
+            self._disk.close(handle)
+        self._unsynced = False
+
+    # Segments
+
+    def append(self, lines: Sequence[Line], start: Position) -> Position:
+        """Write one batch at `start`, the end of its segment, make it durable and acknowledge it; return its end.
+
+        Raises StorageFull (not recorded), LockBroken, RegistryWriteFailed (not recorded when a write failed; unknown
+        when neither the sync nor a new segment succeeded).
+        """
+        data = b"".join(line.raw for line in lines)
+        handle = self._segment(start.segment)
+        self._write(handle, data, start.offset)
+        if self._disk.length(handle) != start.offset + len(data):
+            raise LockBroken(
+                f"segment {start.segment} grew by other bytes than ours while we held the lock",
+                hint="a journal on a network share, or written by a tool that takes no lock, cannot be used",
+                details={"segment": start.segment, "offset": start.offset},
+            )
+        try:
+            # Without this an acknowledged batch is lost by a power cut.
+            self._disk.sync(handle)
+        except OSError:
+            # The failure was reported once; another sync of this file may return success and lose the batch.
+            with _failures("the batch could not be synced, nor written to a new segment", always_unknown=True):
+                return self.new_segment(lines, after=start.segment)
+        end = _end(start.segment, start.offset + len(data), lines)
+        self.acknowledge(end, durable=_is_commit(lines))
+        return end
+
+    def new_segment(self, lines: Sequence[Line], *, after: int | None) -> Position:
+        """Make a segment that holds one whole batch from the moment its name exists; return its end.
+
+        The one way for creation, rotation, recovery and a failed sync. `after` is the first seq of the segment before.
+        Raises OSError.
+        """
+        first = lines[0].seq
+        data = b"".join(line.raw for line in lines)
+        temporary = os.path.join(self._folder, ".segment.tmp")
+        # The content is synced before the name exists: a crash must not leave a segment that is not whole.
+        write_file(self._disk, temporary, (data,))
+        self._disk.rename(temporary, segment_path(self._root, first))
+        # Without this a power cut could forget the name, and with it an acknowledged batch.
+        self._disk.sync_directory(self._folder)
+        self.forget()
+        if after is not None:
+            # The segment before will never be written again; should its mode stay as it is, that harms nobody.
+            with contextlib.suppress(OSError):
+                self._disk.chmod(segment_path(self._root, after), 0o444)
+        end = _end(first, len(data), lines)
+        self.acknowledge(end, durable=True)
+        return end
+
+    def adopt(self, end: Position) -> None:
+        """Accept a last segment that HEAD does not know: it was born whole, but its name may not be durable."""
+        with _failures("the last segment could not be adopted"):
+            # That the name is visible does not make it durable: whoever made it may have died before this.
+            self._disk.sync_directory(self._folder)
+        self.acknowledge(end, durable=True)
+
+    def quarantine(self, data: bytes, segment: int, offset: int) -> str:
+        """Copy a torn tail to `quarantine/`, durably; return the SHA-256 of it. Raises OSError."""
+        digest = hashlib.sha256(data).hexdigest()
+        folder = os.path.join(self._folder, "quarantine")
+        if not self._disk.is_directory(folder):
+            self._disk.mkdir(folder)
+        # Always, even when it was there: the process that made it may have died before this. Without it the copy could
+        # vanish together with its folder, while the event that speaks of it stays.
+        self._disk.sync_directory(self._folder)
+        name = f"{segment:020d}-{offset}-{digest[:16]}.bin"
+        replace_file(self._disk, os.path.join(folder, ".tail.tmp"), os.path.join(folder, name), data)
+        return digest
+
+    def begin(self) -> None:
+        """Prepare an empty journal: make its folder's name durable and give it a HEAD that names nothing yet."""
+        # Always, even when the folder was there: whoever made it may have died before this.
+        self._disk.sync_directory(self._root)
+        if self._head is None:
+            self._create_head(START)
+
+    def forget(self) -> None:
+        """Close the segment that is open for appending."""
+        if self._open is not None:
+            _, handle = self._open
+            self._open = None
+            with contextlib.suppress(OSError):
+                self._disk.close(handle)
+
+    def _segment(self, first: int) -> int:
+        if self._open is None or self._open[0] != first:
+            self.forget()
+            with _failures("the segment could not be opened for writing; nothing was recorded"):
+                self._open = first, self._disk.append(segment_path(self._root, first))
+        assert self._open is not None, "it was just opened"
+        return self._open[1]
+
+    def _write(self, handle: int, data: bytes, offset: int) -> None:
+        try:
+            self._disk.write(handle, data)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                # Makes room for others. Bytes that stay are an incomplete batch and never count.
+                with contextlib.suppress(OSError):
+                    self._disk.truncate(handle, offset)
+            raise failure(error, "the batch could not be written; nothing was recorded") from error
+
+
+def failure(error: OSError, says: str) -> BuffError:
+    """Return the error of a journal that could not be written."""
+    details = {"error": error.strerror or str(error)}
+    if error.errno in NO_SPACE:
+        return StorageFull(f"{says}: {error.strerror}", hint="free some space, then ask again", details=details)
+    return RegistryWriteFailed(f"{says}: {error.strerror}", hint=_AGAIN, details=details)
+
+
+@contextlib.contextmanager
+def _failures(says: str, *, always_unknown: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if always_unknown:
+            raise RegistryWriteFailed(
+                f"{says}: {error.strerror}", hint=_AGAIN, details={"error": error.strerror or str(error)}
+            ) from error
+        raise failure(error, says) from error
+
+
+def _is_commit(lines: Sequence[Line]) -> bool:
+    return any(line.type == "run_committed" for line in lines)
+
+
+def _end(segment: int, offset: int, lines: Sequence[Line]) -> Position:
+    return Position(segment=segment, offset=offset, seq=lines[-1].seq, sha256=lines[-1].sha256)
