@@ -122,14 +122,14 @@ def create(
         return _create(root, values, progress)
     place = root_of(root)
     if not os.path.isdir(place):
-        opened(_checked(values)[0].csv)  # a request that cannot be makes no root
+        opened(checked(values)[0].csv)  # a request that cannot be makes no root
     with Store(open_root(place), host=host, settings=settings) as store:
         return _create(store, values, progress)
 
 
 def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Created:
     with _told(store), _written():
-        request, params = _checked(values)
+        request, params = checked(values)
         dataset, source, symbol = _data(store, request, progress)
         bars = resampled(store.disk, store.root, dataset, request.timeframe, store.owner.path("resample"))
         plan = plan_of(request, params, dataset, bars, symbol)
@@ -173,7 +173,7 @@ def _rejected(error: BuffError, by: str) -> RunRejected:
     return RunRejected(code=error.code, message=error.message[:500], details=details, by=by)
 
 
-def _checked(values: Mapping[str, Any]) -> tuple[RunRequest, Mapping[str, Any]]:
+def checked(values: Mapping[str, Any]) -> tuple[RunRequest, Mapping[str, Any]]:
     """Check all that can be checked without the data; return the request and the strategy's resolved parameters."""
     request = request_from(values)
     params = resolve(strategy(request.strategy), request.params)
@@ -197,20 +197,26 @@ def _data(store: Store, request: RunRequest, progress: Progress) -> tuple[Datase
         assert request.symbol is not None, "a request with a CSV has a symbol"
         intake = take_in(store, request.csv, request.options, symbol=request.symbol, progress=progress)
         return intake.dataset, intake.source, request.symbol
+    entry = stored_entry(store, request)
+    return load(store.root, entry.dataset_id), entry.source, request.symbol or only_symbol(entry)
+
+
+def stored_entry(store: Store | None, request: RunRequest) -> DatasetEntry:
+    """Return the registry's entry of the dataset a request names. Raises DatasetNotFound, RunConfigInvalid."""
     assert request.dataset is not None, "a request has a CSV or a dataset"
-    entry = store.state.datasets.get(request.dataset)
+    entry = None if store is None else store.state.datasets.get(request.dataset)
     if entry is None:
         raise DatasetNotFound(
             f"no dataset {request.dataset} in this root",
             hint="`buff data list` shows what is there",
             details={"dataset_id": request.dataset},
         )
-    dataset = load(store.root, request.dataset)
-    _check_timeframe(request.timeframe, dataset.base)
-    return dataset, entry.source, request.symbol or _only_symbol(entry)
+    _check_timeframe(request.timeframe, Timeframe(entry.base_timeframe))
+    return entry
 
 
-def _only_symbol(entry: DatasetEntry) -> str:
+def only_symbol(entry: DatasetEntry) -> str:
+    """Return the one symbol ever recorded for a dataset. Raises RunConfigInvalid when that does not settle it."""
     if len(entry.symbols) != 1:
         raise RunConfigInvalid(
             "symbol is missing, and the dataset does not settle it",
@@ -317,7 +323,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, source: Mapping[str, A
             inputs_hash=plan.inputs_hash,
             data=_data_of(plan.dataset, source),
             artifacts=artifacts,
-            references=plan.resampled.references,
+            references=[asdict(reference) for reference in plan.resampled.references],
         )
         write_manifest(disk, staged, manifest)
         _, existed = store.commit(plan.run_id, _committed(request, plan, built, manifest, store.settings.user))

@@ -30,12 +30,12 @@ def header(dtype: np.dtype[Any], rows: int) -> bytes:
 def whole(values: NDArray[Any]) -> tuple[bytes, memoryview]:
     """Return header and raw bytes of one array, ready to be written and hashed."""
     own = np.ascontiguousarray(values)
-    return header(own.dtype, len(own)), memoryview(own.view(np.uint8))
+    return header(own.dtype, len(own)), own.view(np.uint8).data
 
 
 def content_sha256(values: NDArray[Any]) -> str:
     """Return the SHA-256 of a column's raw bytes, header excluded."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(values).view(np.uint8))).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).view(np.uint8).data).hexdigest()
 
 
 def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -78,7 +78,7 @@ class ColumnWriter:
     def write(self, values: NDArray[Any]) -> None:
         """Append values, which must already have the column's dtype."""
         assert values.dtype == self._dtype, f"{values.dtype} written to a column of {self._dtype}"
-        raw = memoryview(np.ascontiguousarray(values).view(np.uint8))
+        raw = np.ascontiguousarray(values).view(np.uint8).data
         if len(raw):
             self._hash.update(raw)
             self._disk.write(self._handle, raw)

@@ -69,7 +69,7 @@ def read_into(
             rows_max=settings.rows_max,
             bytes_max=settings.csv_bytes_max,
         )
-        return writer.finish(ingested), ingested
+        return writer.finish(), ingested
     finally:
         writer.close()
 
@@ -161,7 +161,7 @@ def _ended(
         ),
         IngestValidated(
             ingest=ingest_id,
-            gaps=len(ingested.gaps),
+            gaps=ingested.gap_count,
             filled=ingested.filled,
             zero_volume=ingested.zero_volume,
             warnings=list(ingested.warnings),
@@ -173,7 +173,7 @@ def _ended(
             rows=ingested.rows,
             first_ts=ingested.first_ts,
             last_ts=ingested.last_ts,
-            gaps=len(ingested.gaps),
+            gaps=ingested.gap_count,
             filled=ingested.filled,
             symbol=symbol,
             existed=existed,

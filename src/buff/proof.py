@@ -17,14 +17,14 @@ from attrs import frozen
 
 from buff.builder import silent, windowed
 from buff.columns import HEADER_BYTES, read
-from buff.datasets import check, load
+from buff.datasets import base_bars, check, load
 from buff.decisions.strategy import source_sha256, strategies
 from buff.errors import BuffError, DatasetNotFound, RunDamaged
 from buff.intake import Progress, read_into
 from buff.journal.events import RunVerified
 from buff.market.bars import Bars
 from buff.market.options import CsvOptions
-from buff.market.quality import report
+from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
 from buff.registry.state import RunEntry
@@ -196,11 +196,11 @@ def _recomputed(
     """Make every artifact again from the base bars; return the first difference and what else was found."""
     inputs = manifest["inputs"]
     dataset = load(store.root, inputs["dataset_id"])
-    bars = resample(dataset.bars, Timeframe(inputs["timeframe"]))
-    findings = list(_changed_columns(store.root, manifest, bars.bars))
-    window = windowed(bars.bars, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))
+    made = resample(base_bars(store.root, dataset), Timeframe(inputs["timeframe"]))
+    findings = list(_changed_columns(store.root, manifest, made.bars))
+    window = windowed(made.bars, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))
     try:
-        built = build(inputs, window, report(dataset.quality, bars.quality))
+        built = build(inputs, window, report(dataset.quality, resample_facts(made)))
     except BuffError as error:
         return Difference(artifact=NAME), [*findings, f"the run cannot be made again: {error.message}"]
     first = None

@@ -23,7 +23,9 @@ from buff.errors import (
 from buff.files import Disk, RealDisk, replace_file
 from buff.host import Host
 from buff.journal.events import Event, OrphanQuarantined, RunCommitted, RunRejected
-from buff.journal.log import Entry, Hold, Journal, Receipt, Recorded, read
+from buff.journal.log import Hold, Journal
+from buff.journal.reader import read
+from buff.journal.record import Entry, Receipt, Recorded
 from buff.registry import queries
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_bytes, state_of

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import rich_click as click
+from click.exceptions import Exit
 
 from buff._version import __version__
 from buff.cli.output import fail
@@ -54,8 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. Errors of the world end here, bugs keep their traceback."""
     try:
         result = buff.main(list(arguments), prog_name="buff", standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
+    except Exit as leaving:
+        return int(leaving.exit_code)
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -35,7 +35,6 @@ def command() -> None:
 @click.option("--name", metavar="TEXT", help="A name for people; not part of the run's identity.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for people; repeatable.")
 @click.option("--notes", metavar="TEXT", help="Notes for people.")
-@click.option("--errors-out", metavar="FILE", help="Write every offence found in the CSV to FILE, one JSON line each.")
 @click.option("--dry-run", is_flag=True, help="Print resolved inputs, run id and disk needed; commit nothing.")
 @root_option
 @json_option
@@ -44,7 +43,6 @@ def create(
     runs_root: str | None,
     as_json: bool,
     dry_run: bool,
-    errors_out: str | None,
     params: tuple[str, ...],
     risk_level: str | None,
     **options: Any,
@@ -54,8 +52,8 @@ def create(
     The same inputs give the same run: creating it again returns it.
     """
     from buff.builder import create as build
-    from buff.builder import preview
     from buff.cli.config import document, level, parameters
+    from buff.preview import preview
 
     host, settings = surroundings()
     values = document(config) if config else {}
@@ -71,7 +69,7 @@ def create(
         print_json(plan)
         return
     with progress(quiet=as_json) as show:
-        created = build(values, root=root, host=host, settings=settings, progress=show, errors_out=errors_out)
+        created = build(values, root=root, host=host, settings=settings, progress=show)
     if as_json:
         print_json(created.as_dict())
         return

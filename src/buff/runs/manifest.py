@@ -26,16 +26,6 @@ class Artifact:
     sha256: str
 
 
-@frozen(kw_only=True)
-class Reference:
-    """A column that belongs to a dataset and is used by the run: its file under `_datasets/`, and its SHA-256."""
-
-    column: str
-    dataset_id: str
-    file: str
-    sha256: str
-
-
 def manifest_of(
     *,
     run_id: str,
@@ -43,10 +33,10 @@ def manifest_of(
     inputs_hash: str,
     data: Mapping[str, Any],
     artifacts: Iterable[Artifact],
-    references: Iterable[Reference],
+    references: Iterable[Mapping[str, str]],
 ) -> dict[str, Any]:
     """Return the manifest (spec/contract.md). `data` holds dataset_id, base_timeframe, rows, first_ts, last_ts, gaps,
-    filled and source.
+    filled and source. `references` are the columns that belong to the dataset: column, dataset_id, file, sha256.
     """
     return {
         "schema_version": SCHEMA,
@@ -56,7 +46,7 @@ def manifest_of(
         "inputs": dict(inputs),
         "data": dict(data),
         "artifacts": [asdict(item) for item in sorted(artifacts, key=lambda item: item.name)],
-        "references": [asdict(item) for item in sorted(references, key=lambda item: item.column)],
+        "references": sorted((dict(item) for item in references), key=lambda item: item["column"]),
     }
 
 

@@ -143,7 +143,7 @@ class Run:
         """The bars the run was decided on (a window of the dataset's columns, mapped)."""
         timeframe = Timeframe(self.inputs["timeframe"])
         found = {reference["column"]: reference for reference in self.manifest["references"]}
-        mapped = {}
+        mapped: dict[str, Any] = {}
         for name in COLUMNS:
             if name not in found:
                 raise RunDamaged(f"the manifest of {self.id} references no column {name}")

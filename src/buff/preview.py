@@ -1,0 +1,74 @@
+"""preview(): what creating a run would come to, with nothing written under the root.
+
+A request goes in; the resolved inputs, the run id, whether it exists and the disk it would take come out, or the error
+that creating it would give. A CSV is read whole, into a temporary directory that is gone afterwards.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from buff.builder import checked, only_symbol, plan_of, root_of, silent, stored_entry
+from buff.datasets import Dataset, Resampled, base_bars, load, publish
+from buff.files import RealDisk
+from buff.host import Host
+from buff.intake import Progress, read_into
+from buff.market.bars import Bars
+from buff.market.quality import resample_facts
+from buff.market.resample import resample
+from buff.runs.request import RunRequest
+from buff.settings import Settings
+from buff.store import Store
+
+ROW_BYTES = 49  # six columns of eight bytes and one of one
+BAR_BYTES = 160 + ROW_BYTES + 19  # a decision record on average, a resampled row, and the run's own columns
+
+
+def preview(
+    values: Mapping[str, Any],
+    *,
+    root: str | os.PathLike[str] | None,
+    host: Host,
+    settings: Settings,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Return inputs, run_id, inputs_hash, exists, bars and bytes (about) as plain values. Raises as `create` does."""
+    request, params = checked(values)
+    place = root_of(root)
+    store = Store(place, host=host, settings=settings) if os.path.isdir(place) else None
+    with tempfile.TemporaryDirectory(prefix="buff-preview-") as folder:
+        dataset, base, symbol = _data(request, store, folder, settings, progress)
+        made = resample(base, request.timeframe)
+        bars = Resampled(bars=made.bars, quality=resample_facts(made), references=())
+        plan = plan_of(request, params, dataset, bars, symbol)
+    known = None if store is None else store.state.runs.get(plan.run_id)
+    return {
+        "run_id": plan.run_id,
+        "inputs_hash": plan.inputs_hash,
+        "inputs": dict(plan.inputs),
+        "exists": known is not None,
+        "same_inputs": known is not None and known.inputs_hash == plan.inputs_hash,
+        "bars": len(plan.bars),
+        "bytes": _bytes(store, dataset, len(plan.bars)) if known is None else 0,
+    }
+
+
+def _data(
+    request: RunRequest, store: Store | None, folder: str, settings: Settings, progress: Progress
+) -> tuple[Dataset, Bars, str]:
+    if request.csv:
+        disk, staged = RealDisk(), os.path.join(folder, "staged")
+        dataset, _ = read_into(disk, staged, request.csv, request.options, settings=settings, progress=progress)
+        publish(disk, folder, staged, dataset)
+        return dataset, base_bars(folder, dataset), str(request.symbol)
+    entry = stored_entry(store, request)
+    assert store is not None, "an entry was found in it"
+    dataset = load(store.root, entry.dataset_id)
+    return dataset, base_bars(store.root, dataset), request.symbol or only_symbol(entry)
+
+
+def _bytes(store: Store | None, dataset: Dataset, bars: int) -> int:
+    """Return about how many bytes the run adds: its records and columns, and the dataset where it is not there yet."""
+    new = store is None or dataset.id not in store.state.datasets
+    return bars * BAR_BYTES + (dataset.rows * ROW_BYTES if new else 0)
