@@ -418,7 +418,7 @@ def _cost_share(outcome: Outcome, closed: NDArray[np.bool_]) -> _Value:
 
 
 def _benchmark(bars: Bars, outcome: Outcome, warmup: int, span_ms: int) -> _Values:
-    """Return what the whole start equity, bought in at the first open after the warm-up without costs, would have done."""
+    """Return what all of the start equity would have done, bought at the first open after the warm-up, free of cost."""
     ids = [id for id in DEFINITIONS if id.startswith("buy_and_hold")]
     first, count, start = warmup + 1, len(bars), outcome.initial_equity
     if first >= count:
