@@ -17,7 +17,7 @@ def command(runs_root: str | None, year: bool) -> int:
     from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, run_row
     from buff.files import RealDisk, write_file
     from buff.proof import verify
-    from buff.runs.sketch import short
+    from buff.runs.sketch import shown
     from buff.sample import MONTH, YEAR, csv_chunks
     from buff.store import Store
 
@@ -46,7 +46,7 @@ def command(runs_root: str | None, year: bool) -> int:
         table(RUN_COLUMNS, [run_row(entry) for entry in store.runs().items], right=RUN_NUMBERS)
         click.echo("\n4. Its metrics:")
         run = store.run(created.run.id)
-        rows = [(name, short(metric.value), metric.unit) for name, metric in run.metrics.items()]
+        rows = [(name, shown(metric.value, metric.unit), metric.unit) for name, metric in run.metrics.items()]
         table(("metric", "value", "unit"), rows, right=("value",))
         click.echo("\n5. Verified: recomputed from its inputs, every byte compared:")
         verdict = verify(store, run.id)

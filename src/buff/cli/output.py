@@ -80,8 +80,6 @@ def _offences(error: BuffError) -> Iterator[str]:
     total = sum(counts.values())
     if total > len(offences):
         yield f"... and {total - len(offences):,} more"
-    if counts:
-        yield "in all: " + ", ".join(f"{rule} {count:,}" for rule, count in sorted(counts.items()))
 
 
 Progress = Callable[[str, int, int], None]

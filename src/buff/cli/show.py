@@ -8,7 +8,7 @@ import rich_click as click
 from buff.cli.output import table
 from buff.registry.state import DatasetEntry, RunEntry
 from buff.runs.run import Run
-from buff.runs.sketch import blocks, percent, short
+from buff.runs.sketch import blocks, percent, short, shown
 from buff.times import iso
 
 RUN_COLUMNS = (
@@ -73,7 +73,7 @@ def print_run(run: Run, *, trades: int = 10) -> None:
     ]
     table(("input", "value"), rows)
     numbers = [
-        (name, short(metric.value), metric.unit, metric.null_reason or metric.flag or "")
+        (name, shown(metric.value, metric.unit), metric.unit, metric.null_reason or metric.flag or "")
         for name, metric in run.metrics.items()
     ]
     table(("metric", "value", "unit", "note"), numbers, right=("value",))

@@ -18,7 +18,7 @@ from buff import columns
 from buff.errors import ArtifactNotFound, RunDamaged
 from buff.market.bars import COLUMNS, DTYPES, Bars
 from buff.market.timeframe import Timeframe
-from buff.runs.sketch import equity_svg, short
+from buff.runs.sketch import equity_svg, shown
 from buff.times import epoch_ms
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 RECORDS_PER_BLOCK = 256
-HEADLINE = ("net_return", "max_drawdown", "sharpe", "trades_closed", "win_rate", "buy_and_hold")
+HEADLINE = ("net_return", "max_drawdown", "sharpe", "trades", "win_rate", "buy_and_hold")
 
 
 @frozen(kw_only=True)
@@ -190,7 +190,11 @@ class Run:
 
     def __repr__(self) -> str:
         what = self.inputs
-        shown = "  ".join(f"{name} {short(self.metrics[name].value)}" for name in HEADLINE if name in self.metrics)
+        shown = "  ".join(
+            f"{name} {shown(self.metrics[name].value, self.metrics[name].unit)}"
+            for name in HEADLINE
+            if name in self.metrics
+        )
         return (
             f"<Run {self.id} {what['symbol']} {what['timeframe']} {what['strategy']['id']} "
             f"risk {what['risk']['level']}  {shown}>"
@@ -201,7 +205,7 @@ class Run:
         import html
 
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{short(self.metrics[name].value)}</td></tr>"
+            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{shown(self.metrics[name].value, self.metrics[name].unit)}</td></tr>"
             for name in HEADLINE
             if name in self.metrics
         )

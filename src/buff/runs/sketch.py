@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from buff.times import iso
+
 WIDTH, HEIGHT, POINTS = 320, 64, 160
+DAY_MS = 86_400_000
 
 
 def equity_svg(equity: NDArray[np.float64], *, width: int = WIDTH, height: int = HEIGHT) -> str:
@@ -48,6 +51,21 @@ def short(value: Any) -> str:
     if value != 0.0 and math.isfinite(value) and not 1e-4 <= abs(value) < 1e9:
         return f"{value:.3e}"
     return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.2f}"
+
+
+def shown(value: Any, unit: str) -> str:
+    """Return a metric as a person reads it: instants as UTC stamps, spans in days, yes and no in words."""
+    if value is None:
+        return "–"
+    match unit:
+        case "epoch_ms":
+            return iso(value)
+        case "ms":
+            return f"{value / DAY_MS:,.2f} days"
+        case "bool":
+            return "yes" if value else "no"
+        case _:
+            return short(value)
 
 
 def percent(value: float | None) -> str:
