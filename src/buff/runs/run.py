@@ -190,14 +190,10 @@ class Run:
 
     def __repr__(self) -> str:
         what = self.inputs
-        shown = "  ".join(
-            f"{name} {shown(self.metrics[name].value, self.metrics[name].unit)}"
-            for name in HEADLINE
-            if name in self.metrics
-        )
+        numbers = "  ".join(f"{name} {value}" for name, value in self._headline())
         return (
             f"<Run {self.id} {what['symbol']} {what['timeframe']} {what['strategy']['id']} "
-            f"risk {what['risk']['level']}  {shown}>"
+            f"risk {what['risk']['level']}  {numbers}>"
         )
 
     def _repr_html_(self) -> str:
@@ -205,13 +201,16 @@ class Run:
         import html
 
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{shown(self.metrics[name].value, self.metrics[name].unit)}</td></tr>"
-            for name in HEADLINE
-            if name in self.metrics
+            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{html.escape(value)}</td></tr>"
+            for name, value in self._headline()
         )
         what = self.inputs
         title = f"{what['symbol']} {what['timeframe']} {what['strategy']['id']} {self.id}"
         return f"<div><b>{html.escape(title)}</b>{equity_svg(self.equity)}<table>{rows}</table></div>"
+
+    def _headline(self) -> list[tuple[str, str]]:
+        found = ((name, self.metrics[name]) for name in HEADLINE if name in self.metrics)
+        return [(name, shown(metric.value, metric.unit)) for name, metric in found]
 
     def _document(self, name: str) -> Any:
         try:
