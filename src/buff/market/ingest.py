@@ -6,7 +6,7 @@ then it is counted. Nothing here opens a file or writes one.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,12 +68,14 @@ def ingest(
     tick: Callable[[int], None] = lambda size_bytes: None,
     rows_max: int,
     bytes_max: int,
+    block_bytes: int = BLOCK_BYTES,
     reference: bool = False,
 ) -> Ingested:
     """Read files as one dataset, in the given order, and hand its bars to `write` in consecutive blocks.
 
     After a first offence nothing more is written, but reading goes on to its end for exact counts. `tick` is called
-    before each block with the bytes read so far, and may raise. `reference`: the judge reads every block (slow).
+    before each block with the bytes read so far, and may raise. `block_bytes` changes nothing but memory and speed.
+    `reference`: the judge reads every block (slow).
     Raises DataInvalid with all offences, or LimitExceeded when there are more bytes or rows than allowed, or when
     `gaps=fill` would invent too much.
     """
@@ -84,7 +86,7 @@ def ingest(
     sources = []
     try:
         for file in files:
-            sources.append(_file(file, reading, sink, tally, reference=reference))
+            sources.append(_file(file, reading, sink, tally, block_bytes=block_bytes, reference=reference))
     except Halt as halt:
         reading.offend(halt.offence)
     _judge_spacing(reading)
@@ -94,24 +96,32 @@ def ingest(
     return sink.ingested(tuple(sources))
 
 
-def blocks(chunks: Iterator[bytes], size_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+def blocks(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
     """Yield the same bytes in pieces that end at a line end and are about `size_bytes` long, whatever the chunks.
 
     The last piece may lack its line end. A line longer than any allowed one is yielded in pieces.
     """
-    held = bytearray()
+    held: list[bytes] = []
+    held_bytes = 0
     for chunk in chunks:
-        held += chunk
-        while len(held) >= size_bytes:
-            cut = held.rfind(b"\n", 0, size_bytes) + 1
-            if not cut:
-                cut = held.find(b"\n") + 1 or (len(held) if len(held) > LINE_BYTES_MAX else 0)
-            if not cut:
-                break
-            yield bytes(held[:cut])
-            del held[:cut]
-    if held:
-        yield bytes(held)
+        held.append(chunk)
+        held_bytes += len(chunk)
+        if held_bytes < size_bytes:
+            continue
+        whole, at = b"".join(held), 0
+        while len(whole) - at >= size_bytes:
+            end = _line_end(whole, at, size_bytes)
+            yield whole[at:end]
+            at = end
+        held, held_bytes = [whole[at:]], len(whole) - at
+    if held_bytes:
+        yield b"".join(held)
+
+
+def _line_end(whole: bytes, at: int, size_bytes: int) -> int:
+    """Return where the block that begins at `at` ends: after its last whole line, or anywhere in an endless one."""
+    last = whole.rfind(b"\n", at, at + size_bytes) + 1
+    return last if last > at else whole.find(b"\n", at) + 1 or len(whole)
 
 
 @define(kw_only=True)
@@ -132,7 +142,9 @@ class _Tally:
             )
 
 
-def _file(file: CsvFile, reading: Reading, sink: "_Sink", tally: _Tally, *, reference: bool) -> dict[str, Any]:
+def _file(
+    file: CsvFile, reading: Reading, sink: "_Sink", tally: _Tally, *, block_bytes: int, reference: bool
+) -> dict[str, Any]:
     """Read one file to its end and return its description for the manifest."""
     reading.open(file.name)
     rows_before, start, digest = reading.rows, tally.size_bytes, hashlib.sha256()
@@ -143,7 +155,7 @@ def _file(file: CsvFile, reading: Reading, sink: "_Sink", tally: _Tally, *, refe
             digest.update(chunk)
             yield chunk
 
-    for block in blocks(counted()):
+    for block in blocks(counted(), block_bytes):
         tally.tick(tally.size_bytes)
         rest = _begin(block, reading) if reading.line == 0 else block
         columns = _read(rest, reading, reference=reference) if rest else None

@@ -122,24 +122,23 @@ def _time(text: str, reading: Reading) -> int | None:
 
 
 def _values(row: list[str], reading: Reading) -> dict[str, float]:
-    """Return the readable numbers of a row by name; the others are recorded as offences, in the order of the file."""
+    """Return the sound numbers of a row by name; the others are recorded as offences, in the order of the file."""
     values = {}
     for name in sorted(VALUES, key=reading.layout.places.__getitem__):
         text = row[reading.layout.places[name]]
         found = number(text)
+        if isinstance(found, float) and (found < 0.0 or (found == 0.0 and name in PRICES)):
+            asked = "must be above zero" if name in PRICES else "must not be negative"
+            found = Fault(rule="SIGN", says=f"{name} {text.strip()} {asked}")
         if isinstance(found, Fault):
             _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name(name))
-            continue
-        values[name] = found
-        if found < 0.0 or (found == 0.0 and name in PRICES):
-            low = "must be above zero" if name in PRICES else "must not be negative"
-            says = f"{name} {text.strip()} {low}"
-            _offend(reading, reading.line, "SIGN", says, text=text, column=reading.layout.name(name))
+        else:
+            values[name] = found
     return values
 
 
 def _judge_bar(row: list[str], values: dict[str, float], reading: Reading) -> None:
-    if not all(name in values for name in PRICES):
+    if not all(name in values for name in PRICES):  # a price that is refused bounds nothing
         return None
     high, low = values["high"], values["low"]
     for name in ("open", "close", "low"):
