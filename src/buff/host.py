@@ -22,7 +22,7 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 @frozen(kw_only=True)
 class Host:
     """The surroundings of a process. `clock` gives `YYYY-MM-DDTHH:MM:SS.ffffffZ`, `monotonic` seconds, `token`
-    16 random hex digits.
+    16 random hex digits; `program` is what a person types to start it.
     """
 
     clock: Callable[[], str]
@@ -33,6 +33,7 @@ class Host:
     boot: str
     pid: int
     name: str
+    program: str
     command: str
 
     @property
@@ -52,12 +53,20 @@ def this_host() -> Host:
         boot=_boot(),
         pid=os.getpid(),
         name=platform.node() or "unknown",
-        command=" ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:3]])[:120],
+        program=_program(sys.argv[0]),
+        command=" ".join([_program(sys.argv[0]), *sys.argv[1:3]])[:120],
     )
 
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: TID251 - its one home
+
+
+def _program(path: str) -> str:
+    """Return what a person types to start this program: the path it was started by, `python -m NAME` for a module."""
+    if os.path.basename(path) == "__main__.py":
+        return f"python -m {os.path.basename(os.path.dirname(path))}"
+    return path or "python"
 
 
 def _user() -> str:

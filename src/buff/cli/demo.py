@@ -14,10 +14,9 @@ from buff.cli.output import progress, surroundings, table
 def command(runs_root: str | None, year: bool) -> int:
     """Make sample minutes, create a run from them, list it, show its metrics and verify it."""
     from buff.builder import create, open_root
-    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, run_row
+    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, print_metrics, run_row
     from buff.files import RealDisk, write_file
     from buff.proof import verify
-    from buff.runs.sketch import shown
     from buff.sample import MONTH, YEAR, csv_chunks
     from buff.store import Store
 
@@ -46,16 +45,15 @@ def command(runs_root: str | None, year: bool) -> int:
         table(RUN_COLUMNS, [run_row(entry) for entry in store.runs().items], right=RUN_NUMBERS)
         click.echo("\n4. Its metrics:")
         run = store.run(created.run.id)
-        rows = [(name, shown(metric.value, metric.unit), metric.unit) for name, metric in run.metrics.items()]
-        table(("metric", "value", "unit"), rows, right=("value",))
+        print_metrics(run)
         click.echo("\n5. Verified: recomputed from its inputs, every byte compared:")
         verdict = verify(store, run.id)
     click.echo(f"   {verdict.outcome}")
     click.echo(
         "\nWhat to type next:\n"
-        f"   buff run show {run.id} --runs-root {root}\n"
-        f"   buff serve --runs-root {root}          (then open the address it prints)\n"
-        f"   buff run create --csv YOUR.csv --symbol BTCUSDT --timeframe 1h --strategy ma_cross \\\n"
+        f"   {host.program} run show {run.id} --runs-root {root}\n"
+        f"   {host.program} serve --runs-root {root}          (then open the address it prints)\n"
+        f"   {host.program} run create --csv YOUR.csv --symbol BTCUSDT --timeframe 1h --strategy ma_cross \\\n"
         f"       --param fast=10 --param slow=20 --risk-level 3 --runs-root {root}"
     )
     return verdict.exit_code

@@ -72,17 +72,25 @@ def print_run(run: Run, *, trades: int = 10) -> None:
         ("engine", what["engine_version"]),
     ]
     table(("input", "value"), rows)
-    numbers = [
-        (name, shown(metric.value, metric.unit), metric.unit, metric.null_reason or metric.flag or "")
-        for name, metric in run.metrics.items()
-    ]
-    table(("metric", "value", "unit", "note"), numbers, right=("value",))
+    print_metrics(run)
     click.echo(f"{len(run.trades)} trades" + (f", the last {trades}:" if len(run.trades) > trades else ""))
     table(
         ("trade", "side", "entry", "price", "exit", "price", "pnl", "state"),
         [_trade_row(trade) for trade in run.trades[-trades:]],
         right=("price", "pnl"),
     )
+
+
+def print_metrics(run: Run) -> None:
+    """Print the metrics in the order in which they are defined: returns, drawdowns, trades, costs, benchmark."""
+    from buff.decisions.metrics import DEFINITIONS
+
+    names = [name for name in DEFINITIONS if name in run.metrics]
+    rows = [
+        (name, shown(metric.value, metric.unit), metric.unit, metric.null_reason or metric.flag or "")
+        for name, metric in ((name, run.metrics[name]) for name in names)
+    ]
+    table(("metric", "value", "unit", "note"), rows, right=("value",))
 
 
 def _trade_row(trade: dict[str, Any]) -> list[str]:
