@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from buff.api import create_run, open
     from buff.errors import BuffError
     from buff.market.bars import Bars
+    from buff.market.timeframe import Timeframe
     from buff.proof import Verdict, verify
+    from buff.registry.queries import Page
+    from buff.registry.state import RunEntry
     from buff.runs.run import Metric, Records, Run
     from buff.store import Store
 
@@ -28,9 +31,12 @@ _HOMES = {
     "Bars": "buff.market.bars",
     "BuffError": "buff.errors",
     "Metric": "buff.runs.run",
+    "Page": "buff.registry.queries",
     "Records": "buff.runs.run",
     "Run": "buff.runs.run",
+    "RunEntry": "buff.registry.state",
     "Store": "buff.store",
+    "Timeframe": "buff.market.timeframe",
     "Verdict": "buff.proof",
     "create_run": "buff.api",
     "open": "buff.api",
@@ -41,9 +47,12 @@ __all__ = [
     "Bars",
     "BuffError",
     "Metric",
+    "Page",
     "Records",
     "Run",
+    "RunEntry",
     "Store",
+    "Timeframe",
     "Verdict",
     "__version__",
     "create_run",
