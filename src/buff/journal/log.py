@@ -69,6 +69,7 @@ class Journal:
         clock: Callable[[], str],
         listener: Listener,
         lock_timeout_seconds: float,
+        segment_bytes_max: int,
     ) -> None:
         """Know nothing yet: `open` enters and learns."""
         self.journal_id = ""
@@ -79,6 +80,7 @@ class Journal:
         self._clock = clock
         self._listener = listener
         self._timeout_seconds = lock_timeout_seconds
+        self._segment_bytes_max = segment_bytes_max
         self._position = START
         self._delivered = 0  # seq up to which the listener was told
         self._answers: dict[str, _Answer] = {}
@@ -98,14 +100,16 @@ class Journal:
         lock_timeout_seconds: float = 10.0,
         create: bool = True,
         new_id: Callable[[], str] = lambda: f"jrn_{secrets.token_hex(8)}",
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
         repair: bool = False,
     ) -> "Journal":
         """Open the journal of an existing root for writing: recover it as the decision table says, or make it.
 
         `clock` gives the time of an event, `boot` is the running kernel's boot id, `holder` says for people who holds
         the lock. `listener` gets every acknowledged event exactly once and in order, also those of other processes.
-        `create=False` refuses a root without a journal. `new_id` names a new journal. `repair=True` also sets aside a
-        torn tail when no HEAD says that it was never acknowledged (row R10).
+        `create=False` refuses a root without a journal. `new_id` names a new journal. A batch that would make its
+        segment larger than `segment_bytes_max` begins a new one. `repair=True` also sets aside a torn tail when no HEAD
+        says that it was never acknowledged (row R10).
 
         Raises RunsRootInvalid, JournalCorrupt, JournalLockTimeout, StorageUnreadable, StorageFull, RegistryWriteFailed.
         """
@@ -118,6 +122,7 @@ class Journal:
             clock=clock,
             listener=listener,
             lock_timeout_seconds=lock_timeout_seconds,
+            segment_bytes_max=segment_bytes_max,
         )
         _JOURNALS.add(journal)
         try:
@@ -310,7 +315,7 @@ class Journal:
                 details={"events": len(lines), "size_bytes": size},
             )
         try:
-            if self._position.offset + size > SEGMENT_BYTES_MAX:
+            if self._position.offset + size > self._segment_bytes_max:
                 self._rotate()
                 lines = self._lines(self._position, items)
             self._position = self._writer.append(lines, self._position)
