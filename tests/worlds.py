@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 import engine_oracle
+from buff import canonical
 from buff.decisions.contract import Decisions
 from buff.decisions.engine import ACTIONS, PERMISSIONS, RULES, STATES, Costs, Outcome, reason_names
+from buff.decisions.strategy import decide, resolve, strategy
 from buff.market.bars import Bars
 from buff.market.timeframe import Timeframe
+from buff.times import iso
 
 REASONS = ("", "up", "down")
 TIMEFRAMES = (Timeframe.MINUTE_1, Timeframe.MINUTE_30, Timeframe.HOUR_1, Timeframe.HOUR_4, Timeframe.DAY_1)
@@ -117,6 +120,92 @@ def _targets(rng: random.Random, count: int) -> list[int]:
     return target
 
 
+def lcg_bars(count: int, timeframe: Timeframe) -> Bars:
+    """Return a long walk in whole cents from a 64-bit linear congruential generator: the same on every machine."""
+    state, price, opens, closes = 2_026, 4_000_000, [], []
+    for _ in range(count):
+        state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        opens.append((price + (state >> 40) % 101 - 50) / 100)
+        price = max(price + (state >> 33) % 20_001 - 10_000, 1_000_000)
+        closes.append(price / 100)
+    return bars_of(timeframe, opens, closes, decimals=2)
+
+
+def golden() -> dict[str, Any]:
+    """Return the simulation behind `golden/decisions`: four days of hours from integer arithmetic alone.
+
+    With a gap, a closed stretch over midnight, and falls that reach YELLOW and RED.
+    """
+    state, price, opens, closes = 7, 10_000, [], []
+    for bar in range(96):
+        opens.append(price / 100)
+        state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        price += (state >> 33) % 401 - 200 - (1_200 if bar in (30, 31, 80, 81, 82) else 0)
+        closes.append(price / 100)
+    rule = strategy("ma_cross")
+    params = resolve(rule, {"fast": 2, "slow": 5, "direction": "both"})
+    bars = bars_of(
+        Timeframe.HOUR_1,
+        opens,
+        closes,
+        filled=[1 if 45 <= bar < 50 else 0 for bar in range(96)],
+        missing=[3 if bar == 60 else 0 for bar in range(96)],
+        volume=[0.0 if bar % 7 == 0 else 1.5 for bar in range(96)],
+        decimals=2,
+    )
+    costs = Costs(commission_bps=10, slippage_bps=5, min_fee=0)
+    return {
+        "bars": bars,
+        "decisions": decide(rule, bars, params),
+        "level": 5,
+        "costs": costs,
+        "initial_equity": 10_000.0,
+        "warmup": rule.warmup(params),
+        "reasons": rule.reasons,
+    }
+
+
+def worked_example() -> dict[str, Any]:
+    """Return the simulation that `docs/reference/metrics.md` works by hand: eight days, two trades and an open one."""
+    opens = [100.0, 100.0, 104.0, 106.0, 100.0, 95.0, 100.0, 97.0]
+    closes = [100.0, 104.0, 102.0, 106.0, 98.0, 95.0, 98.0, 96.0]
+    return {
+        "bars": bars_of(Timeframe.DAY_1, opens, closes),
+        "decisions": decisions_of([1, 1, 0, 1, 0, -1, -1, -1]),
+        "level": 5,
+        "costs": Costs(commission_bps=0, slippage_bps=0, min_fee=1),
+        "initial_equity": 1_000.0,
+    }
+
+
+def record_lines(args: dict[str, Any]) -> bytes:
+    """Return decision_records.jsonl as the slow way writes it: one dictionary per bar of the oracle, encoded alone."""
+    bars, target = args["bars"], args["decisions"].target.tolist()
+    missing = bars.missing.tolist()
+    lines = []
+    for seq, row in enumerate(oracle(args)[0]):
+        record = {
+            "action": row["action"],
+            "permission": row["permission"],
+            "position": row["position"],
+            "price": bars.close[seq].item(),
+            "risk_state": row["state"],
+            "seq": seq,
+            "target": target[seq],
+            "ts": iso(int(bars.ts[seq])),
+        }
+        record |= {"rule": row["rule"]} if row["rule"] else {}
+        record |= {"reason": row["reason"], "signal": row["signal"]} if row["action"] != "HOLD" else {}
+        record |= {"budget": row["budget"]} if row["budget"] is not None else {}
+        record |= {"gap_bars": missing[seq]} if missing[seq] else {}
+        late = {"after_gap": True} if missing[seq] else {}
+        names = ("effect", "fee", "price", "quantity", "slippage", "trade")
+        fills = [dict(zip(names, fill, strict=True)) | late for fill in row["fills"]]
+        record |= {"fills": fills} if fills else {}
+        lines.append(canonical.document(record))
+    return b"".join(lines)
+
+
 def oracle(args: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return what the slow loop says about the arguments of a simulation."""
     bars, decisions, costs = args["bars"], args["decisions"], args["costs"]
@@ -126,7 +215,7 @@ def oracle(args: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, A
         open=bars.open.tolist(),
         close=bars.close.tolist(),
         target=decisions.target.tolist(),
-        reason=[REASONS[code] for code in decisions.reason.tolist()],
+        reason=[args.get("reasons", REASONS)[code] for code in decisions.reason.tolist()],
         tradable=[not flag for flag in bars.filled.tolist()],
         level=args["level"],
         daily=step is not None and step <= engine_oracle.DAY_MS,

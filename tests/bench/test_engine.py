@@ -1,0 +1,61 @@
+"""How fast the engine is: beside backtesting.py on the same bars, and on its own where nothing else can follow."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from buff.decisions.engine import Costs, Outcome, simulate
+from buff.decisions.metrics import metrics
+from buff.decisions.records import Records
+from buff.decisions.strategy import resolve, strategy
+from buff.market.bars import Bars
+from buff.market.timeframe import Timeframe
+from worlds import lcg_bars
+
+FREE = Costs(commission_bps=0, slippage_bps=0)
+RULE = strategy("ma_cross")
+PARAMS = resolve(RULE, {})
+
+
+def _engine(bars: Bars) -> Outcome:
+    """Indicators, decisions, execution, risk and equity of every bar: what a run takes before it writes."""
+    return simulate(bars, RULE.decide(bars, PARAMS), level=3, costs=FREE, initial_equity=1e6)
+
+
+def _seconds(job: Callable[[], object], rounds: int) -> float:
+    best = float("inf")
+    for _ in range(rounds):
+        begin = time.process_time()
+        job()
+        best = min(best, time.process_time() - begin)
+    return best
+
+
+@pytest.mark.bench
+def test_five_years_of_hours_beside_backtesting() -> None:
+    rival = pytest.importorskip("rival", exc_type=ImportError)
+    bars = lcg_bars(43_800, Timeframe.HOUR_1)
+    data = rival.frame(bars)
+    outcome = _engine(bars)
+    theirs = rival.backtest(data, rival.Cross)
+    ours, other = _seconds(lambda: _engine(bars), 20), _seconds(lambda: rival.backtest(data, rival.Cross), 2)
+    print(f"\n43,800 bars, ma_cross: engine with indicators {ours * 1e3:.2f} ms (goal 4), {len(outcome.trades)} trades")
+    print(f"backtesting.py {other * 1e3:.0f} ms, {len(theirs._trades)} trades: {other / ours:.0f} times (goal 50)")
+    assert not (outcome.state == 2).any()
+    assert len(outcome.trades) == pytest.approx(len(theirs._trades), rel=0.01)
+    assert other > 5 * ours, "not even a noisy machine hides this much"
+
+
+@pytest.mark.bench
+def test_a_year_of_minutes_in_records() -> None:
+    bars = lcg_bars(525_600, Timeframe.MINUTE_1)
+    decisions = RULE.decide(bars, PARAMS)
+    outcome = simulate(bars, decisions, level=3, costs=FREE, initial_equity=1e6)
+    engine = _seconds(lambda: _engine(bars), 2)
+    records = _seconds(lambda: sum(map(len, Records(bars, decisions, outcome, RULE.reasons))), 2)
+    numbers = _seconds(lambda: metrics(bars, outcome, warmup=19), 2)
+    size = sum(map(len, Records(bars, decisions, outcome, RULE.reasons)))
+    print(f"\n525,600 bars: engine {engine * 1e3:.0f} ms, metrics {numbers * 1e3:.0f} ms (goal 60)")
+    print(f"records {records:.2f} s (goal 1.0), {size / len(bars):.0f} bytes a record, {size / records / 1e6:.0f} MB/s")
+    assert 134 < size / len(bars) < 240

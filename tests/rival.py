@@ -1,0 +1,83 @@
+"""backtesting.py under the assumptions of Buff, for agreement trade for trade and for the bench.
+
+Buff at level 1 without costs and without RED is the same job: decide at the close, fill at the next open, one unit, one
+position, nothing closed at the end.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from buff.market.bars import Bars
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what its plotting library has to say when it is imported
+    import backtesting
+    import pandas as pd
+
+backtesting.backtesting._tqdm = lambda iterable, **_: iterable
+
+
+def frame(bars: Bars) -> pd.DataFrame:
+    """Return the bars as the frame that backtesting.py takes."""
+    names = ("Open", "High", "Low", "Close", "Volume")
+    columns = {name: np.array(getattr(bars, name.lower())) for name in names}
+    return pd.DataFrame(columns, index=pd.DatetimeIndex(bars.ts.astype("datetime64[ms]")))
+
+
+class Follow(backtesting.Strategy):
+    """Moves to `target`, a plain attribute: an indicator (`self.I`) would delay the first call by a bar."""
+
+    target: Any = None
+
+    def init(self) -> None:
+        """Nothing to prepare."""
+
+    def next(self) -> None:
+        wanted = self.target[len(self.data) - 1]
+        held = np.sign(self.position.size)
+        if wanted == held:
+            return
+        if wanted == 0:
+            self.position.close()
+        elif wanted > 0:
+            self.buy(size=1)
+        else:
+            self.sell(size=1)
+
+
+class Cross(backtesting.Strategy):
+    """The moving-average cross the way its users write it, for the bench."""
+
+    def init(self) -> None:
+        """Ask for both averages."""
+        close = self.data.Close.s
+        self.fast = self.I(lambda: close.rolling(10).mean().to_numpy())
+        self.slow = self.I(lambda: close.rolling(20).mean().to_numpy())
+
+    def next(self) -> None:
+        above = self.fast[-1] > self.slow[-1]
+        if above and not self.position:
+            self.buy(size=1)
+        elif not above and self.position:
+            self.position.close()
+
+
+def backtest(data: pd.DataFrame, strategy: type[backtesting.Strategy]) -> Any:
+    """Return what backtesting.py says of a strategy, filled at the next open without costs."""
+    job = backtesting.Backtest(
+        data,
+        strategy,
+        cash=1e9,
+        commission=0,
+        spread=0,
+        margin=1,
+        trade_on_close=False,
+        hedging=False,
+        exclusive_orders=True,
+        finalize_trades=False,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of the trade that is open at the end, which is what we want
+        return job.run()
