@@ -54,12 +54,17 @@ def this_host() -> Host:
         pid=os.getpid(),
         name=platform.node() or "unknown",
         program=_program(sys.argv[0]),
-        command=" ".join([_program(sys.argv[0]), *sys.argv[1:3]])[:120],
+        command=_text(" ".join([_program(sys.argv[0]), *sys.argv[1:3]])[:120]),
     )
 
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: TID251 - its one home
+
+
+def _text(words: str) -> str:
+    """Return words as text that JSON can carry: bytes that are no UTF-8 become question marks."""
+    return words.encode("utf-8", "replace").decode()
 
 
 def _program(path: str) -> str:
@@ -71,7 +76,7 @@ def _program(path: str) -> str:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
+        return _text(getpass.getuser())
     except (KeyError, OSError):
         return "unknown"  # a container may have no name for its user
 

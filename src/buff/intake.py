@@ -39,13 +39,13 @@ def opened(paths: Sequence[str]) -> tuple[CsvFile, ...]:
 
 
 def _opened(path: str) -> CsvFile:
-    name = _text(os.path.basename(path))
+    name, shown = _text(os.path.basename(path)), _text(path)
     if not os.path.isfile(path):
         says = "is a directory" if os.path.isdir(path) else "is not a file" if os.path.exists(path) else "is not there"
-        raise DataSourceNotFound(f"{path} {says}", hint="check the path", details={"name": name})
+        raise DataSourceNotFound(f"{shown} {says}", hint="check the path", details={"name": name})
     if not os.access(path, os.R_OK):
-        raise DataSourceNotFound(f"{path} cannot be read", hint="check its permissions", details={"name": name})
-    return CsvFile(name=name, path=_text(path), chunks=partial(read_chunks, path))
+        raise DataSourceNotFound(f"{shown} cannot be read", hint="check its permissions", details={"name": name})
+    return CsvFile(name=name, path=shown, chunks=partial(read_chunks, path))
 
 
 def _text(name: str) -> str:

@@ -31,7 +31,7 @@ class Settings:
         return cls(
             runs_root=environment.get("RUNS_ROOT") or None,
             artifacts_root=environment.get("ARTIFACTS_ROOT") or None,
-            user=environment.get("BUFF_USER") or user,
+            user=(environment.get("BUFF_USER") or user).encode("utf-8", "replace").decode(),
             csv_bytes_max=_size(environment, "BUFF_CSV_BYTES_MAX", 2 * GIB),
             rows_max=_size(environment, "BUFF_ROWS_MAX", 30_000_000),
             free_bytes_min=_size(environment, "BUFF_FREE_BYTES_MIN", GIB),

@@ -13,14 +13,14 @@ from typing import Any
 
 from attrs import field, fields, frozen
 
-from buff.decisions.engine import Costs
+from buff.decisions.engine import Costs, check_equity
 from buff.decisions.risk import check_level
 from buff.errors import RunConfigInvalid
 from buff.market.options import CsvOptions
 from buff.market.timeframe import Timeframe
 from buff.runs.identity import check_run_id
 
-_SYMBOL = re.compile(r"[A-Z0-9._/-]{1,32}")
+_SYMBOL = re.compile(r"[A-Za-z0-9._/-]{1,32}")
 _TAG = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _DATASET = re.compile(r"[0-9a-f]{64}")
 DEFAULT_EQUITY = 10_000.0
@@ -83,7 +83,9 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
 
     Raises RunConfigInvalid (with `details.field`), RunIdInvalid, RiskInvalid or ProfileInvalid.
     """
-    document = _structure({key: value for key, value in values.items() if value is not None})
+    given = {key: value for key, value in values.items() if value is not None}
+    _check_text(given)
+    document = _structure(given)
     csv = _paths(document.csv)
     _one_source(csv, document)
     return RunRequest(
@@ -100,12 +102,34 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
         costs=Costs(
             commission_bps=document.commission_bps, slippage_bps=document.slippage_bps, min_fee=document.min_fee
         ),
-        initial_equity=_equity(document.initial_equity),
+        initial_equity=check_equity(document.initial_equity),
         run_id=None if document.run_id is None else check_run_id(document.run_id),
         name=_text(document.name, "name", 200),
         notes=_text(document.notes, "notes", 10_000),
         tags=_tags(document.tags),
     )
+
+
+def _check_text(values: Mapping[str, Any]) -> None:
+    """Refuse text that no file could hold: half a surrogate pair. Only a path may have it, as the system gave it."""
+    for name, value in values.items():
+        if _unwritable(name) or (name != "csv" and _unwritable(value)):
+            shown = name.encode("ascii", "backslashreplace").decode()
+            raise RunConfigInvalid(
+                f"{shown} holds text that is not Unicode", hint="type it again, in UTF-8", details={"field": shown}
+            )
+
+
+def _unwritable(value: Any) -> bool:
+    match value:
+        case str():
+            return any("\ud800" <= letter <= "\udfff" for letter in value)
+        case Mapping():
+            return any(_unwritable(key) or _unwritable(item) for key, item in value.items())
+        case list() | tuple():
+            return any(_unwritable(item) for item in value)
+        case _:
+            return False
 
 
 def _structure(values: dict[str, Any]) -> _Document:
@@ -143,11 +167,16 @@ def _refused(error: Exception, values: Mapping[str, Any]) -> RunConfigInvalid:
 
     path = cattrs.transform_error(error)[0].rpartition("@ $.")[2].split("[")[0]
     kinds = {member.name: member.type for member in fields(_Document)}
-    wanted = {float: "a finite number"}.get(kinds.get(path), "a table" if path == "params" else "text")  # type: ignore[arg-type]
-    return _wrong(path, values.get(path), f"{path} must be {wanted}")
+    if path == "params":
+        wanted, example = "a table", 'params = {"fast": 10, "slow": 20}'
+    elif kinds.get(path) is float:
+        wanted, example = "a finite number", f"{path} = 2.5"
+    else:
+        wanted, example = "text", f'{path} = "..."'
+    return _wrong(path, values.get(path), f"{path} must be {wanted}", f"write {example}")
 
 
-def _wrong(name: str, value: Any, message: str, hint: str = "") -> RunConfigInvalid:
+def _wrong(name: str, value: Any, message: str, hint: str) -> RunConfigInvalid:
     shown = value if isinstance(value, str | int | float | bool | None) else str(value)
     return RunConfigInvalid(f"{message}; got {value!r}", hint=hint, details={"field": name, "value": shown})
 
@@ -163,7 +192,7 @@ def _paths(value: Any) -> tuple[str, ...]:
     if paths is None:
         return ()
     if not isinstance(paths, Sequence) or not all(isinstance(path, str) and path for path in paths):
-        raise _wrong("csv", value, "csv must be one path or a list of paths")
+        raise _wrong("csv", value, "csv must be one path or a list of paths", "give the path of a CSV file")
     return tuple(paths)
 
 
@@ -194,10 +223,11 @@ def _dataset(value: str | None) -> str | None:
 def _symbol(value: str | None, *, needed: bool) -> str | None:
     if value is None and not needed:
         return None
-    symbol = str(_needed(value, "symbol")).upper()
+    symbol = str(_needed(value, "symbol"))
     if not _SYMBOL.fullmatch(symbol):
-        raise _wrong("symbol", value, "symbol must be 1 to 32 of A-Z, 0-9, '.', '_', '/', '-'")
-    return symbol
+        allowed = "symbol must be 1 to 32 of A-Z, 0-9, '.', '_', '/', '-'"
+        raise _wrong("symbol", value, allowed, "write it as its exchange does, such as BTCUSDT")
+    return symbol.upper()
 
 
 def _timeframe(value: str, name: str) -> Timeframe:
@@ -205,7 +235,7 @@ def _timeframe(value: str, name: str) -> Timeframe:
         return Timeframe(value)
     except ValueError:
         known = ", ".join(timeframe.value for timeframe in Timeframe)
-        raise _wrong(name, value, f"{name} must be one of {known}") from None
+        raise _wrong(name, value, f"{name} is none that Buff knows", f"use one of: {known}") from None
 
 
 def _options(document: _Document) -> CsvOptions:
@@ -223,28 +253,32 @@ def _time(value: str | None, name: str) -> int | None:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise _wrong(name, value, f"{name} must be a date or an ISO 8601 time") from None
+        says = f"{name} must be a date or an ISO 8601 time"
+        raise _wrong(name, value, says, "write 2022-01-01, or 2022-01-01T06:00:00Z") from None
     if moment.tzinfo is None:
         if len(value) > len("2022-01-01"):
             raise _wrong(name, value, f"{name} has no zone", f"write {value}Z for UTC, or an explicit offset")
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
-
-
-def _equity(value: float) -> float:
-    if value <= 0.0:
-        raise _wrong("initial_equity", value, "initial_equity must be greater than 0")
-    return value
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise _wrong(name, value, f"{name} is outside the years 1 to 9999 in UTC", "give a time of the data") from None
+    if moment.microsecond:
+        raise _wrong(name, value, f"{name} has a fraction of a second", "windows begin on whole minutes")
+    return int(moment.timestamp()) * 1000
 
 
 def _text(value: str | None, name: str, longest: int) -> str | None:
     if value is not None and len(value) > longest:
-        raise RunConfigInvalid(f"{name} is longer than {longest} characters", details={"field": name})
+        raise RunConfigInvalid(
+            f"{name} is longer than {longest} characters", hint="shorten it", details={"field": name}
+        )
     return value
 
 
 def _tags(value: Any) -> tuple[str, ...]:
     tags = (value,) if isinstance(value, str) else value or ()
     if not isinstance(tags, Sequence) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags):
-        raise _wrong("tags", value, "tags must be texts of 1 to 64 letters, digits and . _ : / -")
+        allowed = "tags must be texts of 1 to 64 letters, digits and . _ : / -"
+        raise _wrong("tags", value, allowed, "write words without spaces, such as trend or v2")
     return tuple(dict.fromkeys(tags))
