@@ -10,7 +10,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def iso(ms: int) -> str:
     """Return the stamp of an epoch-millisecond instant, whole seconds."""
-    return (_EPOCH + timedelta(milliseconds=int(ms))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: its %Y has four digits on some systems and fewer on others for years before 1000.
+    return (_EPOCH + timedelta(milliseconds=int(ms))).isoformat()[:19] + "Z"
 
 
 def epoch_ms(text: str) -> int:
