@@ -1,9 +1,12 @@
 """Fixtures and Hypothesis profiles that every test shares."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from whole import make, write_csv
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,3 +23,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real vendor files (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days of sample minutes."""
+    return write_csv(tmp_path_factory.mktemp("minutes") / "minutes.csv")
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory, minutes: Path) -> Path:
+    root = tmp_path_factory.mktemp("made") / "root"
+    make(root, minutes)
+    return root
+
+
+@pytest.fixture
+def root(_made: Path, tmp_path: Path) -> Path:
+    """A root of its own for every test, with one run of `minutes` at 1h in it."""
+    return Path(shutil.copytree(_made, tmp_path / "root"))
