@@ -89,7 +89,9 @@ class Lock:
         started = time.monotonic()
         try:
             if self._take("turn", deadline) and self._take("lock", deadline):
-                self._disk.write_at(self._handles["lock"], self._text, 0)
+                # The text is for people: that it cannot be written (a full disk) is no reason to stop.
+                with contextlib.suppress(OSError):
+                    self._disk.write_at(self._handles["lock"], self._text, 0)
                 self._disk.unlock(self._handles["turn"])
                 return
         except OSError as error:

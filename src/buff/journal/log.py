@@ -49,9 +49,10 @@ Listener = Callable[[Sequence[Recorded]], None]
 
 @frozen(kw_only=True)
 class _Answer:
-    """What a key was used for: the receipt, the event's type, and the values that another use must agree on."""
+    """What a key was used for: the event, its type, and the values that another use must agree on."""
 
-    receipt: Receipt
+    seq: int
+    sha256: str
     type: str
     identity: tuple[object, ...]
 
@@ -362,13 +363,11 @@ class Journal:
             return
         for item in fresh:
             if item.key is not None:
-                self._answers[item.key] = self._answer(item)
+                self._answers[item.key] = _Answer(
+                    seq=item.seq, sha256=item.sha256, type=item.event.TYPE, identity=_identity(item.event)
+                )
         self._delivered = fresh[-1].seq
         self._listener(fresh)
-
-    def _answer(self, item: Recorded) -> _Answer:
-        receipt = Receipt(journal_id=self.journal_id, seq=item.seq, sha256=item.sha256)
-        return _Answer(receipt=receipt, type=item.event.TYPE, identity=_identity(item.event))
 
 
 class Hold:
@@ -393,43 +392,47 @@ class Hold:
             return ()
         stored = _stored(journal._answers, entries)
         if stored is not None:
-            return stored
-        items = _share(entries)
+            return tuple(self._receipt(answer) for answer in stored)
+        items, places = _share(entries)
         lines = journal._write(items)
-        receipts = [Receipt(journal_id=journal.journal_id, seq=line.seq, sha256=line.sha256) for line in lines]
-        by_key = {line.key: receipt for line, receipt in zip(lines, receipts, strict=True) if line.key is not None}
-        unkeyed = iter([receipt for line, receipt in zip(lines, receipts, strict=True) if line.key is None])
-        return tuple(next(unkeyed) if entry.key is None else by_key[entry.key] for entry in entries)
+        return tuple(self._receipt(lines[place]) for place in places)
+
+    def _receipt(self, event: _Answer | Line) -> Receipt:
+        return Receipt(journal_id=self._journal.journal_id, seq=event.seq, sha256=event.sha256)
 
 
-def _stored(answers: Mapping[str, _Answer], entries: Sequence[Entry]) -> tuple[Receipt, ...] | None:
-    """Return the receipts of a group that was recorded before, None when none of it was. Raises KeyConflict."""
+def _stored(answers: Mapping[str, _Answer], entries: Sequence[Entry]) -> list[_Answer] | None:
+    """Return the answers to a group that was recorded before, None when none of it was. Raises KeyConflict."""
     found = [None if entry.key is None else answers.get(entry.key) for entry in entries]
     if not any(found):
         return None
-    receipts = []
+    stored = []
     for entry, answer in zip(entries, found, strict=True):
         if answer is None:
             raise _conflict(entry, "a part of the group was recorded before and this part was not")
         if answer.type != entry.event.TYPE or answer.identity != _identity(entry.event):
-            raise _conflict(entry, f"it names event {answer.receipt.seq}, which says something else")
-        receipts.append(answer.receipt)
-    return tuple(receipts)
+            raise _conflict(entry, f"it names event {answer.seq}, which says something else")
+        stored.append(answer)
+    return stored
 
 
-def _share(entries: Sequence[Entry]) -> list[tuple[Event, str | None]]:
-    """Return what to write: one event for each key, however often the group names it. Raises KeyConflict."""
+def _share(entries: Sequence[Entry]) -> tuple[list[tuple[Event, str | None]], list[int]]:
+    """Return what to write, one event for each key however often the group names it, and each entry's place in it.
+
+    Raises KeyConflict when the group uses a key for two things.
+    """
     items: list[tuple[Event, str | None]] = []
-    first: dict[str, Event] = {}
+    places: list[int] = []
+    place_of: dict[str, int] = {}
     for entry in entries:
-        if entry.key is None:
-            items.append((entry.event, None))
-        elif entry.key not in first:
-            first[entry.key] = entry.event
+        place = len(items) if entry.key is None else place_of.setdefault(entry.key, len(items))
+        if place == len(items):
             items.append((entry.event, entry.key))
-        elif (first[entry.key].TYPE, _identity(first[entry.key])) != (entry.event.TYPE, _identity(entry.event)):
+        event = items[place][0]
+        if (event.TYPE, _identity(event)) != (entry.event.TYPE, _identity(entry.event)):
             raise _conflict(entry, "the same group uses it for something else")
-    return items
+        places.append(place)
+    return items, places
 
 
 def _identity(event: Event) -> tuple[object, ...]:

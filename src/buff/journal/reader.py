@@ -80,8 +80,8 @@ def advance(disk: Disk, root: str, start: Position, goal: Position, receive: Rec
     if goal.seq <= start.seq:
         return None if goal.seq < start.seq or goal.sha256 == start.sha256 else _other(goal)
     firsts = _between(disk, root, start, goal)
-    if goal.segment not in firsts:
-        return Flaw(segment=segment_name(goal.segment), offset=0, says="the segment HEAD names is missing")
+    if goal.segment not in firsts or (firsts[0] != start.segment and firsts[0] > start.seq):
+        return Flaw(segment=segment_name(goal.segment), offset=0, says="a segment at or before HEAD is missing")
     at, prev, again = start, None, firsts[0] != start.segment
     if again:  # where we were is superseded: begin with the segment that holds it now
         at, prev = Position(segment=firsts[0], offset=0, seq=firsts[0] - 1, sha256=start.sha256), ""

@@ -166,7 +166,7 @@ def survey(
     folder = os.path.join(root, FOLDER)
     try:
         firsts = segments(disk.names(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Findings(layout=Layout.MISSING)
     except OSError as error:
         return Findings(layout=Layout.IO, flaw=Flaw(segment=FOLDER, offset=0, says=str(error.strerror)))

@@ -12,13 +12,13 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from journals import BOOT, commit, note, open_journal
-from lying_disk import LyingDisk, PowerCut
 
 from buff.errors import BuffError
 from buff.journal.events import Event, OrphanQuarantined, RunCommitted, TailQuarantined
 from buff.journal.log import Entry, Receipt, Recorded, read
 from buff.journal.survey import read_head
+from journals import BOOT, commit, note, open_journal
+from lying_disk import LyingDisk, PowerCut
 
 ROOT = "/root"
 SEGMENT_BYTES_MAX = 2_000  # rotates within the workload
