@@ -18,7 +18,7 @@ from buff.market.judge import LINE_BYTES_MAX, NUMBER_CHARACTERS_MAX
 from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
-from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, Stamp, stamp
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_10000_NS, Stamp, stamp
 
 NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
@@ -38,8 +38,7 @@ def _table(*following: tuple[bytes, bytes]) -> NDArray[np.bool_]:
 
 
 _OTHERS = np.isin(np.arange(256), list(b"\nTZ eE"))
-_EPOCH_PAIRS = _table((b",", b",\n"), (b"\n", b","), (b"Z", b",\n"), (b"eE", b"+-"))
-_PAIRS = _EPOCH_PAIRS | _table((b",\n", b"-"))
+_PAIRS = _table((b",", b",\n-"), (b"\n", b",-"), (b"Z", b",\n"), (b"eE", b"+-"))
 
 
 def read(block: bytes, reading: Reading) -> Columns | None:
@@ -70,12 +69,10 @@ def is_plain(block: bytes, *, epoch: bool) -> bool:
     """Say whether a block of whole lines holds only forms that pyarrow reads exactly as the CSV contract does.
 
     Refused: bytes outside the alphabet of plain rows; neighbours that no plain row has (`.5`, `5.`, `+1`, a space that
-    is not between digits); hours without minutes; numbers that may be longer than the contract allows; and, with epoch
-    times, signs, spaces and zero-padding. Every refusal is only a doubt: the judge decides.
+    is not between digits); hours without minutes; numbers that may be longer than the contract allows; and, where the
+    times are epoch digits, zero-padding. Every refusal is only a doubt: the judge decides.
     """
     at = 0
-    if b"/" in block:  # the one byte between + and : that no plain row has
-        return False
     while at < len(block):
         # Pieces that stay in the cache of one core while they are looked at from all sides.
         end = block.find(b"\n", at + PIECE_BYTES) + 1 or len(block)
@@ -86,18 +83,18 @@ def is_plain(block: bytes, *, epoch: bool) -> bool:
 
 
 def _is_plain(data: NDArray[np.uint8], *, epoch: bool) -> bool:
-    other = np.flatnonzero(data - np.uint8(43) >= 16)  # all but + , - . / 0-9 :
+    other = np.flatnonzero(data - np.uint8(43) >= 16)  # all but + , - . / 0-9 :, and / is refused by pyarrow
     kinds = data[other]
     if not _OTHERS[kinds].all():
         return False
     gaps = other[(kinds == _T) | (kinds == _SPACE)]
-    if len(gaps) and (epoch or gaps[-1] + 3 >= len(data) or (data[gaps + 3] != _COLON).any()):
+    if len(gaps) and (gaps[-1] + 3 >= len(data) or (data[gaps + 3] != _COLON).any()):
         return False
     apart = data - np.uint8(48) >= 10  # not a digit
     pairs = np.flatnonzero(apart[1:] & apart[:-1])
-    if not (_EPOCH_PAIRS if epoch else _PAIRS)[data[pairs], data[pairs + 1]].all():
+    if not _PAIRS[data[pairs], data[pairs + 1]].all():
         return False
-    if apart[0] and (epoch or data[0] != _MINUS):
+    if apart[0] and data[0] != _MINUS:
         return False
     return not (epoch and _is_padded(data, apart)) and not _is_long(data, other[(kinds | 32) == _E])
 
@@ -206,9 +203,9 @@ def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) ->
             return None
         ms = ms - offset
     assert reading.options.base.step_ms is not None
-    if (ms % reading.options.base.step_ms != 0).any() or ms.min() < YEAR_1_NS // NS:
+    if (ms % reading.options.base.step_ms != 0).any():
         return None
-    return ms
+    return ms if ms.min() >= YEAR_1_NS // NS and ms.max() < YEAR_10000_NS // NS else None
 
 
 def _of_unit(raw: NDArray[np.int64], unit: str) -> bool:
@@ -226,7 +223,7 @@ def _in_step(ts: NDArray[np.int64], reading: Reading) -> bool:
     first = base if reading.last_ns is None else int(ts[0]) * NS - reading.last_ns
     if reading.options.gaps == REJECT:
         return first == base and bool((steps == base // NS).all())
-    return first > 0 and first % base == 0 and bool((steps > 0).all())
+    return first > 0 and bool((steps > 0).all())
 
 
 def _move(ts: NDArray[np.int64], kind: str, reading: Reading) -> None:

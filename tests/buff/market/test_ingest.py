@@ -19,7 +19,7 @@ from buff.market.ingest import Gap, Ingested, blocks, ingest
 from buff.market.options import CsvOptions
 from buff.market.source import CsvFile
 from buff.market.timeframe import Timeframe
-from csv_files import FORMS, HEADER, MINUTE_MS, START_MS, csv_file, mutated, outcome, read, rows
+from csv_files import FORMS, HEADER, MINUTE_MS, NASTY, START_MS, csv_file, mutated, outcome, read, rows
 
 GOOD = (
     HEADER
@@ -433,12 +433,35 @@ def test_other_vendor_files_get_a_typed_refusal(shared_data: Path, name: str, ru
 # The plain reader accepts what the judge accepts, as the same bytes, and leaves every offence to it.
 
 
+NAMES = ("ts", "open", "high", "low", "close", "volume")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("ts", form) for form in FORMS] + [(name, form) for name in (*NAMES[1:], "extra") for form in "sZ"],
+)
+def test_the_readers_agree_on_every_nasty_cell(name: str, form: str) -> None:
+    """Invariants checked: the same answer for each cell, in the first row and a later one, first in its line or not."""
+    columns = {each: [b"1", b"1"] for each in NAMES[1:]} | {"ts": [row.split(b",")[0] for row in rows(2, form=form)]}
+    columns["extra"] = [b"", b""]
+    padded = tuple(b"0" + time for time in columns["ts"])
+    for cell in (*NASTY, *padded):
+        for row in (0, 1):
+            cells = {**columns, name: [cell if at == row else old for at, old in enumerate(columns[name])]}
+            for order in ((name, *(each for each in cells if each != name)), tuple(cells)):
+                table = [[each.encode() for each in order], *([cells[each][at] for each in order] for at in (0, 1))]
+                content = b"".join(b",".join(line) + b"\n" for line in table)
+                for zone in ("+01:00", "-01:00") if form == "naive" else (None,):
+                    plainly = outcome(content, timezone=zone, gaps="keep")
+                    assert plainly == outcome(content, timezone=zone, gaps="keep", reference=True), content
+
+
 def test_the_plain_reader_and_the_judge_agree_on_mutated_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariants checked: same acceptance, same columns, same offences; for every form, zone, gap policy and block."""
     taken = _count_plain(monkeypatch)
     chance = random.Random(20260101)
     accepted = 0
-    for case in range(2_500):
+    for case in range(1_500):
         form = chance.choice(FORMS)
         content = HEADER + mutated(rows(chance.randint(1, 12), form=form, seed=case), chance)
         zone = chance.choice(("UTC", "Europe/Berlin")) if (form == "naive") != (chance.random() < 0.05) else None
@@ -446,8 +469,8 @@ def test_the_plain_reader_and_the_judge_agree_on_mutated_files(monkeypatch: pyte
         found = outcome(content, block_bytes=chance.choice((64, 200, 1 << 20)), **options)
         assert found == outcome(content, reference=True, **options), (content, options)
         accepted += isinstance(found, tuple)
-    assert accepted > 300
-    assert taken() > 600, "most clean blocks are read by the plain reader"
+    assert accepted > 150
+    assert taken() > 400, "most clean blocks are read by the plain reader"
 
 
 @given(text=st.text(alphabet='0123456789.,-+eETZ: \n"', max_size=60), epoch=st.booleans())
