@@ -48,8 +48,13 @@ class Owner:
         self._disk.unlink(self.path(run_id + INTENT))
 
     def discard(self, name: str) -> None:
-        """Remove a directory of our own that is not wanted any more, if it is there."""
+        """Remove a directory of our own that is not wanted any more, if it is there, and the intent to publish it.
+
+        A directory that is not there was published: its intent stays until its event is known to be durable.
+        """
         if self._disk.is_directory(self.path(name)):
+            if self._disk.exists(self.path(name + INTENT)):
+                self.forget(name)
             remove_tree(self._disk, self.path(name))
 
     def close(self) -> None:
