@@ -122,9 +122,17 @@ def create(
         return _create(root, values, progress)
     place = root_of(root)
     if not os.path.isdir(place):
-        opened(checked(values)[0].csv)  # a request that cannot be makes no root
+        _check_without_root(values)
     with Store(open_root(place), host=host, settings=settings) as store:
         return _create(store, values, progress)
+
+
+def _check_without_root(values: Mapping[str, Any]) -> None:
+    """Refuse what can be refused before there is a root: a request that cannot be makes none."""
+    request, _ = checked(values)
+    if request.dataset is not None:
+        stored_entry(None, request)
+    opened(request.csv)
 
 
 def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Created:
@@ -139,6 +147,18 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         if known.inputs_hash != plan.inputs_hash:
             raise exists(known, plan.inputs_hash)
     return Created(run=store.run(known.run_id), existed=True)
+
+
+@contextmanager
+def told(root: str | os.PathLike[str] | None, *, host: Host, settings: Settings) -> Iterator[None]:
+    """Let the journal of a root that is there tell of a refusal before `create`: of a request file, of typed words."""
+    try:
+        yield
+    except BuffError as error:
+        if root is not None and os.path.isdir(root):
+            with Store(open_root(root), host=host, settings=settings) as store:
+                store.record(_rejected(error, settings.user))
+        raise
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from buff.decisions.strategy import parse_text, strategy
-from buff.errors import RequestInvalid, RiskInvalid, RunConfigInvalid
+from buff.errors import RequestInvalid, RunConfigInvalid
 
 
 def document(path: str) -> dict[str, Any]:
@@ -35,15 +35,23 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def level(text: str) -> int:
-    """Return a typed risk level as a whole number, or raise RiskInvalid: 2.5 and true are none."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 3):
-        raise RiskInvalid(
-            f"risk level {text!r} is not a whole number from 1 to 5",
-            hint="1 is the least risk, 5 the most",
-            details={"field": "risk_level", "value": text},
-        )
-    return int(text)
+def request_values(
+    config: str | None, options: Mapping[str, Any], params: Sequence[str], risk_level: str | None
+) -> dict[str, Any]:
+    """Return the fields of a request: those of a file, over them what was typed. Raises BuffError."""
+    values = document(config) if config else {}
+    values |= {name: value for name, value in options.items() if value not in (None, ())}
+    if risk_level is not None:
+        values["risk_level"] = level(risk_level)
+    stored = values.get("params") or {}
+    if params and isinstance(stored, dict):  # what is no table is left for the request's own check to refuse
+        values["params"] = {**stored, **parameters(params, values.get("strategy"))}
+    return values
+
+
+def level(text: str) -> int | str:
+    """Return a typed risk level as a number where it is a whole one; 2.5 and true stay text, which no level is."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else text
 
 
 def parameters(pairs: Sequence[str], strategy_id: object) -> Mapping[str, Any]:

@@ -52,22 +52,20 @@ def create(
     The same inputs give the same run: creating it again returns it.
     """
     from buff.builder import create as build
-    from buff.cli.config import document, level, parameters
+    from buff.builder import told
+    from buff.cli.config import request_values
     from buff.preview import preview
 
     host, settings = surroundings()
-    values = document(config) if config else {}
-    values |= {name: value for name, value in options.items() if value not in (None, ())}
-    if risk_level is not None:
-        values["risk_level"] = level(risk_level)
-    if params:
-        values["params"] = {**values.get("params", {}), **parameters(params, values.get("strategy"))}
     root = runs_root or settings.runs_root
     if dry_run:
+        values = request_values(config, options, params, risk_level)
         with progress(quiet=as_json) as show:
             plan = preview(values, root=root, host=host, settings=settings, progress=show)
         print_json(plan)
         return
+    with told(root, host=host, settings=settings):
+        values = request_values(config, options, params, risk_level)
     with progress(quiet=as_json) as show:
         created = build(values, root=root, host=host, settings=settings, progress=show)
     if as_json:

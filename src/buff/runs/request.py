@@ -177,7 +177,7 @@ def _refused(error: Exception, values: Mapping[str, Any]) -> RunConfigInvalid:
 
 
 def _wrong(name: str, value: Any, message: str, hint: str) -> RunConfigInvalid:
-    shown = value if isinstance(value, str | int | float | bool | None) else str(value)
+    shown = value if isinstance(value, str | int | bool | None) else repr(value)  # JSON has neither inf nor nan
     return RunConfigInvalid(f"{message}; got {value!r}", hint=hint, details={"field": name, "value": shown})
 
 
