@@ -39,10 +39,10 @@ def write_csv(path: Path, minutes: int = TWO_DAYS, seed: int = 7) -> Path:
     return path
 
 
-def request(csv: Path | None = None, **changes: Any) -> dict[str, Any]:
+def request(path: Path | None = None, /, **changes: Any) -> dict[str, Any]:
     """Return the plain values of a request that succeeds on sample minutes; None takes a field out."""
     values = {
-        "csv": None if csv is None else [str(csv)],
+        "csv": None if path is None else [str(path)],
         "symbol": "BTCUSDT",
         "timeframe": "1h",
         "strategy": "ma_cross",
@@ -53,9 +53,9 @@ def request(csv: Path | None = None, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def make(root: Path, csv: Path | None = None, **changes: Any) -> Created:
+def make(root: Path, path: Path | None = None, /, **changes: Any) -> Created:
     """Create a run the way the doors do."""
-    return create(request(csv, **changes), root=str(root), host=host(), settings=SETTINGS)
+    return create(request(path, **changes), root=str(root), host=host(), settings=SETTINGS)
 
 
 def opened(root: Path, **changes: Any) -> Store:

@@ -30,6 +30,7 @@ CONFIG = "RUN_CONFIG_INVALID"
 def refused(values: Mapping[str, Any]) -> BuffError:
     with pytest.raises(BuffError) as caught:
         request_from(values)
+    canonical.encode(caught.value.as_dict())  # whatever was typed, the refusal can be told in JSON
     return caught.value
 
 
@@ -188,4 +189,4 @@ def test_plain_values_are_a_request_or_a_coded_error(values: dict[str, Any], com
     if isinstance(found, BuffError):
         assert found.code in CODES
         assert found.message
-        canonical.encode(found.as_dict())  # whatever was typed, the refusal can be told in JSON
+        canonical.encode(found.as_dict())
