@@ -5,6 +5,7 @@ becomes a run by one event. The order of its commit is spec/store.md, section 12
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -58,6 +59,7 @@ class Store:
         self._owner: Owner | None = None
         self._state = RegistryState()
         self._seen_head: bytes | None = None
+        self._reading = threading.Lock()
         self.problem: BuffError | None = None
 
     # Reading
@@ -105,12 +107,14 @@ class Store:
         return queries.datasets(self.state)
 
     def _read(self) -> None:
-        head = self._head_bytes()
-        if head is not None and head == self._seen_head:
-            return
-        reading = read(self.disk, self.root, boot=self.host.boot)
-        self._state = project(reading.events)
-        self._seen_head, self.problem = head, reading.problem
+        # Pages are read by many threads: without this an older reading could end last and pass for the newer HEAD.
+        with self._reading:
+            head = self._head_bytes()
+            if head is not None and head == self._seen_head:
+                return
+            reading = read(self.disk, self.root, boot=self.host.boot)
+            self._state = project(reading.events)
+            self._seen_head, self.problem = head, reading.problem
 
     def _head_bytes(self) -> bytes | None:
         try:
