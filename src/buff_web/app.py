@@ -1,0 +1,47 @@
+"""The application: routes, the site they share, and what becomes of an error. Nothing global.
+
+A store and the assets go in; a Litestar application comes out that can only be read from.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.di import Provide
+
+from buff import Store
+from buff_web import api, pages
+from buff_web.assets import Assets, library_path, load
+from buff_web.guard import secure
+from buff_web.problems import MEDIA_TYPE, Problem, problem
+from buff_web.site import Asked, Site
+
+
+def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
+    """Return the application over an open store. `assets` are the installed ones unless given."""
+    site = Site(store=store, assets=assets or load(library_path()))
+    return Litestar(
+        route_handlers=[api.router(), *pages.handlers()],
+        dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+        exception_handlers={Exception: _told(site)},
+        before_send=[secure],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
+    def handler(request: Asked, error: Exception) -> Response[Any]:
+        told = problem(error, root=site.store.root)
+        if request.scope["path"].startswith(("/api/", "/assets/")):
+            return problem_answer(told)
+        return pages.error_page(site, told)
+
+    return handler
+
+
+def problem_answer(told: Problem) -> Response[bytes]:
+    """Return a problem as RFC 9457 JSON."""
+    document: Mapping[str, Any] = told.document
+    return Response(msgspec.json.encode(document, order="sorted"), status_code=told.status, media_type=MEDIA_TYPE)

@@ -1,0 +1,87 @@
+"""One site: a store, the assets and the templates, handed to every route. Nothing is kept outside it.
+
+Values go in; HTML, JSON and their headers come out. An answer that the client has already is a 304.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+from attrs import field, frozen
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import MediaType, Request, Response
+
+from buff import Store, __version__
+from buff_web import drawings, metrics, words
+from buff_web.assets import Assets
+
+Asked: TypeAlias = Request[Any, Any, Any]
+REVALIDATE = "private, no-cache"
+
+
+def templates() -> Environment:
+    """Return the page templates: everything is escaped, and a name nobody gave is an error."""
+    environment = Environment(
+        loader=PackageLoader("buff_web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = (
+        words.number,
+        words.percent,
+        words.price,
+        words.size,
+        words.short_time,
+        words.time_tag,
+        metrics.reason,
+        words.duration,
+        drawings.sparkline,
+    )
+    environment.filters |= {function.__name__: function for function in shown}
+    environment.globals |= {
+        "ago": words.ago,
+        "metric_text": metrics.text,
+        "metric_unit": metrics.unit,
+        "version": __version__,
+    }
+    return environment
+
+
+@frozen(kw_only=True, eq=False)
+class Site:
+    """What the routes work with."""
+
+    store: Store
+    assets: Assets
+    environment: Environment = field(factory=templates)
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
+        """Return a page. It is rendered here, in the thread of the route, not in the event loop."""
+        html = self.environment.get_template(template).render(
+            now=self.store.host.clock(), assets=self.assets, problem=self.store.problem, **values
+        )
+        headers = {"cache-control": REVALIDATE}
+        return Response(html.encode(), status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+def json_answer(request: Asked, value: Any) -> Response[bytes]:
+    """Return a value as JSON with sorted keys and a weak tag of its bytes, or 304 when the client has them."""
+    body = msgspec.json.encode(value, order="sorted")
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return unless_known(request, tag) or Response(body, media_type=MediaType.JSON, headers=tagged(tag))
+
+
+def tagged(tag: str) -> Mapping[str, str]:
+    """Return the headers of an answer that may be kept and must be asked for again."""
+    return {"etag": tag, "cache-control": REVALIDATE}
+
+
+def unless_known(request: Asked, tag: str) -> Response[bytes] | None:
+    """Return 304 when If-None-Match names the tag (weak comparison, RFC 9110 section 13.1.2), else None."""
+    named = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if "*" not in named and tag.removeprefix("W/") not in named:
+        return None
+    return Response(b"", status_code=304, headers=tagged(tag))
