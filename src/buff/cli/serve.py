@@ -4,7 +4,7 @@ import importlib
 
 import rich_click as click
 
-from buff.cli.output import root_option, surroundings
+from buff.cli.output import root_option
 from buff.errors import RunConfigInvalid
 
 
@@ -14,15 +14,14 @@ from buff.errors import RunConfigInvalid
 @root_option
 def command(host: str, port: int, runs_root: str | None) -> int:
     """Serve the runs of a root as read-only pages and API, on this machine only."""
-    from buff.builder import root_of
+    from buff.api import open as open_store
 
-    this, settings = surroundings()
-    root = root_of(runs_root or settings.runs_root)
+    store = open_store(runs_root)
     try:
         web = importlib.import_module("buff_web.server")
     except ImportError as error:
         raise RunConfigInvalid(
             f"the web part is not installed ({error.name} is missing)", hint='pip install "buff[web]"'
         ) from error
-    code: int = web.serve(root=root, host=host, port=port, surroundings=this, settings=settings)
+    code: int = web.serve(store, host=host, port=port)
     return code
