@@ -13,6 +13,7 @@ profile, zone, symbol and gap policy are not in it: the same bars are the same d
 Everything is written in a staging directory and becomes true by one rename; nothing here knows journals or runs.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -179,10 +180,11 @@ class DatasetWriter:
 def publish(disk: Disk, root: str, staged_directory: str, dataset: Dataset) -> bool:
     """Give a finished dataset its place under `root`; return whether it was there already (then ours is removed)."""
     folder = os.path.join(root, FOLDER)
-    if not disk.exists(folder):
-        disk.mkdir(folder)
-        # Without this everything below may be forgotten with the name of the folder.
-        disk.sync_directory(root)
+    if not disk.is_directory(folder):
+        with contextlib.suppress(FileExistsError):  # made by another process since we looked
+            disk.mkdir(folder)
+    # Without this everything below may be forgotten with the name of the folder, whoever made it.
+    disk.sync_directory(root)
     # The directory itself stays writable: resamples are added to it. Its files are read-only.
     return _settle(disk, staged_directory, os.path.join(folder, dataset.id))
 

@@ -30,18 +30,21 @@ def decimals(values: NDArray[np.float64], at_least: int = 0) -> int | None:
     return None
 
 
-def sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def sums(
+    values: NDArray[np.float64], starts: NDArray[np.int64], *, block_rows: int = BLOCK_ROWS
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the sum of each window (float64) and whether it was summed as decimals (bool; else by math.fsum).
 
     values: float64[n], finite and not negative. starts: int64[m], strictly increasing, the first row of each window;
-    a window ends where the next begins, the last with the values. m = 0 gives empty arrays.
+    a window ends where the next begins, the last with the values. m = 0 gives empty arrays. `block_rows` changes the
+    speed and nothing else.
     """
     ends = np.append(starts[1:], len(values))
     total, exact = np.empty(len(starts)), np.zeros(len(starts), np.bool_)
     likely, first = 0, 0
     while first < len(starts):
         # As many whole windows as fit a block, at least one.
-        last = max(int(np.searchsorted(ends, starts[first] + BLOCK_ROWS, side="right")), first + 1)
+        last = max(int(np.searchsorted(ends, starts[first] + block_rows, side="right")), first + 1)
         part = slice(first, last)
         rows = slice(int(starts[first]), int(ends[last - 1]))
         likely = _block(values[rows], starts[part] - starts[first], total[part], exact[part], likely)

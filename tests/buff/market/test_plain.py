@@ -53,7 +53,8 @@ def test_numbers_well_under_the_limit_are_never_doubted(characters: int) -> None
     [
         ("open", 1.0, True), ("high", 1.0, True), ("volume", 0.0, True), ("open", 0.0, False), ("low", -1.0, False),
         ("high", 0.5, False), ("low", 1.5, False), ("close", 2.5, False), ("high", np.inf, False),
-        ("close", np.nan, False), ("low", np.nan, False), ("volume", -1.0, False), ("volume", np.inf, False), ("volume", np.nan, False),
+        ("close", np.nan, False), ("low", np.nan, False), ("volume", -1.0, False),
+        ("volume", np.inf, False), ("volume", np.nan, False),
     ],
 )  # fmt: skip
 def test_a_bar_is_sound_or_not(name: str, value: float, sound: bool) -> None:

@@ -1,0 +1,160 @@
+"""The quality report: each check against data that has exactly what it looks for."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buff.canonical import encode
+from buff.market import quality
+from buff.market.bars import VALUES, Bars
+from buff.market.resample import resample
+from buff.market.timeframe import DAY_MS, MINUTE_MS, Timeframe
+
+DECIMALS = dict.fromkeys(VALUES, 2)
+
+
+def bars(count: int, *, missing: tuple[int, ...] = (), base: Timeframe = Timeframe.MINUTE_1, **columns: Any) -> Bars:
+    """Bars whose close goes up and down by a little and whose volume is 1 or 2, unless a column says otherwise."""
+    assert base.step_ms
+    at = np.arange(count)
+    close = columns.get("close", 100.0 + at % 2 / 10)
+    made = {
+        "ts": at * base.step_ms,
+        "open": close,
+        "high": close,
+        "low": close,
+        "close": close,
+        "volume": columns.get("volume", 1.0 + at % 2),
+        "filled": columns.get("filled", np.zeros(count, np.uint8)),
+    }
+    kept = np.setdiff1d(at, missing)
+    return Bars(timeframe=base, **{name: column[kept] for name, column in made.items()})
+
+
+def check(data: Bars, name: str) -> Any:
+    return quality.dataset_facts(data, DECIMALS)["checks"][name]
+
+
+def verdict(data: Bars, timeframe: Timeframe = Timeframe.MINUTE_5) -> dict[str, Any]:
+    facts = quality.resample_facts(resample(data, timeframe))
+    return quality.report(quality.dataset_facts(data, DECIMALS), facts)
+
+
+def test_nothing_to_find_is_a_pass() -> None:
+    found = verdict(bars(100))
+    assert found["verdict"] == "PASS"
+    assert set(found["verdicts"].values()) == {"PASS"}
+    assert found["dataset"]["first"] == "1970-01-01T00:00:00Z"
+    assert found["dataset"]["rows"] == 100
+    assert encode(found)
+
+
+def test_gaps_are_listed_with_what_is_missing() -> None:
+    data = bars(100, missing=(10, 11, 50))
+    assert check(data, "gaps") == {
+        "count": 2,
+        "missing": 3,
+        "ranges": [
+            {"after": "1970-01-01T00:09:00Z", "before": "1970-01-01T00:12:00Z", "missing": 2},
+            {"after": "1970-01-01T00:49:00Z", "before": "1970-01-01T00:51:00Z", "missing": 1},
+        ],
+    }
+    assert verdict(data)["verdict"] == "WARN"
+
+
+def test_filled_bars_are_listed_as_runs() -> None:
+    marks = np.zeros(20, np.uint8)
+    marks[[3, 4, 9]] = 1
+    assert check(bars(20, filled=marks), "filled") == {
+        "count": 3,
+        "ranges": [
+            {"first": "1970-01-01T00:03:00Z", "last": "1970-01-01T00:04:00Z", "bars": 2},
+            {"first": "1970-01-01T00:09:00Z", "last": "1970-01-01T00:09:00Z", "bars": 1},
+        ],
+    }
+
+
+@pytest.mark.parametrize(("equal", "found"), [(9, 0), (10, 1), (30, 1)])
+def test_ten_equal_bars_in_a_row_are_stale(equal: int, found: int) -> None:
+    volume = np.arange(100.0) + 1
+    close = 100.0 + np.arange(100.0)
+    volume[20 : 20 + equal], close[20 : 20 + equal] = 7.5, 50.0
+    result = check(bars(100, volume=volume, close=close), "stale")
+    assert (result["count"], result["bars"]) == (found, equal * found)
+    if found:
+        assert result["ranges"][0]["first"] == "1970-01-01T00:20:00Z"
+        assert result["ranges"][0]["bars"] == equal
+
+
+def test_equal_bars_without_volume_are_a_quiet_market_not_stale() -> None:
+    quiet = bars(100, volume=np.zeros(100), close=np.full(100, 5.0))
+    assert check(quiet, "stale")["count"] == 0
+    assert check(quiet, "zero_volume") == {"count": 100}
+    assert verdict(quiet)["verdict"] == "PASS"
+
+
+def test_data_that_is_mostly_stale_fails() -> None:
+    assert verdict(bars(100, volume=np.ones(100), close=np.full(100, 5.0)))["verdict"] == "FAIL"
+
+
+def test_a_move_of_twenty_medians_is_a_spike() -> None:
+    close = 100.0 + np.arange(100) % 2
+    close[40:] += 15.0  # 14 in 101, less than twenty times the usual 1 in 101
+    close[80:] += 40.0
+    result = check(bars(100, close=close), "spikes")
+    assert [each["ts"] for each in result["ranges"]] == ["1970-01-01T01:20:00Z"]
+    assert result["ranges"][0]["move"] == abs(155.0 / 116.0 - 1.0)
+
+
+def test_spikes_are_not_judged_where_most_bars_do_not_move() -> None:
+    close = np.full(100, 5.0)
+    close[50:] = 9.0
+    result = check(bars(100, close=close), "spikes")
+    assert (result["count"], result["threshold"]["move"]) == (0, None)
+
+
+def test_a_change_of_the_unit_of_volume_is_seen_by_day() -> None:
+    volume = np.repeat([1.0, 101.0, 0.0, 100.0, 0.9], 1440)
+    result = check(bars(5 * 1440, volume=volume), "volume_jumps")
+    assert result["ranges"] == [
+        {"day": "1970-01-02T00:00:00Z", "median": 101.0, "median_before": 1.0},
+        {"day": "1970-01-05T00:00:00Z", "median": 0.9, "median_before": 100.0},
+    ]
+
+
+def test_dropped_windows_warn_and_fail_when_they_are_as_many_as_the_kept() -> None:
+    few, half = bars(100, missing=(7,)), bars(100, missing=tuple(range(0, 50, 5)))
+    assert verdict(few)["verdicts"]["dropped_windows"] == "WARN"
+    assert verdict(half)["verdicts"]["dropped_windows"] == "FAIL"
+    assert verdict(few)["resample"]["dropped"] == {
+        "count": 1,
+        "ranges": [{"start": "1970-01-01T00:05:00Z", "bars": 4}],
+    }
+
+
+def test_at_most_a_thousand_ranges_are_listed_and_all_are_counted() -> None:
+    data = bars(5_000, missing=tuple(range(1, 4_999, 3)))
+    found = verdict(data)
+    assert found["dataset"]["checks"]["gaps"]["count"] == 1666
+    assert len(found["dataset"]["checks"]["gaps"]["ranges"]) == 1000
+
+
+@pytest.mark.parametrize("base", [Timeframe.MINUTE_1, Timeframe.DAY_1])
+def test_one_bar_is_enough_for_a_report(base: Timeframe) -> None:
+    assert encode(quality.dataset_facts(bars(1, base=base), DECIMALS))
+
+
+@given(st.lists(st.lists(st.floats(0.0, 1e9), min_size=1, max_size=9), min_size=1, max_size=9))
+def test_day_medians_are_the_lower_middle_of_each_day(days: list[list[float]]) -> None:
+    sizes = np.array([len(day) for day in days])
+    first = np.cumsum(sizes) - sizes
+    found = quality.day_medians(np.concatenate([np.array(day) for day in days]), first, sizes)
+    assert found.tolist() == [sorted(day)[(len(day) - 1) // 2] for day in days]
+
+
+def test_constants_are_those_of_the_documentation() -> None:
+    assert (MINUTE_MS, DAY_MS) == (60_000, 86_400_000)
+    assert (quality.STALE_BARS_MIN, quality.SPIKE_TIMES_MEDIAN, quality.VOLUME_TIMES_DAY) == (10, 20.0, 100.0)
