@@ -19,7 +19,7 @@ from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
-from csv_files import HEADER, MINUTE_MS, START_MS, csv_file, outcome, rows
+from csv_files import HEADER, MINUTE_MS, START_MS, csv_file, rows
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dataset.v1"
 DISK = RealDisk()
@@ -185,16 +185,21 @@ def test_files_are_read_only_and_so_are_directories_of_resamples(tmp_path: Path)
     assert (directory / "5m").stat().st_mode & 0o777 == 0o555
 
 
-def _as_nobody(root: str) -> None:
-    outcome(whole(3))  # everything is imported while the interpreter's own files can still be read
-    if os.getuid() == 0:
-        os.setgid(65534)
-        os.setuid(65534)
+def _all_of_it(root: str) -> None:
     dataset = stored(Path(root), whole(30))
     for _ in range(2):
         resampled(DISK, root, dataset, Timeframe.MINUTE_5, f"{root}/coarse")
     assert stored(Path(root), whole(30)) == check(root, dataset.id)
     check_resampled(root, dataset, Timeframe.MINUTE_5)
+
+
+def _as_nobody(root: str) -> None:
+    with tempfile.TemporaryDirectory() as other:
+        _all_of_it(other)  # everything is imported while the interpreter's own files can still be read
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    _all_of_it(root)
 
 
 def test_an_ordinary_user_can_do_all_of_it() -> None:
