@@ -1,0 +1,39 @@
+"""Creating a run in a process that is killed at a given change on disk. Imported by the processes it starts."""
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+from buff.builder import create
+from buff.store import Store
+from watched_disk import DyingDisk
+from whole import SETTINGS, host
+
+# A server without threads that has imported everything and forks: starting a process costs a few milliseconds.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["killing", "pyarrow.csv", "cattrs"])
+
+
+def create_until(root: Path, values: dict[str, Any], step: int | None, trace: Path | None = None) -> int:
+    """Create a run in another process, killed before its change number `step`; return its exit code."""
+    child = _context.Process(target=_create, args=(str(root), values, step, None if trace is None else str(trace)))
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None, "the process hangs"
+    return child.exitcode
+
+
+def trace_of(root: Path, values: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
+    """Return every change on disk that creating a run makes."""
+    path = folder / "trace.json"
+    assert create_until(root, values, None, path) == 0
+    return [tuple(step) for step in json.loads(path.read_text())]
+
+
+def _create(root: str, values: dict[str, Any], step: int | None, trace: str | None) -> None:
+    disk = DyingDisk(root, step)
+    with Store(root, host=host(), settings=SETTINGS, disk=disk) as store:
+        create(values, root=store, host=store.host, settings=store.settings)
+    if trace is not None:
+        Path(trace).write_text(json.dumps(disk.trace))
