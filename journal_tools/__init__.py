@@ -1,1 +1,1 @@
-"""The journal seen from outside: show, verify, replay."""
+"""The journal seen from outside: show, verify, replay, repair."""

@@ -15,9 +15,10 @@ from buff.files import Disk
 from buff.journal.head import START, Head, Position
 from buff.journal.line import Line
 from buff.journal.record import Recorded, recorded
-from buff.journal.recovery import Action, Row, decide
+from buff.journal.recovery import Action, Facts, Row, decide
 from buff.journal.survey import (
     FOLDER,
+    Claimed,
     Findings,
     Flaw,
     Unreadable,
@@ -54,6 +55,20 @@ class Reading:
     def events(self) -> Iterator[Recorded]:
         """Yield the events in order. Raises RunsRootInvalid at one this version of Buff does not know."""
         return map(recorded, self.lines)
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What was found, the facts made of it, and the row of the decision table that covers them."""
+
+    findings: Findings
+    facts: Facts
+    row: Row
+
+    @property
+    def problem(self) -> JournalCorrupt | StorageUnreadable | None:
+        """The error a writer would get, or None when a writer would go on."""
+        return refusal(self.row, self.findings) if self.row.action is Action.REFUSE else None
 
 
 def read(disk: Disk, root: str, *, boot: str) -> Reading:
@@ -102,6 +117,22 @@ def advance(disk: Disk, root: str, start: Position, goal: Position, receive: Rec
     return None if at == goal else _other(goal)
 
 
+def judge(
+    disk: Disk, root: str, *, head: Head | None, receipt: Claimed | None = None, receive: Receive = lambda _: None
+) -> Verdict:
+    """Walk the whole journal without the lock and return what the decision table says of it. Raises RunsRootInvalid."""
+    index = read_index(disk, root)
+    claimed = {claim.seq for claim in (head, index, receipt) if claim is not None}
+    findings = survey(disk, root, since=1, known=START, claimed=claimed, receive=receive)
+    try:
+        found = facts(disk, root, findings, head=head, index=index, receipt=receipt)
+    except OSError as error:
+        raise RunsRootInvalid(
+            f"the runs root cannot be read: {error.strerror}", hint="give an existing directory"
+        ) from error
+    return Verdict(findings=findings, facts=found, row=decide(found))
+
+
 def refusal(row: Row, findings: Findings) -> JournalCorrupt | StorageUnreadable:
     """Return the error of a row that refuses, with where the journal stops being whole."""
     flaw = findings.flaw
@@ -134,11 +165,10 @@ def _bounded(disk: Disk, root: str, head: Head) -> Reading | None:
         return Reading(
             journal_id=head.journal, lines=tuple(lines), position=head.position, problem=None, confirmed=True
         )
-    findings, row = _judge(disk, root, head, lambda _: None)
-    if row.action is not Action.REFUSE:
+    problem = judge(disk, root, head=head).problem
+    if problem is None:
         return None
     position = START if not lines else _position(lines[-1], flaw)
-    problem = refusal(row, findings)
     if isinstance(problem, StorageUnreadable):
         raise problem
     return Reading(journal_id=head.journal, lines=tuple(lines), position=position, problem=problem, confirmed=True)
@@ -150,31 +180,19 @@ def _open_ended(disk: Disk, root: str, head: Head | None) -> Reading | None:
     None asks for another look: a writer came meanwhile, and from then on HEAD is the limit.
     """
     lines: list[Line] = []
-    findings, row = _judge(disk, root, head, lines.extend)
+    verdict = judge(disk, root, head=head, receive=lines.extend)
     if read_head(disk, root).current != head:
         return None
-    problem = refusal(row, findings) if row.action is Action.REFUSE else None
+    problem = verdict.problem
     if isinstance(problem, StorageUnreadable):
         raise problem
     return Reading(
-        journal_id=findings.journal,
+        journal_id=verdict.findings.journal,
         lines=tuple(lines),
-        position=findings.end,
+        position=verdict.findings.end,
         problem=problem,
-        confirmed=head is not None or row.action is Action.CREATE,
+        confirmed=head is not None or verdict.row.action is Action.CREATE,
     )
-
-
-def _judge(disk: Disk, root: str, head: Head | None, receive: Receive) -> tuple[Findings, Row]:
-    index = read_index(disk, root)
-    claimed = {claim.seq for claim in (head, index) if claim is not None}
-    findings = survey(disk, root, since=1, known=START, claimed=claimed, receive=receive)
-    try:
-        return findings, decide(facts(disk, root, findings, head=head, index=index, receipt=None))
-    except OSError as error:
-        raise RunsRootInvalid(
-            f"the runs root cannot be read: {error.strerror}", hint="give an existing directory"
-        ) from error
 
 
 def _between(disk: Disk, root: str, start: Position, goal: Position) -> tuple[int, ...]:
