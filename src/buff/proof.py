@@ -129,20 +129,30 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
     if manifest_sha256(manifest) != entry.manifest_sha256:
         says = f"{NAME} is not the one that was committed"
         return _verdict(entry, "damaged", [says], Difference(artifact=NAME))
-    damage = [f"{fault.name} {fault.says}" for fault in faults(directory, manifest)]
-    broken = next((fault.name for fault in faults(directory, manifest)), None) if damage else None
-    outcome, findings = _inputs(store, manifest, sources, progress)
-    if outcome is None or (damage and outcome != "inputs_missing"):
-        difference, remade = _recomputed(store, manifest, directory, progress)
-        findings += remade
-        if outcome is None and difference is not None and not damage:
-            outcome = "engine_changed"
-            findings.append("the files are as committed, but the same inputs give other bytes today")
-    else:
-        difference = None
-    if damage:
-        outcome, difference = "damaged", difference or Difference(artifact=str(broken))
-    return _verdict(entry, outcome or "identical", damage + findings, difference)
+    faulty = tuple(faults(directory, manifest))
+    findings = [f"{fault.name} {fault.says}" for fault in faulty]
+    outcome, blamed = _inputs(store, manifest, sources, progress)
+    findings += blamed
+    remade = _Remade()
+    if outcome is None or (faulty and outcome != "inputs_missing"):
+        remade = _remade(store, manifest, directory, progress)
+        findings += remade.findings
+    if faulty:
+        return _verdict(entry, "damaged", findings, remade.difference or Difference(artifact=faulty[0].name))
+    if outcome is not None:
+        return _verdict(entry, outcome, findings, None)
+    if remade.outcome == "engine_changed":
+        findings.append("the files are as committed, but the same inputs give other bytes today")
+    return _verdict(entry, remade.outcome, findings, remade.difference)
+
+
+@frozen(kw_only=True)
+class _Remade:
+    """What making a run again came to, the first artifact that differs, and what else was found."""
+
+    outcome: str = "identical"
+    difference: Difference | None = None
+    findings: tuple[str, ...] = ()
 
 
 def _verdict(entry: RunEntry, outcome: str, findings: Sequence[str], difference: Difference | None) -> Verdict:
@@ -190,25 +200,24 @@ def _reread(manifest: Mapping[str, Any], sources: Sequence[str], store: Store, p
         return dataset.id
 
 
-def _recomputed(
-    store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress
-) -> tuple[Difference | None, list[str]]:
-    """Make every artifact again from the base bars; return the first difference and what else was found."""
+def _remade(store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress) -> _Remade:
+    """Make every artifact again from the base bars and compare it with what is stored."""
     inputs = manifest["inputs"]
-    dataset = load(store.root, inputs["dataset_id"])
-    made = resample(base_bars(store.root, dataset), Timeframe(inputs["timeframe"]))
-    findings = list(_changed_columns(store.root, manifest, made.bars))
-    window = windowed(made.bars, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))
     try:
+        dataset = load(store.root, inputs["dataset_id"])
+        made = resample(base_bars(store.root, dataset), Timeframe(inputs["timeframe"]))
+        window = windowed(made.bars, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))
         built = build(inputs, window, report(dataset.quality, resample_facts(made)))
     except BuffError as error:
-        return Difference(artifact=NAME), [*findings, f"the run cannot be made again: {error.message}"]
+        return _Remade(outcome="engine_changed", findings=(f"the run cannot be made again: {error.message}",))
     first = None
     for done, piece in enumerate(pieces(built)):
         progress(f"comparing {piece.name}", done, len(manifest["artifacts"]))
         found = compare(os.path.join(directory, *piece.name.split("/")), piece)
         first = first or found
-    return first, findings
+    changed = tuple(_changed_columns(store.root, manifest, made.bars))
+    outcome = "data_changed" if changed else "identical" if first is None else "engine_changed"
+    return _Remade(outcome=outcome, difference=first, findings=changed)
 
 
 def _changed_columns(root: str, manifest: Mapping[str, Any], bars: Bars) -> Iterator[str]:
@@ -277,13 +286,30 @@ def _field(stored: bytes, wanted: bytes) -> tuple[str | None, tuple[str, str]]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None, whole
     path = []
-    while isinstance(one, dict) and isinstance(other, dict):
-        name = next((key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)), None)
-        if name is None:
-            break
-        path.append(name)
-        one, other = one.get(name), other.get(name)
+    while (name := _first_member(one, other)) is not None:
+        path.append(str(name))
+        one, other = _member(one, name), _member(other, name)
     return (".".join(path) or None), (_shown(msgspec.json.encode(one)), _shown(msgspec.json.encode(other)))
+
+
+def _first_member(one: Any, other: Any) -> str | int | None:
+    """Return the first name or place at which two objects or two lists differ; None for anything else."""
+    names: list[str] | range
+    match one, other:
+        case dict(), dict():
+            names = sorted(one.keys() | other.keys())
+        case list(), list():
+            names = range(max(len(one), len(other)))
+        case _:
+            return None
+    return next((name for name in names if _member(one, name) != _member(other, name)), None)
+
+
+def _member(value: Any, name: str | int) -> Any:
+    try:
+        return value[name]
+    except (KeyError, IndexError):
+        return None
 
 
 def _shown(data: bytes) -> str:

@@ -1,0 +1,391 @@
+"""Verifying a run: every verdict with its exit code, and who is to blame."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from buff import canonical
+from buff.builder import _committed, checked, plan_of
+from buff.columns import HEADER_BYTES
+from buff.datasets import load, resampled
+from buff.errors import BuffError, RunNotFound
+from buff.journal.events import RunVerified
+from buff.market.quality import report
+from buff.proof import EXITS, Verdict, compare, verify
+from buff.runs.artifacts import SCHEMAS, build, pieces
+from buff.runs.directory import Piece, write_manifest, write_pieces
+from buff.runs.identity import inputs_hash, run_id_of
+from buff.runs.manifest import manifest_of
+from whole import events, make, names, opened, request, write_csv
+
+
+def verdict_on(root: Path, run_id: str = "run", **options: Any) -> Verdict:
+    with opened(root) as store:
+        return verify(store, run_id, **options)
+
+
+def writable(path: Path) -> Path:
+    """Return a stored file that can be changed."""
+    path.chmod(0o644)
+    return path
+
+
+def run_directory(root: Path) -> Path:
+    return root / names(root)["runs"][0]
+
+
+# Identical
+
+
+def test_an_untouched_run_is_identical_and_the_journal_says_so(root: Path) -> None:
+    found = verdict_on(root)
+    assert (found.outcome, found.exit_code, found.difference, found.findings) == ("identical", 0, None, ())
+    told = events(root)[-1]
+    assert isinstance(told, RunVerified)
+    assert (told.verdict, told.artifact, told.by) == ("identical", None, "tester")
+    assert opened(root).runs().items[0].verdict == "identical"
+
+
+def test_a_verdict_need_not_be_recorded(root: Path) -> None:
+    before = opened(root).state.seq
+    assert verdict_on(root, record=False).outcome == "identical"
+    assert opened(root).state.seq == before
+
+
+def test_the_original_file_proves_the_dataset_too(root: Path, minutes: Path) -> None:
+    assert verdict_on(root, sources=[str(minutes)]).outcome == "identical"
+
+
+@pytest.mark.parametrize("timeframe", ["1m", "30m", "1d"])
+@pytest.mark.parametrize("window", [{}, {"start": "2024-01-02"}], ids=["whole", "window"])
+def test_runs_of_every_shape_are_identical(
+    tmp_path: Path, minutes: Path, timeframe: str, window: Mapping[str, str]
+) -> None:
+    params = {"fast": 1, "slow": 2}
+    run = make(tmp_path / "root", minutes, timeframe=timeframe, params=params, **window).run
+    assert verdict_on(tmp_path / "root", run.id, sources=[str(minutes)]).outcome == "identical"
+
+
+def test_a_run_that_is_not_there_cannot_be_verified(root: Path) -> None:
+    with pytest.raises(RunNotFound):
+        verdict_on(root, "run_ffffffff")
+
+
+# Damaged
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) * 2 // 3] ^= 1
+    writable(path).write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    writable(path).write_bytes(path.read_bytes()[:-3])
+
+
+def grown(path: Path) -> None:
+    writable(path).write_bytes(path.read_bytes() + b"\n")
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def emptied(path: Path) -> None:
+    writable(path).write_bytes(b"")
+
+
+def linked(path: Path) -> None:
+    """The same bytes, but somewhere else: a link is not the file that was committed."""
+    elsewhere = Path(shutil.copy(path, path.parents[2] / f"elsewhere-{path.name}"))
+    path.unlink()
+    path.symlink_to(elsewhere)
+
+
+TAMPERING = (flipped, cut, grown, removed, emptied, linked)
+
+
+@pytest.mark.parametrize("artifact", sorted(SCHEMAS))
+@pytest.mark.parametrize("tamper", TAMPERING, ids=lambda tamper: tamper.__name__)
+def test_an_artifact_that_was_touched_is_damage_and_is_named(
+    root: Path, artifact: str, tamper: Callable[[Path], None]
+) -> None:
+    directory = run_directory(root)
+    for folder in (directory, directory / "columns"):
+        folder.chmod(0o755)
+    tamper(directory / artifact)
+    found = verdict_on(root)
+    assert (found.outcome, found.exit_code) == ("damaged", 13)
+    assert found.difference is not None
+    assert found.difference.artifact == artifact
+    assert found.findings[0].startswith(f"{artifact} ")
+    told = events(root)[-1]
+    assert (told.verdict, told.artifact) == ("damaged", artifact)
+    assert opened(root).runs().items[0].state == "damaged"
+
+
+def replaced(path: Path, old: str, new: str, *, line: int | None = None) -> None:
+    """Change one text of a file, in one of its lines."""
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(at for at in range(len(lines)) if (line is None or at == line) and old in lines[at])
+    lines[at] = lines[at].replace(old, new, 1)
+    writable(path).write_text("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("artifact", "old", "new", "record", "field"),
+    [
+        ("decision_records.jsonl", '"action":"HOLD"', '"action":"HELD"', 17, "action"),
+        ("decision_records.jsonl", '"risk_state":"GREEN"', '"risk_state":"GREY!"', 0, "risk_state"),
+        ("decision_records.jsonl", '"seq":40', '"seq":41', 40, "seq"),
+        ("trades.jsonl", '"side":"long"', '"side":"gone"', 0, "side"),
+        ("trades.jsonl", '"reason":"', '"reason":"x', 0, "entry.reason"),
+        ("metrics.json", '"unit":"', '"unit":"x', None, None),
+        ("quality_report.json", '"verdict":"', '"verdict":"x', None, "verdict"),
+        ("timeline.json", '"type":"run_start"', '"type":"run_stort"', None, "0.type"),
+    ],
+)
+def test_the_record_and_the_field_are_named(
+    root: Path, artifact: str, old: str, new: str, record: int | None, field: str | None
+) -> None:
+    replaced(run_directory(root) / artifact, old, new, line=record)
+    difference = verdict_on(root).difference
+    assert difference is not None
+    assert (difference.artifact, difference.record) == (artifact, record)
+    if field is not None:
+        assert difference.field == field
+    assert difference.stored != difference.recomputed
+
+
+def test_the_row_of_a_column_is_named_with_both_values(root: Path) -> None:
+    path = writable(run_directory(root) / "columns" / "equity.npy")
+    data = bytearray(path.read_bytes())
+    data[HEADER_BYTES + 8 * 31 + 6] ^= 0x10
+    path.write_bytes(data)
+    difference = verdict_on(root).difference
+    assert difference is not None
+    assert (difference.artifact, difference.record) == ("columns/equity.npy", 31)
+    assert float(difference.stored or "") != float(difference.recomputed or "")
+
+
+def test_a_file_that_is_not_part_of_the_run_is_damage(root: Path) -> None:
+    directory = run_directory(root)
+    directory.chmod(0o755)
+    (directory / "notes.txt").write_text("mine")
+    found = verdict_on(root)
+    assert (found.outcome, found.findings) == ("damaged", ("notes.txt is not part of the run",))
+
+
+@pytest.mark.parametrize("tamper", [*TAMPERING[:5], lambda path: replaced(path, '"BTCUSDT"', '"ETHUSDT"')])
+def test_a_manifest_that_was_touched_is_damage(root: Path, tamper: Callable[[Path], None]) -> None:
+    directory = run_directory(root)
+    directory.chmod(0o755)
+    tamper(directory / "manifest.json")
+    found = verdict_on(root)
+    assert (found.outcome, found.difference and found.difference.artifact) == ("damaged", "manifest.json")
+
+
+def test_a_run_whose_directory_is_gone_is_damaged(root: Path) -> None:
+    shutil.rmtree(run_directory(root))
+    assert verdict_on(root, opened(root).runs().items[0].run_id).outcome == "damaged"
+
+
+def test_a_run_made_whole_again_is_not_damaged_any_more(root: Path) -> None:
+    path = run_directory(root) / "metrics.json"
+    whole = path.read_bytes()
+    flipped(path)
+    assert verdict_on(root).outcome == "damaged"
+    path.write_bytes(whole)
+    assert verdict_on(root).outcome == "identical"
+    assert opened(root).runs().items[0].state == "committed"
+
+
+# The data
+
+
+def dataset(root: Path) -> Path:
+    return root / "_datasets" / names(root)["_datasets"][0]
+
+
+@pytest.mark.parametrize("column", ["ts", "open", "high", "low", "close", "volume", "filled"])
+def test_a_flipped_bit_in_the_dataset_is_changed_data(root: Path, column: str) -> None:
+    path = writable(dataset(root) / f"{column}.npy")
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    found = verdict_on(root)
+    assert (found.outcome, found.exit_code) == ("data_changed", 10)
+    assert f"{column}.npy" in found.findings[0]
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "quality.json", "close.npy"])
+def test_a_file_missing_from_the_dataset_is_changed_data(root: Path, name: str) -> None:
+    (dataset(root) / name).unlink()
+    assert verdict_on(root).outcome == "data_changed"
+
+
+def test_an_original_that_was_edited_is_changed_data(root: Path, minutes: Path, tmp_path: Path) -> None:
+    edited = tmp_path / "edited.csv"
+    lines = minutes.read_text().splitlines(keepends=True)
+    stamp, *cells = lines[100].split(",")
+    edited.write_text("".join([*lines[:100], ",".join([stamp, *cells[:-1], "9.00000\n"]), *lines[101:]]))
+    found = verdict_on(root, sources=[str(edited)])
+    assert (found.outcome, found.exit_code) == ("data_changed", 10)
+    assert "source files" in found.findings[0]
+
+
+def test_an_original_of_other_minutes_is_changed_data(root: Path, tmp_path: Path) -> None:
+    other = write_csv(tmp_path / "other.csv", seed=99)
+    assert verdict_on(root, sources=[str(other)]).outcome == "data_changed"
+
+
+def test_an_original_that_cannot_be_read_is_an_error_of_its_own(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuffError) as caught:
+        verdict_on(root, sources=[str(tmp_path / "absent.csv")])
+    assert caught.value.code == "DATA_SOURCE_NOT_FOUND"
+
+
+@pytest.mark.parametrize("spoil", [False, True], ids=["whole", "damaged"])
+def test_without_its_dataset_only_the_stored_bytes_can_be_checked(root: Path, spoil: bool) -> None:
+    shutil.rmtree(dataset(root))
+    if spoil:
+        flipped(run_directory(root) / "metrics.json")
+    found = verdict_on(root)
+    assert (found.outcome, found.exit_code) == (("damaged", 13) if spoil else ("inputs_missing", 12))
+    assert any("is not in this root" in finding for finding in found.findings)
+
+
+def test_a_changed_resample_is_found_though_the_run_is_whole(root: Path) -> None:
+    """It is what charts are drawn from; the run itself is recomputed from the base bars."""
+    flipped(dataset(root) / "1h" / "close.npy")
+    found = verdict_on(root)
+    assert found.outcome == "data_changed"
+    assert found.exit_code == 10
+    assert any("1h/close.npy" in finding for finding in found.findings)
+
+
+def test_a_damaged_run_of_changed_data_is_damaged(root: Path) -> None:
+    flipped(run_directory(root) / "metrics.json")
+    (dataset(root) / "dataset.json").unlink()
+    found = verdict_on(root)
+    assert (found.outcome, found.difference and found.difference.artifact) == ("damaged", "metrics.json")
+    assert len(found.findings) == 3
+
+
+# Strategy and engine: runs that were honestly made by another version
+
+
+def another(root: Path, minutes: Path, change: Callable[[dict[str, Any]], object]) -> str:
+    """Commit, through the store, the run that another version of Buff would have made; return its id."""
+    with opened(root) as store:
+        stored = store.datasets()[0]
+        asked, params = checked(request(dataset=stored.dataset_id))
+        data = load(str(root), stored.dataset_id)
+        bars = resampled(store.disk, str(root), data, asked.timeframe, store.owner.path("resample"))
+        plan = plan_of(asked, params, data, bars, "BTCUSDT")
+        inputs: dict[str, Any] = msgspec.json.decode(canonical.encode(plan.inputs))
+        change(inputs)
+        hashed = inputs_hash(inputs)
+        run_id = run_id_of(hashed)
+        built = build(plan.inputs, plan.bars, report(data.quality, bars.quality))
+        manifest = manifest_of(
+            run_id=run_id,
+            inputs=inputs,
+            inputs_hash=hashed,
+            data=store.run(names(root)["runs"][0]).manifest["data"],
+            artifacts=write_pieces(store.disk, store.owner.path(run_id), pieces(built)),
+            references=store.run(names(root)["runs"][0]).manifest["references"],
+        )
+        write_manifest(store.disk, store.owner.path(run_id), manifest)
+        event = _committed(asked, plan, built, manifest, "tester")
+        store.commit(run_id, msgspec.structs.replace(event, run_id=run_id, inputs_hash=hashed))
+    return run_id
+
+
+OTHERS = {
+    "engine_changed": lambda inputs: inputs.update(engine_version="0"),
+    "strategy_changed": lambda inputs: inputs["strategy"].update(source_sha256="0" * 64),
+    "strategy gone": lambda inputs: inputs["strategy"].update(id="moonshot"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_of_another_version_is_told_from_a_wrong_one(root: Path, minutes: Path, name: str) -> None:
+    run_id = another(root, minutes, OTHERS[name])
+    outcome = "strategy_changed" if name == "strategy gone" else name
+    found = verdict_on(root, run_id)
+    assert (found.outcome, found.exit_code) == (outcome, {"engine_changed": 11}.get(outcome, 14))
+    assert found.findings
+    assert opened(root).runs().items[0].state == "committed"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_stored_bytes_of_another_version_are_still_checked(root: Path, minutes: Path, name: str) -> None:
+    run_id = another(root, minutes, OTHERS[name])
+    flipped(root / run_id / "decision_records.jsonl")
+    found = verdict_on(root, run_id)
+    assert (found.outcome, found.exit_code) == ("damaged", 13)
+    assert found.difference is not None
+    assert found.difference.artifact == "decision_records.jsonl"
+
+
+def test_files_as_committed_that_come_out_otherwise_today_blame_the_engine(root: Path, minutes: Path) -> None:
+    """An engine whose author forgot to raise its version: the inputs are the same, the bytes are not."""
+    run_id = another(root, minutes, lambda inputs: inputs.update(initial_equity=20_000.0))
+    found = verdict_on(root, run_id)
+    assert (found.outcome, found.exit_code) == ("engine_changed", 11)
+    assert found.difference is not None
+    assert "other bytes today" in found.findings[-1]
+
+
+# What people and scripts see
+
+
+def test_every_verdict_has_an_exit_code_of_its_own() -> None:
+    assert sorted(EXITS.values()) == [0, 10, 11, 12, 13, 14]
+
+
+def test_a_verdict_is_told_as_lines_and_as_plain_values(root: Path) -> None:
+    replaced(run_directory(root) / "decision_records.jsonl", '"seq":40', '"seq":41', line=40)
+    found = verdict_on(root)
+    assert list(found.lines())[-1] == (
+        "first difference: decision_records.jsonl, record 40, field seq: stored 41, recomputed 40"
+    )
+    assert msgspec.json.decode(canonical.encode(found.as_dict())) == {
+        "run_id": found.run_id,
+        "outcome": "damaged",
+        "exit_code": 13,
+        "difference": {
+            "artifact": "decision_records.jsonl",
+            "record": 40,
+            "field": "seq",
+            "stored": "41",
+            "recomputed": "40",
+        },
+        "findings": ["decision_records.jsonl holds other bytes than were committed"],
+    }
+
+
+def test_a_piece_is_read_to_its_end_whatever_the_file_holds(tmp_path: Path) -> None:
+    """Later pieces may depend on what an earlier one has streamed."""
+    for content in (None, b"", b"a\nx\n", b"a\nb\nc\nd\n"):
+        read: list[bytes] = []
+
+        def chunks(read: list[bytes] = read) -> Any:
+            for chunk in (b"a\n", b"b\nc\n"):
+                read.append(chunk)
+                yield chunk
+
+        path = tmp_path / "file.jsonl"
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        found = compare(str(path), Piece(name="file.jsonl", schema="x", chunks=chunks()))
+        assert read == [b"a\n", b"b\nc\n"]
+        assert found is not None
+        assert found.record == {None: None, b"": 0, b"a\nx\n": 1, b"a\nb\nc\nd\n": 3}[content]
