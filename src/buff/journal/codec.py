@@ -18,14 +18,30 @@ from buff.journal.line import Line, escape
 # Type of an old version -> how its data becomes the event of today. Empty until an event changes for the first time.
 UPCASTERS: Mapping[str, Callable[[bytes], Fact]] = {}
 
+_encode = msgspec.json.Encoder(order="sorted").encode
 _DECODERS: Mapping[str, Callable[[bytes], Fact]] = {
     event.TYPE: msgspec.json.Decoder(event).decode for event in EVENTS
 } | dict(UPCASTERS)
 
 
 def encode(event: Event) -> bytes:
-    """Return the `data` object of an event. Raises ValueError on a float that is not finite or a lone surrogate."""
-    return escape(canonical.encode(event))
+    """Return the `data` object of an event. Raises ValueError on a float that is not finite or a lone surrogate.
+
+    It is the event's canonical JSON, which the plain encoder writes too for all but a few values.
+    """
+    data = _encode(event)
+    return escape(data if _is_canonical(data, event) else canonical.encode(event))
+
+
+def _is_canonical(data: bytes, event: Event) -> bool:
+    """Say whether the plain encoder's bytes are surely canonical: they come back equal, and hold no negative zero.
+
+    A float that is not finite was written as null, so it comes back as another value or not at all.
+    """
+    try:
+        return _DECODERS[event.TYPE](data) == event and b"-0.0" not in data
+    except msgspec.ValidationError:
+        return False
 
 
 def decode(line: Line) -> Fact:

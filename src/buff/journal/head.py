@@ -5,6 +5,7 @@ only after what it names is durable, so it may lag the journal and never leads i
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -94,6 +95,7 @@ def encode(head: Head) -> bytes:
     return text + hashlib.sha256(text).hexdigest().encode() + b"\n\n"
 
 
+@lru_cache(maxsize=8)  # between two looks at HEAD at most one slot changes
 def decode(slot: bytes) -> Head | None:
     """Return what 512 bytes say, or None when they are not a valid slot."""
     text = slot[:_TEXT]

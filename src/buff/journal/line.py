@@ -26,10 +26,11 @@ ZEROS = "0" * 64
 MARKER = b'{"v":1,"seq":'
 
 _TRAILER = 78
+_ENVELOPE_MAX = 512  # the longest envelope, to its data, has 396 bytes
 _ENVELOPE = re.compile(
-    rb'\{"v":1,"seq":([1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})","b":\[([1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],'
-    rb'"t":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)","type":"([a-z][a-z0-9_.]{0,63})",'
-    rb'"key":(?:null|"([A-Za-z0-9._:/+-]{1,128})"),"data":(?=\{)'
+    r'\{"v":1,"seq":([1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})","b":\[([1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],'
+    r'"t":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)","type":"([a-z][a-z0-9_.]{0,63})",'
+    r'"key":(?:null|"([A-Za-z0-9._:/+-]{1,128})"),"data":(?=\{)'
 )
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LONG_INTEGER = re.compile(rb"[:\[,]-?[0-9]{16,}[,\]}]")
@@ -81,24 +82,13 @@ def parse(raw: bytes) -> Line:
     if len(raw) > LINE_BYTES_MAX:
         raise LineInvalid("longer than 1 MiB")
     digest = unseal(raw)
-    match = _ENVELOPE.match(raw)
+    match = _ENVELOPE.match(raw[:_ENVELOPE_MAX].decode("latin-1"))
     if match is None:
         raise LineInvalid("the envelope is not in its fixed form")
     seq, prev, first, last, time, kind, key = match.groups()
     data = raw[match.end() : -_TRAILER]
     _judge(data)
-    line = Line(
-        int(seq),
-        prev.decode(),
-        int(first),
-        int(last),
-        time.decode(),
-        kind.decode(),
-        None if key is None else key.decode(),
-        data,
-        digest,
-        raw,
-    )
+    line = Line(int(seq), prev, int(first), int(last), time, kind, key, data, digest, raw)
     if not line.first <= line.seq <= line.last:
         raise LineInvalid("the line is outside its own batch")
     return line

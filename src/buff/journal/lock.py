@@ -27,7 +27,7 @@ class Lock:
     def __init__(self, disk: Disk, root: str, holder: Mapping[str, object]) -> None:
         """Open nothing yet. `holder` says for people who we are: pid, started, host, command."""
         self._disk = disk
-        self._folder = os.path.join(root, FOLDER)
+        self._paths = {name: os.path.join(root, FOLDER, name) for name in ("turn", "lock")}
         self._text = msgspec.json.encode(dict(holder))[: _TEXT_SIZE - 1].ljust(_TEXT_SIZE - 1) + b"\n"
         self._host = holder.get("host")
         self._mutex = threading.Lock()
@@ -125,12 +125,12 @@ class Lock:
 
     def _handle(self, name: str) -> int:
         if name not in self._handles:
-            self._handles[name] = self._disk.open_lock(os.path.join(self._folder, name))
+            self._handles[name] = self._disk.open_lock(self._paths[name])
         return self._handles[name]
 
     def _is_current(self, name: str, handle: int) -> bool:
         try:
-            return self._disk.identity(os.path.join(self._folder, name)) == self._disk.identity_of(handle)
+            return self._disk.identity(self._paths[name]) == self._disk.identity_of(handle)
         except FileNotFoundError:
             return False
 
@@ -147,7 +147,7 @@ class Lock:
 
     def _holder(self) -> dict[str, object]:
         try:
-            text = self._disk.read(os.path.join(self._folder, "lock"), 0, _TEXT_SIZE)
+            text = self._disk.read(self._paths["lock"], 0, _TEXT_SIZE)
             found: dict[str, object] = msgspec.json.decode(text, type=dict[str, object])
         except (OSError, msgspec.DecodeError):
             return {}

@@ -86,7 +86,7 @@ def segment_name(first: int) -> str:
 
 def segment_path(root: str, first: int) -> str:
     """Return the path of the segment whose first event is `first`."""
-    return os.path.join(root, FOLDER, segment_name(first))
+    return f"{root}{os.sep}{FOLDER}{os.sep}{first:020d}.jsonl"
 
 
 def segments(names: Collection[str]) -> tuple[int, ...] | None:

@@ -30,6 +30,7 @@ class Writer:
         self._disk = disk
         self._root = root
         self._folder = os.path.join(root, FOLDER)
+        self._head_path = os.path.join(self._folder, HEAD)
         self._boot = boot
         self.journal = ""
         self._head: Head | None = None
@@ -89,9 +90,8 @@ class Writer:
     def _create_head(self, position: Position) -> None:
         """Make HEAD anew with both slots at `position`. Raises OSError."""
         head = heads.make(position, gen=0, boot=self._boot, journal=self.journal)
-        path = os.path.join(self._folder, HEAD)
         # Whole or not there: a crash must not leave a HEAD with one slot that was never written.
-        replace_file(self._disk, os.path.join(self._folder, ".HEAD.tmp"), path, heads.whole(head))
+        replace_file(self._disk, os.path.join(self._folder, ".HEAD.tmp"), self._head_path, heads.whole(head))
         self._head, self._unsynced = head, False
 
     def _renew_head(self, position: Position) -> None:
@@ -104,7 +104,7 @@ class Writer:
     def _put(self, position: Position) -> None:
         assert self._head is not None, "there is a HEAD to update"
         head = heads.make(position, gen=self._head.gen + 1, boot=self._boot, journal=self._head.journal)
-        handle = self._disk.update(os.path.join(self._folder, HEAD))
+        handle = self._disk.update(self._head_path)
         try:
             self._unsynced = True
             self._disk.write_at(handle, heads.encode(head), heads.slot_offset(head.gen))
@@ -113,7 +113,7 @@ class Writer:
         self._head = head
 
     def _sync_head(self) -> None:
-        handle = self._disk.update(os.path.join(self._folder, HEAD))
+        handle = self._disk.update(self._head_path)
         try:
             self._disk.sync(handle)
         finally:
