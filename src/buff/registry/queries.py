@@ -59,8 +59,17 @@ class Page(Generic[Entry]):
 
 def runs(state: RegistryState, query: Query) -> Page[RunEntry]:
     """Return one page of the runs that match. Raises RunConfigInvalid on a sort or limit that cannot be."""
-    name = query.sort.removeprefix("-")
-    if name not in SORTS:
+    check(query)
+    found = [run for run in state.runs.values() if _matches(run, query)]
+    ordered = _ordered(found, SORTS[query.sort.removeprefix("-")], descending=query.sort.startswith("-"))
+    items = tuple(ordered[query.after : query.after + query.limit])
+    end = query.after + len(items)
+    return Page(items=items, total=len(found), next=end if end < len(found) else None)
+
+
+def check(query: Query) -> None:
+    """Raise RunConfigInvalid on a sort or limit that cannot be."""
+    if query.sort.removeprefix("-") not in SORTS:
         raise RunConfigInvalid(
             f"runs cannot be sorted by {query.sort!r}",
             hint=f"one of {', '.join(SORTS)}; a leading '-' turns the order around",
@@ -70,11 +79,6 @@ def runs(state: RegistryState, query: Query) -> Page[RunEntry]:
         raise RunConfigInvalid(
             f"limit {query.limit} is not between 1 and {LIMIT_MAX}", details={"field": "limit", "value": query.limit}
         )
-    found = [run for run in state.runs.values() if _matches(run, query)]
-    ordered = _ordered(found, SORTS[name], descending=query.sort.startswith("-"))
-    items = tuple(ordered[query.after : query.after + query.limit])
-    end = query.after + len(items)
-    return Page(items=items, total=len(found), next=end if end < len(found) else None)
 
 
 def _matches(run: RunEntry, query: Query) -> bool:

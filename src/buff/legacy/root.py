@@ -1,0 +1,125 @@
+"""LegacyRoot: one ARTIFACTS_ROOT. It is listed and read, and never written.
+
+The path of a directory goes in; pages of entries and whole runs come out. It stands beside a `Store` and knows nothing
+of it: `behind` puts the two lists together.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from buff.errors import RunNotFound, RunsRootInvalid
+from buff.legacy.fields import number
+from buff.legacy.folder import GLANCE, Folder, find
+from buff.legacy.problem import Problem
+from buff.legacy.run import LegacyEntry, LegacyRun, read
+from buff.registry.queries import Page, Query, check
+from buff.registry.state import RunEntry
+
+# A metric of ours -> the member of a legacy metrics.json that was the same question.
+_METRICS = {"net_return": "total_return"}
+_PLAIN = ("created", "run_id", "symbol", "timeframe", "strategy", "risk_level", "start", "bars", "trades")
+
+
+class LegacyRoot:
+    """The legacy runs of one directory: `runs()`, `run(id)`, `problems`."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Keep the directory; it may be a link itself, nothing in it may. Raises RunsRootInvalid without one."""
+        self.path = os.path.realpath(path)
+        if not os.path.isdir(self.path):
+            raise RunsRootInvalid(
+                "the artifacts root is not a directory",
+                hint="ARTIFACTS_ROOT or --artifacts-root names a directory with one directory for each legacy run",
+                details={"root": "ARTIFACTS_ROOT"},
+            )
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was passed over in the directory itself: links, and what cannot be listed."""
+        return find(self.path).problems
+
+    def glance(self) -> tuple[LegacyRun, ...]:
+        """Return every legacy run, in the order of their ids; of long files only the beginning (`folder.GLANCE`)."""
+        return tuple(read(folder, GLANCE) for folder in find(self.path).folders)
+
+    def entries(self) -> tuple[LegacyEntry, ...]:
+        """Return what a list shows of every legacy run, in the order of their ids."""
+        return tuple(run.entry for run in self.glance())
+
+    def runs(self, **filters: Any) -> Page[LegacyEntry]:
+        """Return a page of legacy runs; filters and sorting are those of `Store.runs`, where a run has the value."""
+        return page(self.entries(), Query(**filters))
+
+    def run(self, run_id: str) -> LegacyRun:
+        """Return one legacy run by its id, or the beginning of it. Raises RunNotFound."""
+        return read(self._folder(run_id))
+
+    def holds(self, run_id: str) -> bool:
+        """Say whether a legacy run has exactly this id."""
+        return any(folder.run_id == run_id for folder in find(self.path).folders)
+
+    def _folder(self, run_id: str) -> Folder:
+        folders = find(self.path).folders
+        exact = [folder for folder in folders if folder.run_id == run_id]
+        begin = exact or [folder for folder in folders if run_id and folder.run_id.startswith(run_id)]
+        if len(begin) == 1:
+            return begin[0]
+        raise RunNotFound(
+            f"{len(begin)} legacy runs begin with {run_id!r}" if begin else f"no legacy run {run_id!r}",
+            hint="`buff run list --legacy` shows what is there",
+            details={"run_id": run_id},
+        )
+
+
+def page(entries: Sequence[LegacyEntry], query: Query) -> Page[LegacyEntry]:
+    """Return one page of the entries that match. Raises RunConfigInvalid on a sort or limit that cannot be."""
+    check(query)
+    found = _ordered([entry for entry in entries if _matches(entry, query)], query.sort)
+    items = tuple(found[query.after : query.after + query.limit])
+    end = query.after + len(items)
+    return Page(items=items, total=len(found), next=end if end < len(found) else None)
+
+
+def behind(first: Page[RunEntry], entries: Sequence[LegacyEntry], query: Query) -> Page[RunEntry | LegacyEntry]:
+    """Return a page of runs continued with legacy runs, as one list that `query` pages through.
+
+    Legacy runs come behind all others in every order: their times are market time and their numbers follow other
+    formulas and signs, so ranking the two against each other would say what is not so.
+    """
+    room = query.limit - len(first.items)
+    after = max(query.after - first.total, 0)
+    rest = page(entries, evolve(query, after=after, limit=max(room, 1)))
+    items: tuple[RunEntry | LegacyEntry, ...] = (*first.items, *rest.items[:room])
+    end, total = query.after + len(items), first.total + rest.total
+    return Page(items=items, total=total, next=end if end < total else None)
+
+
+def _matches(entry: LegacyEntry, query: Query) -> bool:
+    """Say whether an entry has what is asked for; what it does not know is not what was asked for."""
+    return (
+        (query.symbol is None or (entry.symbol or "").upper() == query.symbol.upper())
+        and (query.timeframe is None or entry.timeframe == query.timeframe)
+        and (query.strategy is None or entry.strategy == query.strategy)
+        and (query.risk_level is None or entry.risk_level == query.risk_level)
+        and query.tag is None
+        and (query.since is None or (entry.created is not None and entry.created >= query.since))
+        and (query.until is None or (entry.created is not None and entry.created < query.until))
+    )
+
+
+def _ordered(entries: Sequence[LegacyEntry], sort: str) -> list[LegacyEntry]:
+    """Sort by a field, then by id; what has no value comes last in both directions."""
+    name, descending = sort.removeprefix("-"), sort.startswith("-")
+    key = _key(name)
+    by_id = sorted(entries, key=lambda entry: entry.run_id, reverse=descending)
+    valued = [entry for entry in by_id if key(entry) is not None]
+    return sorted(valued, key=key, reverse=descending) + [entry for entry in by_id if key(entry) is None]
+
+
+def _key(name: str) -> Callable[[LegacyEntry], Any]:
+    if name in _PLAIN:
+        return lambda entry: getattr(entry, name)
+    return lambda entry: number(entry.metrics.get(_METRICS.get(name, name)))
