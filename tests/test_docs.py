@@ -28,18 +28,20 @@ def links(page: Path) -> list[Path]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the pages are run by bash on a terminal")
-@pytest.mark.parametrize("page", RUNNABLE, ids=name)
-def test_every_block_of_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("written", RUNNABLE, ids=name)
+def test_every_block_of_a_page_does_what_it_says(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     where = place(tmp_path)
     monkeypatch.chdir(tmp_path)
     for variable in ("RUNS_ROOT", "BUFF_USER"):
         monkeypatch.setenv(variable, where.environment[variable])
-    assert list(run_page(page, where)) == []
+    assert list(run_page(written, where)) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_leads_somewhere(page: Path) -> None:
-    assert [str(target) for target in links(page) if not target.exists()] == []
+@pytest.mark.parametrize("written", PAGES, ids=name)
+def test_every_link_leads_somewhere(written: Path) -> None:
+    assert [str(target) for target in links(written) if not target.exists()] == []
 
 
 def test_every_page_can_be_reached_from_the_index():
@@ -118,3 +120,13 @@ def test_the_blocks_of_a_page_are_of_known_kinds():
 
 def _blocks(page: Path) -> list[Block]:
     return list(blocks(page.read_text(encoding="utf-8")))
+
+
+def test_the_page_of_the_architecture_names_every_module_and_no_other():
+    text = (REPOSITORY / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    named = {path for path in re.findall(r"`([\w/]+\.py)`", text) if not path.startswith("journal_tools/")}
+    source = REPOSITORY / "src" / "buff"
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    packages = {module for module in modules if module.endswith("/__init__.py")}
+    assert named - modules == set(), "there is no such file"
+    assert modules - packages - named == set(), "the page does not say what it is for"
