@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import click
 
 from buff.cli.main import buff
+from journal_tools.__main__ import buff_journal
 
 HEAD = """\
 # Command line
@@ -27,7 +28,8 @@ An error is then one JSON object on standard error, `{code, message, details, hi
 
 def page() -> str:
     """Return the page."""
-    return HEAD + "".join(f"\n{section}" for section in _sections(buff, "buff", None))
+    commands = [(buff, "buff"), (buff_journal, "buff-journal")]
+    return HEAD + "".join(f"\n{section}" for command, name in commands for section in _sections(command, name, None))
 
 
 def _sections(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
@@ -64,7 +66,8 @@ def _placeholder(argument: click.Argument) -> str:
 
 def _names(option: click.Option) -> str:
     value = "" if option.is_flag else f" {option.metavar or option.type.name.upper().partition(' ')[0]}"
-    return ", ".join(f"`{name}{value}`" for name in option.opts) + (" (repeatable)" if option.multiple else "")
+    names = [*option.opts, *option.secondary_opts]
+    return ", ".join(f"`{name}{value}`" for name in names) + (" (repeatable)" if option.multiple else "")
 
 
 def _help(option: click.Option) -> str:
