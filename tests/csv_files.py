@@ -120,6 +120,15 @@ def mutated(lines: Sequence[bytes], chance: random.Random) -> bytes:
     return text
 
 
+def widened(lines: Sequence[bytes], chance: random.Random) -> list[bytes]:
+    """Return the lines, header included, with an ignored column somewhere, whose cells are of all kinds."""
+    at = chance.randrange(7)
+    kinds = (b"", b"BTC", b"a b", b"\xc3\xa9", b"1", b"-", b'"a,b"', b"\xff", b"x" * chance.choice((1, 33, 66_000)))
+    cells = [b"note", *(chance.choice(kinds[: chance.choice((6, 6, 9))]) for _ in lines[1:])]
+    table = [line.split(b",") for line in lines]
+    return [b",".join((*row[:at], cell, *row[at:])) for row, cell in zip(table, cells, strict=True)]
+
+
 def _edit_table(table: list[list[bytes]], chance: random.Random) -> None:
     row = chance.randrange(len(table))
     match chance.randrange(7):

@@ -7,7 +7,7 @@ below it can be judged.
 import re
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from buff.market.profiles import Profile
 from buff.market.rules import Halt, Offence
@@ -30,11 +30,18 @@ class Layout:
     """Where each canonical column stands in the rows of one file.
 
     names: the header as written, one per column. places: canonical name -> index. extras: names of ignored columns.
+    order: the canonical names as they stand in a row.
     """
 
     names: tuple[str, ...]
     places: Mapping[str, int]
     extras: tuple[str, ...]
+    order: tuple[str, ...] = field(init=False)
+
+    @order.default
+    def _ordered(self) -> tuple[str, ...]:
+        """The canonical names in the order in which the file has them."""
+        return tuple(sorted(self.places, key=self.places.__getitem__))
 
     @property
     def width(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from buff.market.bars import DTYPES, PRICES, VALUES
 from buff.market.header import cells
-from buff.market.options import REJECT
+from buff.market.options import REJECT, CsvOptions
 from buff.market.reading import Reading
 from buff.market.rules import Halt, Offence
 from buff.market.source import Columns
@@ -21,6 +21,7 @@ LINE_BYTES_MAX = 64 * 1024
 NUMBER_CHARACTERS_MAX = 32
 NS = 1_000_000
 
+_PRICES = frozenset(PRICES)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _NOT_ZERO = re.compile(r"[^eE]*[1-9]", re.ASCII)
 
@@ -124,54 +125,71 @@ def _time(text: str, reading: Reading) -> int | None:
 def _values(row: list[str], reading: Reading) -> dict[str, float]:
     """Return the sound numbers of a row by name; the others are recorded as offences, in the order of the file."""
     values = {}
-    for name in sorted(VALUES, key=reading.layout.places.__getitem__):
+    for name in reading.layout.order:
+        if name == "ts":
+            continue
         text = row[reading.layout.places[name]]
-        found = number(text)
-        if isinstance(found, float) and (found < 0.0 or (found == 0.0 and name in PRICES)):
-            asked = "must be above zero" if name in PRICES else "must not be negative"
-            found = Fault(rule="SIGN", says=f"{name} {text.strip()} {asked}")
-        if isinstance(found, Fault):
-            _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name(name))
-        else:
+        found = _value(name, text)
+        if isinstance(found, float):
             values[name] = found
+        else:
+            _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name(name))
     return values
 
 
+def _value(name: str, text: str) -> float | Fault:
+    found = number(text)
+    if isinstance(found, Fault) or found > 0.0 or (found == 0.0 and name not in PRICES):
+        return found
+    asked = "must be above zero" if name in PRICES else "must not be negative"
+    return Fault(rule="SIGN", says=f"{name} {text.strip()} {asked}")
+
+
 def _judge_bar(row: list[str], values: dict[str, float], reading: Reading) -> None:
-    if not all(name in values for name in PRICES):  # a price that is refused bounds nothing
+    found = _crossed(values)
+    if found is not None:
+        bound, side, name = found
+        text, other = (row[reading.layout.places[each]].strip() for each in (bound, name))
+        says = f"{bound} {text} is {side} {name} {other}"
+        _offend(reading, reading.line, "OHLC", says, text=text, column=reading.layout.name(bound))
+
+
+def _crossed(values: dict[str, float]) -> tuple[str, str, str] | None:
+    """Return which bound is on the wrong side of which price, or None; a price that is refused bounds nothing."""
+    if not values.keys() >= _PRICES:
         return None
     high, low = values["high"], values["low"]
     for name in ("open", "close", "low"):
         if high < values[name]:
-            return _offend_bar("high", "below", name, row, reading)
+            return "high", "below", name
     for name in ("open", "close"):
         if low > values[name]:
-            return _offend_bar("low", "above", name, row, reading)
+            return "low", "above", name
     return None
-
-
-def _offend_bar(bound: str, side: str, name: str, row: list[str], reading: Reading) -> None:
-    text, other = (row[reading.layout.places[each]].strip() for each in (bound, name))
-    says = f"{bound} {text} is {side} {name} {other}"
-    _offend(reading, reading.line, "OHLC", says, text=text, column=reading.layout.name(bound))
 
 
 def _judge_step(ns: int | None, text: str, reading: Reading) -> None:
     if ns is None:
         return
-    base, before = reading.options.step_ns, reading.last_ns
+    before = reading.last_ns
     step = reading.step(ns, reading.line)
-    found = []
-    if ns % base:
-        found.append(("ALIGNMENT", f"{text} is not on the grid of {reading.options.base.value} bars"))
-    if step is not None and before is not None:
-        after = iso(before // NS)
-        if step < 0:
-            found.append(("ORDER", f"{text} comes after {after}, which is later"))
-        elif step == 0:
-            found.append(("DUPLICATE", f"{text} is the time of the row before it"))
-        elif step > base and step % base == 0 and reading.options.gaps == REJECT:
-            missing = step // base - 1
-            found.append(("GAP", f"{missing:,} bar{'s' * (missing > 1)} missing between {after} and {text}"))
-    for rule, says in found:
-        _offend(reading, reading.line, rule, says, text=text, column=reading.layout.name("ts"))
+    if ns % reading.options.step_ns:
+        says = f"{text} is not on the grid of {reading.options.base.value} bars"
+        _offend(reading, reading.line, "ALIGNMENT", says, text=text, column=reading.layout.name("ts"))
+    if before is None or step is None or step == reading.options.step_ns:
+        return
+    found = _stride(step, reading.options, iso(before // NS), text)
+    if found is not None:
+        _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name("ts"))
+
+
+def _stride(step: int, options: CsvOptions, after: str, text: str) -> Fault | None:
+    """Return what is wrong with a step (nanoseconds) from the time `after` to the time `text`, or None."""
+    if step < 0:
+        return Fault(rule="ORDER", says=f"{text} comes after {after}, which is later")
+    if step == 0:
+        return Fault(rule="DUPLICATE", says=f"{text} is the time of the row before it")
+    if step % options.step_ns or options.gaps != REJECT:
+        return None  # off the grid, or a gap that is kept or filled
+    missing = step // options.step_ns - 1
+    return Fault(rule="GAP", says=f"{missing:,} bar{'s' * (missing > 1)} missing between {after} and {text}")

@@ -42,6 +42,7 @@ class CsvOptions:
     """The form of the files, the zone of their naive times (None: every time carries one), gaps and base.
 
     Raises ProfileInvalid, or RunConfigInvalid naming the field; `base` may be given as a Timeframe or its name.
+    Derived: the profile's declaration, the zone, and the spacing of the rows in nanoseconds.
     """
 
     profile: str = "buff"
@@ -50,6 +51,7 @@ class CsvOptions:
     base: Timeframe = field(default=Timeframe.MINUTE_1, converter=_base)
     declaration: Profile = field(init=False, eq=False, repr=False)
     zone: Zone | None = field(init=False, eq=False, repr=False)
+    step_ns: int = field(init=False, eq=False, repr=False)
 
     @declaration.default
     def _declared(self) -> Profile:
@@ -59,8 +61,7 @@ class CsvOptions:
     def _zoned(self) -> Zone | None:
         return None if self.timezone is None else zone(self.timezone)
 
-    @property
-    def step_ns(self) -> int:
-        """The spacing of the rows in nanoseconds."""
+    @step_ns.default
+    def _spaced(self) -> int:
         assert self.base.step_ms is not None, "a base has a fixed length"
         return self.base.step_ms * 1_000_000

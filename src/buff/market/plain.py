@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from buff.market.bars import VALUES
 from buff.market.header import Layout
-from buff.market.judge import LINE_BYTES_MAX, NUMBER_CHARACTERS_MAX
+from buff.market.judge import LINE_BYTES_MAX
 from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
@@ -38,31 +38,71 @@ def _table(*following: tuple[bytes, bytes]) -> NDArray[np.bool_]:
 
 
 _OTHERS = np.isin(np.arange(256), list(b"\nTZ eE"))
-_PAIRS = _table((b",", b",\n-"), (b"\n", b",-"), (b"Z", b",\n"), (b"eE", b"+-"))
+_PAIRS = _table((b",\n", b"-"), (b"Z", b",\n"), (b"eE", b"+-"))
 
 
 def read(block: bytes, reading: Reading) -> Columns | None:
     """Return the columns of a block and move the reading past it; None (and nothing moved) when in any doubt."""
-    if reading.blanks or reading.layout.width * (NUMBER_CHARACTERS_MAX + 1) > LINE_BYTES_MAX:
+    bare = None if reading.blanks else _bare(block, reading.layout)
+    if bare is None:
         return None
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    kind, unit = _kind(block, reading)
-    if kind is None or not is_plain(block, epoch=kind != ISO):
+    kind, unit = _kind(bare, reading)
+    if kind is None or not is_plain(bare, epoch=kind != ISO):
         return None
-    table = _parse(block, reading.layout, unit if kind == ISO else None, zoned=reading.options.zone is None)
+    table = _parse(bare, reading.layout, unit if kind == ISO else None, zoned=reading.options.zone is None)
     if table is None:
         return None
     ts = _instants(table.pop("ts"), kind, unit, reading)
     if ts is None or not is_sound(table) or not _in_step(ts, reading):
         return None
-    if not table["volume"].all() and (b"e" in block or b"E" in block):
+    if not table["volume"].all() and (b"e" in bare or b"E" in bare):
         return None  # a zero may be the rest of a number too small for a float
     table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
     _move(ts, kind, reading)
     return {"ts": ts, **table}
+
+
+def _bare(block: bytes, layout: Layout) -> bytes | None:
+    """Return whole LF-ended lines of the six columns alone, or None where that would take a judgement."""
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    return without_extras(block, layout) if layout.extras else block
+
+
+def without_extras(block: bytes, layout: Layout) -> bytes | None:
+    """Return the lines with the cells of ignored columns cut out, or None.
+
+    None where these cells are not plain text (quotes, NUL, lone CR, bad UTF-8), or a row has more cells or fewer, or a
+    line is too long.
+    """
+    if b'"' in block or b"\0" in block or b"\r" in block or not _is_utf8(block):
+        return None
+    data = np.frombuffer(block, np.uint8).copy()
+    ends = np.flatnonzero((data == _COMMA) | (data == _NEWLINE))
+    if len(ends) % layout.width:
+        return None
+    table = ends.reshape(-1, layout.width)
+    lines = data[table] == _NEWLINE
+    if lines[:, :-1].any() or not lines[:, -1].all() or np.diff(table[:, -1], prepend=-1).max() > LINE_BYTES_MAX:
+        return None
+    places = sorted(layout.places.values())
+    wanted = np.zeros(layout.width, np.bool_)
+    wanted[places] = True
+    data[table[:, places[-1]]] = _NEWLINE  # the last cell that stays ends the line
+    kept: NDArray[np.uint8] = data[np.repeat(np.tile(wanted, len(table)), np.diff(ends, prepend=-1))]
+    return kept.tobytes()
+
+
+def _is_utf8(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_plain(block: bytes, *, epoch: bool) -> bool:
@@ -138,9 +178,9 @@ def is_sound(table: Columns) -> bool:
 def _kind(block: bytes, reading: Reading) -> tuple[str | None, str]:
     """Return the kind of the block's first time (None: not that of the file so far) and the unit to read it in."""
     first = block[: block.index(b"\n")].split(b",")
-    if len(first) != reading.layout.width:
+    if len(first) != len(reading.layout.order):
         return None, ""
-    text = first[reading.layout.places["ts"]].decode("ascii", "replace")
+    text = first[reading.layout.order.index("ts")].decode("ascii", "replace")
     found = stamp(text)
     if not isinstance(found, Stamp) or reading.kind not in (None, found.kind):
         return None, ""
@@ -157,26 +197,24 @@ def _parse(block: bytes, layout: Layout, unit: str | None, *, zoned: bool) -> di
     from pyarrow import csv
 
     ts = pa.int64() if unit is None else pa.timestamp(unit, "UTC" if zoned else None)
-    wanted = {name: str(layout.places[name]) for name in ("ts", *VALUES)}
     try:
         table = csv.read_csv(
             pa.BufferReader(block),
             read_options=csv.ReadOptions(
                 use_threads=False,
                 block_size=len(block) + 1,  # one chunk a column
-                column_names=[str(index) for index in range(layout.width)],
+                column_names=layout.order,
             ),
             parse_options=csv.ParseOptions(quote_char=False, newlines_in_values=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
-                column_types={at: ts if name == "ts" else pa.float64() for name, at in wanted.items()},
-                include_columns=list(wanted.values()),
+                column_types={name: ts if name == "ts" else pa.float64() for name in layout.order},
                 null_values=[],
                 check_utf8=False,  # the gate has let ASCII through and nothing else
             ),
         )
     except pa.ArrowInvalid:
         return None
-    return {name: _array(table.column(at), "<i8" if name == "ts" else "<f8") for name, at in wanted.items()}
+    return {name: _array(table.column(name), "<i8" if name == "ts" else "<f8") for name in ("ts", *VALUES)}
 
 
 def _array(column: Any, dtype: str) -> NDArray[Any]:

@@ -13,7 +13,7 @@ DECIMALS_MAX = 9
 UNITS_BELOW = float(1 << 51)  # below it, value * 10^k is within 1/2 of the whole number it stands for (X1)
 EXACT_INT = 1 << 53
 SCALES = tuple(float(10**k) for k in range(DECIMALS_MAX + 1))
-BLOCK_ROWS = 1 << 14  # some arrays of this many floats stay in the cache of one core
+BLOCK_ROWS = 1 << 15  # some arrays of this many floats stay in the cache of one core
 
 
 def decimals(values: NDArray[np.float64], at_least: int = 0) -> int | None:

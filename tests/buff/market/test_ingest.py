@@ -19,7 +19,7 @@ from buff.market.ingest import Gap, Ingested, blocks, ingest
 from buff.market.options import CsvOptions
 from buff.market.source import CsvFile
 from buff.market.timeframe import Timeframe
-from csv_files import FORMS, HEADER, MINUTE_MS, NASTY, START_MS, csv_file, mutated, outcome, read, rows
+from csv_files import FORMS, HEADER, MINUTE_MS, NASTY, START_MS, csv_file, mutated, outcome, read, rows, widened
 
 GOOD = (
     HEADER
@@ -463,7 +463,12 @@ def test_the_plain_reader_and_the_judge_agree_on_mutated_files(monkeypatch: pyte
     accepted = 0
     for case in range(1_500):
         form = chance.choice(FORMS)
-        content = HEADER + mutated(rows(chance.randint(1, 12), form=form, seed=case), chance)
+        lines = rows(chance.randint(1, 12), form=form, seed=case)
+        if chance.random() < 0.3:
+            header, *lines = widened([HEADER.strip(), *lines], chance)
+        else:
+            header = HEADER.strip()
+        content = header + b"\n" + mutated(lines, chance)
         zone = chance.choice(("UTC", "Europe/Berlin")) if (form == "naive") != (chance.random() < 0.05) else None
         options = {"timezone": zone, "gaps": chance.choice(("reject", "keep", "fill"))}
         found = outcome(content, block_bytes=chance.choice((64, 200, 1 << 20)), **options)
