@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,19 @@ def test_the_page_of_the_architecture_names_every_module_and_no_other():
     packages = {module for module in modules if module.endswith("/__init__.py")}
     assert named - modules == set(), "there is no such file"
     assert modules - packages - named == set(), "the page does not say what it is for"
+
+
+def test_the_page_of_the_architecture_shows_the_import_contract():
+    text = (REPOSITORY / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    shown = next(block.text for block in blocks(text) if block.text.startswith("__main__ >"))
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert re.split(r"\s*>\s*", shown.strip()) == [layer.replace(" | ", ", ") for layer in layers]
+
+
+@pytest.mark.parametrize("written", PAGES, ids=name)
+def test_every_file_of_this_repository_that_a_page_names_is_there(written: Path) -> None:
+    """Files of the code base before this one, which decision 0001 maps, begin otherwise or stand below `phase6`."""
+    named = re.findall(r"`((?:tests|examples|docs|src|journal_tools)/[\w./]+)`", written.read_text(encoding="utf-8"))
+    missing = [path for path in named if "phase6" not in path and not (REPOSITORY / path).exists()]
+    assert missing == []

@@ -1,7 +1,9 @@
 """Every example runs as it stands, in an empty directory, and says what a reader came for."""
 
+import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -57,13 +59,28 @@ def test_replay_journal_tells_of_every_event(root: Path) -> None:
     assert any(line.split()[2:] == ["run_committed", "1", "runs"] for line in lines)
 
 
+def test_serve_answers_on_this_machine_until_it_is_ended(root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(FOLDER / "serve.py"), str(root), "0"], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            address = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+            assert address is not None
+            with urllib.request.urlopen(f"{address[0]}/api/v1/runs", timeout=10) as answer:
+                assert b'"run_id"' in answer.read()
+        finally:
+            server.terminate()
+        assert server.wait(timeout=10) == 0
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_is_one_screen_with_at_most_one_import_from_buff(example: Path) -> None:
     lines = example.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= LINES_MAX
-    assert len([line for line in lines if line.lstrip().startswith(("import buff", "from buff"))]) <= 1
+    assert len([line for line in lines if re.match(r"\s*(import|from) buff\b", line)]) <= 1
 
 
 def test_every_example_has_a_test_of_its_own() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
-    assert [example.name for example in EXAMPLES if f'run("{example.name}"' not in source] == []
+    assert [example.name for example in EXAMPLES if source.count(f'"{example.name}"') == 0] == []
