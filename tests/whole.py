@@ -101,14 +101,9 @@ def environment(**changes: str) -> dict[str, str]:
 
 def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
     """Start a Python process, with its output in pipes."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
-        [sys.executable, *arguments],
-        env=environment(**(env or {})),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
+        [sys.executable, *arguments], env=environment(**(env or {})), text=True, **{**pipes, **options}
     )
 
 
