@@ -141,7 +141,8 @@ def _spikes(bars: Bars) -> dict[str, Any]:
 
 
 def _volume_jumps(bars: Bars) -> dict[str, Any]:
-    first, days, rows = windows(bars.ts, Timeframe.DAY_1)
+    assert bars.timeframe.step_ms is not None
+    first, days, rows = windows(bars.ts, Timeframe.DAY_1, bars.timeframe.step_ms)
     medians = day_medians(bars.volume, first, rows)
     traded = np.flatnonzero(medians > 0.0)
     now, before = medians[traded][1:], medians[traded][:-1]

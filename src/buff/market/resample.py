@@ -38,9 +38,10 @@ def resample(bars: Bars, timeframe: Timeframe) -> Resampling:
     assert coarser_or_equal(timeframe, bars.timeframe), "the request was checked"
     if timeframe is bars.timeframe or len(bars) == 0:
         return _unchanged(bars, timeframe)
-    first, starts, rows = windows(bars.ts, timeframe)
-    assert bars.timeframe.step_ms is not None
-    complete = rows == (timeframe.end(starts) - starts) // bars.timeframe.step_ms
+    step_ms = bars.timeframe.step_ms
+    assert step_ms is not None
+    first, starts, rows = windows(bars.ts, timeframe, step_ms)
+    complete = rows == (timeframe.end(starts) - starts) // step_ms
     total, exact = volume.sums(bars.volume, first)
     opens = first[complete]
     coarse = Bars(
@@ -66,12 +67,12 @@ def resample(bars: Bars, timeframe: Timeframe) -> Resampling:
 
 
 def windows(
-    ts: NDArray[np.int64], timeframe: Timeframe
+    ts: NDArray[np.int64], timeframe: Timeframe, step_ms: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return (first row, start in epoch ms, number of rows) of every window that holds a stamp, int64 each.
 
-    ts: int64[n], strictly increasing, n >= 1. Edges are made once for the range and searched, never per row, unless
-    the range has more windows than there are rows.
+    ts: int64[n], strictly increasing on the grid of `step_ms`, n >= 1. Edges are made once for the range, never per
+    row, unless the range has more windows than there are rows.
     """
     span = _between(ts, timeframe)
     if span > len(ts):
@@ -80,7 +81,10 @@ def windows(
         return first, timeframe.start(index[first]), np.diff(np.append(first, len(ts)))
     origin = int(timeframe.index(ts[:1])[0])
     edges = timeframe.start(np.arange(origin, origin + span + 1))
-    at = np.searchsorted(ts, edges)
+    if ts[-1] - ts[0] == (len(ts) - 1) * step_ms:
+        at = np.clip((edges - ts[0]) // step_ms, 0, len(ts))  # without a gap the row follows from the time
+    else:
+        at = np.searchsorted(ts, edges)
     rows = np.diff(at)
     held = rows > 0
     return at[:-1][held], edges[:-1][held], rows[held]

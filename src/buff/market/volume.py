@@ -86,19 +86,23 @@ def _in_units(
     """Sum those windows, not yet summed, whose values are all whole numbers of 10^-k; say whether there were any."""
     scale = SCALES[k]
     with np.errstate(over="ignore"):  # an infinite product is no whole number of anything: it fails the test below
-        units = np.rint(values * scale)
+        units = values * scale
+    np.rint(units, out=units)
     whole = units / scale == values
-    whole &= units < UNITS_BELOW
+    top = float(units.max())
+    if top >= UNITS_BELOW:
+        whole &= units < UNITS_BELOW
     if whole.all():
         fits = ~exact
     else:
         fits = np.logical_and.reduceat(whole, starts) & ~exact
         units[~whole] = 0.0  # not part of any window that fits, and perhaps too large for an integer
+        top = float(units.max())
     if not fits.any():
         return False
     ends = np.append(starts[1:], len(values))
     longest = int((ends - starts).max())
-    if int(units.max()) * longest < 1 << 63:
+    if int(top) * longest < 1 << 63:
         summed = np.add.reduceat(units.astype(np.int64), starts)
         small = fits & (summed <= EXACT_INT)
         total[small] = summed[small] / scale

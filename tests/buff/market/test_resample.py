@@ -184,7 +184,7 @@ def test_the_kernels_equal_the_loop(
 def test_sparse_stamps_give_the_same_windows_as_dense_ones(timeframe: Timeframe, data: st.DataObject) -> None:
     stamps = sorted(data.draw(st.sets(st.integers(-(10**9), 10**9), min_size=1, max_size=20)))
     ts = np.array(stamps, np.int64) * MINUTE
-    first, starts, rows = windows(ts, timeframe)
+    first, starts, rows = windows(ts, timeframe, MINUTE)
     expected: dict[int, int] = {}
     for each in ts.tolist():
         at = int(timeframe.start(timeframe.index(np.array([each])))[0])
