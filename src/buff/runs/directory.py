@@ -109,9 +109,11 @@ def faults(directory: str, manifest: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _files(directory: str) -> Iterator[str]:
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            yield os.path.relpath(os.path.join(folder, name), directory).replace(os.sep, "/")
+    for folder, folders, names in os.walk(directory):
+        paths = [os.path.join(folder, name) for name in (*folders, *names)]
+        for path in paths:
+            if os.path.islink(path) or not os.path.isdir(path):  # a link to a directory is no part of any run
+                yield os.path.relpath(path, directory).replace(os.sep, "/")
 
 
 def _difference(path: str, expected: Mapping[str, Any]) -> str:

@@ -46,8 +46,8 @@ def short(value: Any) -> str:
     """Return a value as a person reads it: four significant digits, thousands separated, a dash for nothing."""
     if value is None:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, float):
-        return f"{value:,}" if isinstance(value, int) else str(value)
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     if value != 0.0 and math.isfinite(value) and not 1e-4 <= abs(value) < 1e9:
         return f"{value:.3e}"
     return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.2f}"
