@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from buff._version import __version__
 
 if TYPE_CHECKING:
-    from buff.api import create_run, open
+    from buff.api import create_run, open, open_legacy
     from buff.errors import BuffError
+    from buff.legacy.root import LegacyRoot
+    from buff.legacy.run import LegacyEntry, LegacyRun
     from buff.market.bars import Bars
     from buff.market.timeframe import Timeframe
     from buff.proof import Verdict, verify
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Bars": "buff.market.bars",
     "BuffError": "buff.errors",
+    "LegacyEntry": "buff.legacy.run",
+    "LegacyRoot": "buff.legacy.root",
+    "LegacyRun": "buff.legacy.run",
     "Metric": "buff.runs.run",
     "Page": "buff.registry.queries",
     "Records": "buff.runs.run",
@@ -40,12 +45,16 @@ _HOMES = {
     "Verdict": "buff.proof",
     "create_run": "buff.api",
     "open": "buff.api",
+    "open_legacy": "buff.api",
     "verify": "buff.proof",
 }
 
 __all__ = [
     "Bars",
     "BuffError",
+    "LegacyEntry",
+    "LegacyRoot",
+    "LegacyRun",
     "Metric",
     "Page",
     "Records",
@@ -57,6 +66,7 @@ __all__ = [
     "__version__",
     "create_run",
     "open",
+    "open_legacy",
     "verify",
 ]
 

@@ -10,6 +10,7 @@ from typing import Any
 from buff.builder import create, root_of, silent
 from buff.host import this_host
 from buff.intake import Progress
+from buff.legacy.root import LegacyRoot, artifacts_root_of
 from buff.runs.run import Run
 from buff.settings import Settings
 from buff.store import Store
@@ -91,6 +92,17 @@ def open(runs_root: Path | None = None) -> Store:
     host = this_host()
     settings = Settings.from_env(host.environment, user=host.user)
     return Store(root_of(runs_root or settings.runs_root), host=host, settings=settings)
+
+
+def open_legacy(artifacts_root: Path | None = None) -> LegacyRoot:
+    """Return the runs of the previous generation in a directory, for reading: nothing in it is ever written.
+
+    Without an argument it is ARTIFACTS_ROOT of the environment. Raises RunsRootUnset when neither names one,
+    RunsRootInvalid when it is no directory.
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user)
+    return LegacyRoot(artifacts_root_of(artifacts_root or settings.artifacts_root))
 
 
 def _paths(csv: Path | Sequence[Path] | None) -> list[str] | None:

@@ -12,6 +12,11 @@ def command() -> None:
     """Create, list, show and verify runs."""
 
 
+artifacts_option = click.option(
+    "--artifacts-root", metavar="DIR", help="Legacy runs to show, too; else the environment's ARTIFACTS_ROOT."
+)
+
+
 @command.command("create")
 @click.option("--config", metavar="FILE", help="A JSON or TOML file with the same fields; options given here win.")
 @click.option("--csv", "csv", multiple=True, metavar="FILE", help="OHLCV candles; several files are one dataset.")
@@ -88,33 +93,60 @@ def create(
 @click.option("--limit", type=int, default=100, show_default=True, help="At most this many.")
 @click.option("--after", type=int, default=0, help="Leave out this many: the `next` of the page before.")
 @click.option("--as-of", type=int, metavar="SEQ", help="The list as it was after event SEQ of the journal.")
+@click.option("--legacy/--no-legacy", default=None, help="Only legacy runs, or none.  [default: behind the others]")
+@artifacts_option
 @root_option
 @json_option
-def listing(runs_root: str | None, as_json: bool, as_of: int | None, **filters: Any) -> None:
-    """List runs, the newest first."""
+def listing(
+    runs_root: str | None,
+    artifacts_root: str | None,
+    as_json: bool,
+    legacy: bool | None,
+    as_of: int | None,
+    **filters: Any,
+) -> None:
+    """List runs, the newest first, and behind them the legacy runs of ARTIFACTS_ROOT."""
+    from buff.cli.legacy import continued, only
     from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, run_json, run_row
 
-    with open_store(runs_root) as store:
-        page = store.runs(as_of=as_of, **filters)
-        if as_json:
-            print_json({"items": [run_json(entry) for entry in page.items], "next": page.next, "total": page.total})
-            return
-        if not page.items:
-            click.echo("No runs here yet. Make one: buff run create --csv FILE --symbol S --timeframe 1h ...", err=True)
-            return
-        table(RUN_COLUMNS, [run_row(entry) for entry in page.items], right=RUN_NUMBERS)
-        if page.next is not None:
-            click.echo(f"{len(page.items)} of {page.total}; more: --after {page.next}", err=True)
+    page: Any
+    if legacy:
+        page = only(artifacts_root, as_of, filters)
+    else:
+        with open_store(runs_root) as store:
+            page = store.runs(as_of=as_of, **filters)
+        if legacy is None and as_of is None:
+            page = continued(page, artifacts_root, filters)
+    if as_json:
+        print_json({"items": [run_json(entry) for entry in page.items], "next": page.next, "total": page.total})
+        return
+    if not page.items:
+        make = "No runs here yet. Make one: buff run create --csv FILE --symbol S --timeframe 1h ..."
+        click.echo("No legacy runs here." if legacy else make, err=True)
+        return
+    table(RUN_COLUMNS, [run_row(entry) for entry in page.items], right=RUN_NUMBERS)
+    if page.next is not None:
+        click.echo(f"{len(page.items)} of {page.total}; more: --after {page.next}", err=True)
 
 
 @command.command("show")
 @click.argument("run_id")
+@click.option("--legacy", is_flag=True, help="Look among the legacy runs only; no runs root is needed.")
+@artifacts_option
 @root_option
 @json_option
-def show(run_id: str, runs_root: str | None, as_json: bool) -> None:
+def show(run_id: str, legacy: bool, artifacts_root: str | None, runs_root: str | None, as_json: bool) -> None:
     """Show one run: what went in, its metrics, its trades. The beginning of an id is enough."""
+    from buff.cli.legacy import legacy_run, print_legacy
     from buff.cli.show import print_run, run_document
 
+    old = legacy_run(run_id, None if legacy else open_store(runs_root), artifacts_root)
+    if old is not None:
+        if as_json:
+            print_json(old.as_dict())
+        else:
+            print_legacy(old)
+        return
     with open_store(runs_root) as store:
         run = store.run(run_id)
         if as_json:
@@ -127,17 +159,30 @@ def show(run_id: str, runs_root: str | None, as_json: bool) -> None:
 @click.argument("run_id")
 @click.option("--source", metavar="FILE", multiple=True, help="Read the original CSV again, too.")
 @click.option("--no-record", is_flag=True, help="Do not write the verdict into the journal.")
+@artifacts_option
 @root_option
 @json_option
-def verify(run_id: str, source: tuple[str, ...], no_record: bool, runs_root: str | None, as_json: bool) -> int:
-    """Recompute a run from its inputs and compare every byte.
+def verify(
+    run_id: str,
+    source: tuple[str, ...],
+    no_record: bool,
+    artifacts_root: str | None,
+    runs_root: str | None,
+    as_json: bool,
+) -> int:
+    """Recompute a run from its inputs and compare every byte. A legacy run has no inputs and cannot be verified.
 
     Exit codes: 0 identical, 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed.
     """
+    from buff.cli.legacy import legacy_run, unverifiable
     from buff.proof import verify as recompute
 
     with open_store(runs_root) as store, progress(quiet=as_json) as bar:
-        verdict = recompute(store, run_id, sources=source, progress=bar, record=not no_record)
+        old = legacy_run(run_id, store, artifacts_root)
+        if old is not None:
+            verdict = unverifiable(old)
+        else:
+            verdict = recompute(store, run_id, sources=source, progress=bar, record=not no_record)
     if as_json:
         print_json(verdict.as_dict())
     else:
@@ -145,6 +190,24 @@ def verify(run_id: str, source: tuple[str, ...], no_record: bool, runs_root: str
         for line in verdict.lines():
             click.echo(f"  {line}")
     return verdict.exit_code
+
+
+@command.command("import-legacy")
+@click.option("--out", metavar="FILE", help="Write the plan as JSON into a new file, too.")
+@artifacts_option
+@json_option
+def import_legacy(out: str | None, artifacts_root: str | None, as_json: bool) -> None:
+    """Plan what it takes to make legacy runs again as runs that can be verified. Nothing is copied or changed."""
+    from buff.cli.legacy import legacy_root, print_plan, write_plan
+
+    root = legacy_root(artifacts_root)
+    plan = root.plan()
+    if out is not None:
+        write_plan(out, plan, root)
+    if as_json:
+        print_json(plan)
+    else:
+        print_plan(plan)
 
 
 def open_store(runs_root: str | None) -> Any:

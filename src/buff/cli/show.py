@@ -6,6 +6,8 @@ import msgspec
 import rich_click as click
 
 from buff.cli.output import table
+from buff.legacy.fields import number
+from buff.legacy.run import LegacyEntry
 from buff.registry.state import DatasetEntry, RunEntry
 from buff.runs.run import Run
 from buff.runs.sketch import blocks, percent, short, shown
@@ -18,8 +20,10 @@ RUN_COLUMNS = (
 RUN_NUMBERS = ("risk", "return", "drawdown", "sharpe", "trades")
 
 
-def run_row(entry: RunEntry) -> list[str]:
+def run_row(entry: RunEntry | LegacyEntry) -> list[str]:
     """Return the cells of a run in a list."""
+    if isinstance(entry, LegacyEntry):
+        return _legacy_row(entry)
     numbers = entry.metrics
     return [
         entry.run_id,
@@ -39,7 +43,31 @@ def run_row(entry: RunEntry) -> list[str]:
     ]
 
 
-def run_json(entry: RunEntry) -> dict[str, Any]:
+def _legacy_row(entry: LegacyEntry) -> list[str]:
+    """Return the cells of a legacy run: its own metrics under the headings that ask the same, signs as they are."""
+    return [
+        entry.run_id,
+        _or_dash(entry.created)[:16].replace("T", " "),
+        _or_dash(entry.symbol),
+        _or_dash(entry.timeframe),
+        _or_dash(entry.strategy),
+        _or_dash(entry.risk_level),
+        _or_dash(entry.start)[:10],
+        _or_dash(entry.end)[:10],
+        percent(number(entry.metrics.get("total_return"))),
+        percent(number(entry.metrics.get("max_drawdown"))),
+        short(number(entry.metrics.get("sharpe"))),
+        _or_dash(entry.trades),
+        "",
+        entry.state if not entry.problems else f"{entry.state}, problems {entry.problems}",
+    ]
+
+
+def _or_dash(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def run_json(entry: RunEntry | LegacyEntry) -> dict[str, Any]:
     """Return a run of a list as plain values."""
     return msgspec.structs.asdict(entry)
 

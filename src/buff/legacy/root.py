@@ -5,14 +5,16 @@ of it: `behind` puts the two lists together.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import evolve
 
-from buff.errors import RunNotFound, RunsRootInvalid
+from buff.decisions.strategy import strategies
+from buff.errors import RunNotFound, RunsRootInvalid, RunsRootUnset
 from buff.legacy.fields import number
 from buff.legacy.folder import GLANCE, Folder, find
+from buff.legacy.plan import plan
 from buff.legacy.problem import Problem
 from buff.legacy.run import LegacyEntry, LegacyRun, read
 from buff.registry.queries import Page, Query, check
@@ -24,7 +26,7 @@ _PLAIN = ("created", "run_id", "symbol", "timeframe", "strategy", "risk_level", 
 
 
 class LegacyRoot:
-    """The legacy runs of one directory: `runs()`, `run(id)`, `problems`."""
+    """The legacy runs of one directory: `runs()`, `run(id)`, `plan()`, `problems`."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Keep the directory; it may be a link itself, nothing in it may. Raises RunsRootInvalid without one."""
@@ -57,9 +59,14 @@ class LegacyRoot:
         """Return one legacy run by its id, or the beginning of it. Raises RunNotFound."""
         return read(self._folder(run_id))
 
-    def holds(self, run_id: str) -> bool:
-        """Say whether a legacy run has exactly this id."""
-        return any(folder.run_id == run_id for folder in find(self.path).folders)
+    def ids(self) -> tuple[str, ...]:
+        """Return the id of every legacy run, in order, without opening one."""
+        return tuple(folder.run_id for folder in find(self.path).folders)
+
+    def plan(self) -> dict[str, Any]:
+        """Return what it would take to make every run here again, as plain values. Nothing is copied."""
+        found = find(self.path)
+        return plan((read(folder) for folder in found.folders), found.problems, strategies())
 
     def _folder(self, run_id: str) -> Folder:
         folders = find(self.path).folders
@@ -72,6 +79,17 @@ class LegacyRoot:
             hint="`buff run list --legacy` shows what is there",
             details={"run_id": run_id},
         )
+
+
+def artifacts_root_of(path: str | os.PathLike[str] | None) -> str:
+    """Return the artifacts root as text. Raises RunsRootUnset when nobody named one."""
+    if path is None or not os.fspath(path):
+        raise RunsRootUnset(
+            "no artifacts root was given",
+            hint="set ARTIFACTS_ROOT, or give --artifacts-root DIR",
+            details={"root": "ARTIFACTS_ROOT"},
+        )
+    return os.fspath(path)
 
 
 def page(entries: Sequence[LegacyEntry], query: Query) -> Page[LegacyEntry]:
@@ -95,6 +113,16 @@ def behind(first: Page[RunEntry], entries: Sequence[LegacyEntry], query: Query) 
     items: tuple[RunEntry | LegacyEntry, ...] = (*first.items, *rest.items[:room])
     end, total = query.after + len(items), first.total + rest.total
     return Page(items=items, total=total, next=end if end < total else None)
+
+
+def is_legacy(run_id: str, ids: Iterable[str], legacy_ids: Iterable[str]) -> bool:
+    """Say which of two lists an id, or the beginning of one, belongs to: whole ids come before beginnings, and runs
+    before legacy runs. False where it belongs to neither.
+    """
+    known = [(each, legacy) for group, legacy in ((ids, False), (legacy_ids, True)) for each in group]
+    exact = [legacy for each, legacy in known if each == run_id]
+    begin = [legacy for each, legacy in known if run_id and each.startswith(run_id)]
+    return next(iter(exact + begin), False)
 
 
 def _matches(entry: LegacyEntry, query: Query) -> bool:
