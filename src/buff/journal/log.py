@@ -184,6 +184,8 @@ class Journal:
         self._closed = True
         self._writer.close()
         _JOURNALS.discard(self)
+        if all(other._lock is not self._lock for other in list(_JOURNALS)):
+            self._lock.close()
 
     def after_fork(self) -> None:
         """Forget, in the child of a fork, what belongs to the parent: its lock and its open segment."""
