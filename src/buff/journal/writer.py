@@ -46,12 +46,13 @@ class Writer:
         """
         slots = read_head(self._disk, self._root)
         self._head = slots.current
-        if self._head is not None and (slots.torn or self._head.boot != self._boot):
-            with _failures("HEAD could not be marked"):
+        with _failures("HEAD could not be marked"):
+            if self._head is not None and slots.torn:
+                # Made anew rather than mended: the whole slot may be the one whose turn it is (both begin with
+                # generation 0), and a sync that fails here would leave the torn one behind an intact view of it.
+                self._create_head(self._head.position)
+            elif self._head is not None and self._head.boot != self._boot:
                 self._put(self._head.position)
-                if slots.torn:
-                    # Without this a power cut could tear the other slot too, before this one is on the disk.
-                    self._sync_head()
         return self._head
 
     def acknowledge(self, position: Position, *, durable: bool = False) -> None:
@@ -89,7 +90,8 @@ class Writer:
 
     def _create_head(self, position: Position) -> None:
         """Make HEAD anew with both slots at `position`. Raises OSError."""
-        head = heads.make(position, gen=0, boot=self._boot, journal=self.journal)
+        journal = self.journal if self._head is None else self._head.journal
+        head = heads.make(position, gen=0, boot=self._boot, journal=journal)
         # Whole or not there: a crash must not leave a HEAD with one slot that was never written.
         replace_file(self._disk, os.path.join(self._folder, ".HEAD.tmp"), self._head_path, heads.whole(head))
         self._head, self._unsynced = head, False
@@ -128,6 +130,10 @@ class Writer:
         Raises StorageFull (not recorded), LockBroken, RegistryWriteFailed (not recorded when a write failed; unknown
         when neither the sync nor a new segment succeeded).
         """
+        if self._head is None:
+            # Without this a batch torn now could not be told from one that was acknowledged (row R10).
+            with _failures("HEAD could not be made; nothing was recorded"):
+                self._create_head(start)
         data = b"".join(line.raw for line in lines)
         handle = self._segment(start.segment)
         self._write(handle, data, start.offset)

@@ -579,20 +579,66 @@ def test_a_head_that_cannot_be_written_fails_no_append() -> None:
     assert read_head(disk, "/root").current.seq == receipt.seq, "HEAD was made anew"
 
 
-def test_a_torn_slot_of_head_is_healed_and_synced_before_the_other_is_touched() -> None:
+def torn_head(slot: int, *, renewed: bool) -> tuple[LyingDisk, Journal]:
+    """Return a machine on which one slot of HEAD is torn; of a renewed HEAD both slots had generation 0."""
     disk = machine()
     journal = open_journal(disk, "/root")
+    disk.faults = {at_step(disk, "write_at", -1): errno.EIO} if renewed else {}
     journal.append([note("a")])
-    head = read_head(disk, "/root").current
-    assert head is not None
     handle = disk.update("/root/_journal/HEAD")
-    disk.write_at(handle, b"?" * 512, 4096 * ((head.gen + 1) % 2))
+    disk.write_at(handle, b"?" * 512, 4096 * slot)
     disk.close(handle)
+    assert read_head(disk, "/root").torn
+    return disk, journal
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_head_with_a_torn_slot_is_made_anew_before_its_other_slot_is_touched(slot: int, renewed: bool) -> None:
+    """The search of `tests/model` found a HEAD of generation 0 whose whole slot was the one written over."""
+    disk, journal = torn_head(slot, renewed=renewed)
     begin = len(disk.trace)
     journal.append([note("b")])
-    kinds = [step.split()[1] for step in disk.trace[begin:] if step.split()[1] in ("write_at", "sync", "write")]
-    assert kinds == ["write_at", "write_at", "sync", "write", "sync", "write_at"]  # lock text, heal, sync; append; HEAD
+    kinds = [step.split()[1] for step in disk.trace[begin:]]
+    assert kinds[:6] == ["write_at", "create", "write", "sync", "rename", "sync_directory"], "the lock's text, new HEAD"
     assert not read_head(disk, "/root").torn
+
+
+def test_a_torn_head_that_cannot_be_made_anew_stays_as_it_was() -> None:
+    """The search found a torn slot healed in place whose sync failed: it looked whole and would never be saved."""
+    disk, journal = torn_head(0, renewed=False)
+    disk.faults = {disk.steps + 3: errno.EIO}
+    with pytest.raises(RegistryWriteFailed):
+        journal.append([note("b")])
+    assert disk.trace[-1].split()[1] == "sync"
+    assert read_head(disk, "/root").torn, "the next one to enter sees it too"
+    assert journal.append([note("b")])[0].seq == 3
+    assert not read_head(disk, "/root").torn
+
+
+class NoNewHead(LyingDisk):
+    """A disk that will not take a new HEAD."""
+
+    full = False
+
+    def create(self, path: str) -> int:
+        if self.full and path.endswith(".HEAD.tmp"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return super().create(path)
+
+
+def test_nothing_is_written_while_there_is_no_head() -> None:
+    """The search found a batch torn while HEAD was missing: row R10 refuses that, and it was an honest crash."""
+    disk = machine(NoNewHead)
+    open_journal(disk, "/root").append([note("a"), note("b")])
+    disk.unlink("/root/_journal/HEAD")
+    before = read(disk, "/root", boot=BOOT).lines
+    disk.full = True
+    with pytest.raises(RegistryWriteFailed):
+        open_journal(disk, "/root")
+    assert read(disk, "/root", boot=BOOT).lines == before
+    disk.full = False
+    assert open_journal(disk, "/root").append([note("c")])[0].seq == 5, "journal_recovered is event 4"
 
 
 def test_a_writer_marks_head_with_the_running_boot(tmp_path: Path) -> None:
