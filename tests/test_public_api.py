@@ -55,6 +55,9 @@ def test_the_public_names_are_these():
     assert buff.__all__ == [
         "Bars",
         "BuffError",
+        "LegacyEntry",
+        "LegacyRoot",
+        "LegacyRun",
         "Metric",
         "Page",
         "Records",
@@ -66,6 +69,7 @@ def test_the_public_names_are_these():
         "__version__",
         "create_run",
         "open",
+        "open_legacy",
         "verify",
     ]
 
