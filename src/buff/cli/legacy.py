@@ -6,7 +6,7 @@ not there is said on stderr and hides nothing; one that was typed is an error.
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -18,12 +18,14 @@ from buff.legacy.fields import text
 from buff.legacy.records import LegacyTrade
 from buff.legacy.root import LegacyRoot, artifacts_root_of, behind, is_legacy
 from buff.legacy.run import LegacyEntry, LegacyRun
-from buff.proof import Verdict
 from buff.registry.queries import Page, Query
 from buff.registry.state import RunEntry
 from buff.runs.sketch import short
 from buff.store import Store
 from buff.times import iso
+
+if TYPE_CHECKING:
+    from buff.proof import Verdict
 
 CELL_MAX = 100
 
@@ -88,8 +90,10 @@ def legacy_run(run_id: str, store: Store | None, artifacts_root: str | None) -> 
     return root.run(run_id)
 
 
-def unverifiable(run: LegacyRun) -> Verdict:
+def unverifiable(run: LegacyRun) -> "Verdict":
     """Return the verdict on every legacy run: its inputs are missing, so nothing can be recomputed."""
+    from buff.proof import Verdict
+
     return Verdict(
         run_id=run.id,
         outcome="inputs_missing",

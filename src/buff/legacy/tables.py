@@ -18,6 +18,7 @@ from buff.legacy.problem import Problem, damage
 if TYPE_CHECKING:
     import pyarrow
 
+BATCH_ROWS = 4_096
 MALFORMED_MAX = 1_000  # listed; all are counted
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -140,7 +141,7 @@ def _parquet(
         return file
     with file:
         try:
-            table, complete = _first_rows(file, bounds.rows_max)
+            table, complete = _first_rows(file, bounds)
             return make(name, table, complete)
         # pyarrow raises its own errors, and those of Python where it hands values or the file over to it.
         except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -148,17 +149,25 @@ def _parquet(
             return damage(name, f"is not readable as Parquet: {shown(lines[0])[:TEXT_MAX]}")
 
 
-def _first_rows(file: Any, rows_max: int) -> "tuple[pyarrow.Table, bool]":
+def _first_rows(file: Any, bounds: Bounds) -> "tuple[pyarrow.Table, bool]":
+    """Return the first rows of a Parquet file, in batches until a bound is reached, and whether they are all.
+
+    What is bounded is the memory they take: a column of a few bytes on disk can be of any length.
+    """
     import pyarrow
     import pyarrow.parquet
 
-    # One column chunk after the other and one thread: a damaged file must not take the machine with it.
     with pyarrow.parquet.ParquetFile(file, pre_buffer=False) as opened:
-        batches, wanted = [], rows_max
-        for batch in opened.iter_batches(batch_size=min(rows_max, 65_536), use_threads=False):
-            batches.append(batch.slice(0, wanted))
-            wanted -= len(batches[-1])
-            if wanted == 0:
+        batches: list[pyarrow.RecordBatch] = []
+        rows_left, bytes_left = bounds.rows_max, bounds.bytes_max
+        # One thread: a damaged or enormous file must not take the machine with it.
+        for batch in opened.iter_batches(batch_size=min(rows_left, BATCH_ROWS), use_threads=False):
+            bytes_left -= batch.nbytes
+            if bytes_left < 0:
+                break
+            batches.append(batch.slice(0, rows_left))
+            rows_left -= len(batches[-1])
+            if rows_left == 0:
                 break
         table = pyarrow.Table.from_batches(batches, schema=opened.schema_arrow)
         return _in_milliseconds(table), len(table) == opened.metadata.num_rows
