@@ -123,11 +123,12 @@ def print_legacy(run: LegacyRun, *, trades: int = 10) -> None:
     rows = [(text(name) or "–", _cell(value)) for name, value in run.metrics.items()]
     table(("metric, as written", "value"), rows, right=("value",))
     click.echo(f"{len(run.trades)} rows of trades" + (f", the last {trades}:" if len(run.trades) > trades else ""))
-    table(
-        ("row", "side", "time", "price", "exit", "price", "pnl", "status"),
-        [_trade_row(each) for each in run.trades[-trades:]],
-        right=("price", "pnl"),
-    )
+    if run.trades:
+        table(
+            ("row", "side", "time", "price", "exit", "price", "pnl", "status"),
+            [_trade_row(each) for each in run.trades[-trades:]],
+            right=("price", "pnl"),
+        )
     if run.problems:
         table(("problem", "file", "what"), [(each.kind, each.file or "–", each.says) for each in run.problems])
 

@@ -83,7 +83,7 @@ def translate(run: LegacyRun, strategies: Mapping[str, Strategy]) -> Translation
             return Translation(legacy=None, buff=None, says="the run does not say which strategy it followed")
         case "ma_cross":
             params = {name: text(given.get(f"{name}_period")) or name.upper() for name in ("fast", "slow")}
-            says = "fast_period is fast and slow_period is slow; Buff is on a side as long as the averages are"
+            says = "its parameters have other names; it acted at crossings only, today it is where the averages are"
             return Translation(legacy=old, buff=old, params=params, says=says)
         case "demo_threshold" if run.request is not None:
             return Translation(
