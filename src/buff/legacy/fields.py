@@ -20,30 +20,38 @@ RULE = ("risk_rule_id", "rule_id")
 POLICY = ("risk_policy_type", "policy_type")
 
 Object = Mapping[str, Any]
+_WRITTEN = (str, int, float)
+_NOTHING: Object = {}
 
 
 def first(raw: Object, names: Sequence[str]) -> Any:
     """Return the first value that is not null under any of the names, or None."""
-    return next((raw[name] for name in names if raw.get(name) is not None), None)
+    for name in names:
+        value = raw.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def inner(raw: Object, name: str) -> Object:
     """Return the object under a name, or an empty one."""
     value = raw.get(name)
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def text(value: Any) -> str | None:
     """Return a word or number as at most 200 printable characters; None for anything else and for nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if value is None or isinstance(value, bool) or not isinstance(value, _WRITTEN):
         return None
     cut = str(value).strip()[:TEXT_MAX]
-    return "".join(letter if letter.isprintable() else "�" for letter in cut) or None
+    if not cut.isprintable():
+        cut = "".join(letter if letter.isprintable() else "�" for letter in cut)
+    return cut or None
 
 
 def number(value: Any) -> float | None:
     """Return a finite number, also when it was written as text (fixed decimals), else None."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if value is None or isinstance(value, bool) or not isinstance(value, _WRITTEN):
         return None
     try:
         found = float(value)

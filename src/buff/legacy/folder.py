@@ -40,7 +40,7 @@ class Bounds:
 
 
 GLANCE = Bounds(bytes_max=1 << 20, rows_max=10_000)  # for a list of many runs
-WHOLE = Bounds(bytes_max=64 << 20, rows_max=1_000_000)  # for one run
+WHOLE = Bounds(bytes_max=32 << 20, rows_max=1_000_000)  # for one run
 
 
 @frozen(kw_only=True)
