@@ -260,6 +260,7 @@ class Journal:
         pending: Sequence[Line],
         new_id: Callable[[], str] | None,
     ) -> None:
+        self._writer.settle()
         match action:
             case Action.CREATE:
                 assert new_id is not None, "only `open` creates"
@@ -279,7 +280,7 @@ class Journal:
             case Action.ADOPT:
                 self._learn(findings)
                 end = findings.end
-                self._writer.adopt(end)
+                self._writer.acknowledge(end, durable=True)
                 self._deliver(pending)
             case _:
                 self._learn(findings)

@@ -177,12 +177,13 @@ class Writer:
         self.acknowledge(end, durable=True)
         return end
 
-    def adopt(self, end: Position) -> None:
-        """Accept a last segment that HEAD does not know: it was born whole, but its name may not be durable."""
-        with _failures("the last segment could not be adopted"):
-            # That the name is visible does not make it durable: whoever made it may have died before this.
-            self._disk.sync_directory(self._folder)
-        self.acknowledge(end, durable=True)
+    def settle(self) -> None:
+        """Make durable what was found: that a name is visible does not make it so. Raises OSError.
+
+        Without this a HEAD, or a last segment that was born whole, could vanish after we relied on it: whoever made it
+        may have died before syncing the folder.
+        """
+        self._disk.sync_directory(self._folder)
 
     def quarantine(self, data: bytes, segment: int, offset: int) -> str:
         """Copy a torn tail to `quarantine/`, durably; return the SHA-256 of it. Raises OSError."""

@@ -31,7 +31,7 @@ from buff.journal.line import seal, write
 from buff.journal.log import Journal, Receipt, Recorded, read
 from buff.journal.survey import read_head
 from journals import BOOT, HOLDER, TIME, commit, note, open_journal
-from lying_disk import LyingDisk
+from lying_disk import LyingDisk, PowerCut
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_v1"
 
@@ -639,6 +639,32 @@ def test_nothing_is_written_while_there_is_no_head() -> None:
     assert read(disk, "/root", boot=BOOT).lines == before
     disk.full = False
     assert open_journal(disk, "/root").append([note("c")])[0].seq == 5, "journal_recovered is event 4"
+
+
+def test_a_head_made_by_a_process_that_died_is_made_durable_before_it_is_relied_on() -> None:
+    """The search found a new HEAD whose name nobody synced: lost with the power, a torn tail had none beside it."""
+    whole = machine()
+    open_journal(whole, "/root").append([note("a"), note("b")])
+    whole.unlink("/root/_journal/HEAD")
+    whole = whole.copy()
+    for step in range(recovery_steps(whole)):
+        disk = whole.copy()
+        disk.cut_at = step
+        with pytest.raises(PowerCut):
+            open_journal(disk, "/root")
+        disk.kill()
+        journal = open_journal(disk, "/root")
+        disk.cut_at = disk.steps + 1  # after the lock's text: the batch
+        with pytest.raises(PowerCut):
+            journal.append([note("c")])
+        for image in disk.images(random.Random(step), 16):
+            open_journal(image, "/root", boot="another boot").close()
+
+
+def recovery_steps(disk: LyingDisk) -> int:
+    copy = disk.copy()
+    open_journal(copy, "/root")
+    return copy.steps
 
 
 def test_a_writer_marks_head_with_the_running_boot(tmp_path: Path) -> None:
