@@ -20,11 +20,19 @@ def document(path: str) -> dict[str, Any]:
             data = file.read()
         values = json.loads(data, object_pairs_hook=_once) if kind == ".json" else tomllib.loads(data.decode())
     except OSError as error:
-        raise RequestInvalid(f"{path} cannot be read: {error.strerror}", details={"file": path}) from error
-    except ValueError as error:
-        raise RequestInvalid(f"{path} is not valid {kind[1:].upper()}: {error}", details={"file": path}) from error
+        raise RequestInvalid(
+            f"{path} cannot be read: {error.strerror}", hint="check the path", details={"file": path}
+        ) from error
+    except (ValueError, RecursionError) as error:  # the latter for brackets in brackets without end
+        raise RequestInvalid(
+            f"{path} is not valid {kind[1:].upper()}: {error}",
+            hint="check the file in an editor that knows the format",
+            details={"file": path},
+        ) from error
     if not isinstance(values, dict):
-        raise RequestInvalid(f"{path} does not hold an object", details={"file": path})
+        raise RequestInvalid(
+            f"{path} does not hold an object", hint='write {"csv": "...", ...}', details={"file": path}
+        )
     return values
 
 
@@ -61,10 +69,14 @@ def parameters(pairs: Sequence[str], strategy_id: object) -> Mapping[str, Any]:
         name, separator, value = pair.partition("=")
         if not separator or not name:
             raise RunConfigInvalid(
-                f"--param {pair!r} is not of the form name=value", details={"field": "params", "value": pair}
+                f"--param {pair!r} is not of the form name=value",
+                hint="write --param fast=10",
+                details={"field": "params", "value": pair},
             )
         if name in texts:
-            raise RunConfigInvalid(f"--param {name} is given twice", details={"field": "params", "value": pair})
+            raise RunConfigInvalid(
+                f"--param {name} is given twice", hint="give it once", details={"field": "params", "value": pair}
+            )
         texts[name] = value
     if not isinstance(strategy_id, str):
         raise RunConfigInvalid("strategy is missing", hint="give --strategy", details={"field": "strategy"})
