@@ -23,7 +23,7 @@ WINDOW = ("from", "to", "max")
 @get("/runs", sync_to_thread=True)
 def list_runs(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     """Return a page of runs, filtered and sorted."""
-    asked = query.given(request.query_params.multi_items(), allowed=(*query.FILTERS, "limit", "after"))
+    asked = query.given(request.scope["query_string"], allowed=(*query.FILTERS, "limit", "after"))
     page = site.store.runs(**query.run_filters(asked))
     problem = site.store.problem
     return json_answer(
@@ -40,7 +40,7 @@ def list_runs(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
 @get("/runs/{run_id:str}", sync_to_thread=True)
 def show_run(request: Asked, site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
     """Return one run: registry facts, manifest and metrics."""
-    query.given(request.query_params.multi_items(), allowed=())
+    query.given(request.scope["query_string"], allowed=())
     return json_answer(request, run_document(_run(site, run_id)))
 
 
@@ -59,7 +59,7 @@ def show_equity(request: Asked, site: NamedDependency[Site], run_id: FromPath[st
 @get("/runs/{run_id:str}/trades", sync_to_thread=True)
 def show_trades(request: Asked, site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
     """Return a page of the trades alive in a window, in the order of entry."""
-    asked = query.given(request.query_params.multi_items(), allowed=("from", "to", "limit", "after"))
+    asked = query.given(request.scope["query_string"], allowed=("from", "to", "limit", "after"))
     found = trades_of(_run(site, run_id), query.trades_asked(asked))
     return json_answer(request, {"items": list(found.items), "total": found.total, "next": found.next})
 
@@ -67,7 +67,7 @@ def show_trades(request: Asked, site: NamedDependency[Site], run_id: FromPath[st
 @get("/runs/{run_id:str}/timeline", sync_to_thread=True)
 def show_timeline(request: Asked, site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
     """Return the run's events in order, on market time."""
-    query.given(request.query_params.multi_items(), allowed=())
+    query.given(request.scope["query_string"], allowed=())
     return json_answer(request, {"items": _run(site, run_id).timeline})
 
 
@@ -76,7 +76,7 @@ def show_artifact(
     request: Asked, site: NamedDependency[Site], run_id: FromPath[str], name: FromPath[str]
 ) -> Response[bytes] | Stream:
     """Return the bytes of one artifact the manifest names, once they are known to be the committed ones."""
-    query.given(request.query_params.multi_items(), allowed=())
+    query.given(request.scope["query_string"], allowed=())
     found = downloads.download(_run(site, run_id), name.removeprefix("/"))
     tag = f'"{found.sha256}"'
     known = unless_known(request, tag)
@@ -96,7 +96,7 @@ def _run(site: Site, run_id: str) -> Run:
 def _series(
     request: Asked, site: Site, run_id: str, columns: Callable[[Run, Cut], dict[str, list[Any]]]
 ) -> Response[bytes]:
-    asked = query.given(request.query_params.multi_items(), allowed=WINDOW)
+    asked = query.given(request.scope["query_string"], allowed=WINDOW)
     run = _run(site, run_id)
     bars = run.bars
     part = cut(bars.ts, bars.timeframe, query.window(asked))

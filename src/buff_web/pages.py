@@ -57,7 +57,7 @@ def home() -> Redirect:
 @get("/runs", sync_to_thread=True)
 def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     """Return the list of runs; all of its state is in the address."""
-    asked = query.given(request.query_params.multi_items(), allowed=(*query.FILTERS, "limit", "after"))
+    asked = query.given(request.scope["query_string"], allowed=(*query.FILTERS, "limit", "after"))
     filters = query.run_filters(asked)
     page = site.store.runs(**filters)
     state = site.store.state
@@ -87,7 +87,7 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
 @get("/runs/{run_id:str}", sync_to_thread=True)
 def run_page(request: Asked, site: NamedDependency[Site], run_id: FromPath[str]) -> Response[Any]:
     """Return one run, or what is known of it and what is wrong when it cannot be read."""
-    asked = query.given(request.query_params.multi_items(), allowed=("after",))
+    asked = query.given(request.scope["query_string"], allowed=("after",))
     entry = site.store.entry(run_id)
     if entry.run_id != run_id:
         return Redirect(f"/runs/{entry.run_id}", status_code=302)  # the beginning of an id is enough to find it

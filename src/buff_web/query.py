@@ -5,19 +5,21 @@ the same as none, because a plain HTML form sends every field it has.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from attrs import frozen
 
 from buff import Timeframe
-from buff.errors import RunConfigInvalid
+from buff.errors import RequestInvalid, RunConfigInvalid
 
 FILTERS = ("symbol", "timeframe", "strategy", "risk_level", "tag", "since", "until", "sort")
 RUNS_LIMIT, RUNS_LIMIT_MAX = 50, 200
 TRADES_LIMIT, TRADES_LIMIT_MAX = 100, 1_000
 BUCKETS_MIN, BUCKETS_MAX = 50, 3_000
+FIELDS_MAX = 50
 
 Given = Mapping[str, str]
 
@@ -45,20 +47,31 @@ class TradesAsked:
     after: int
 
 
-def given(items: Iterable[tuple[str, str]], *, allowed: Collection[str]) -> dict[str, str]:
-    """Return the query's names and texts. Raises RunConfigInvalid on a name that is unknown or comes twice."""
+def given(query_string: bytes, *, allowed: Collection[str]) -> dict[str, str]:
+    """Return what a query string gives, in the order of `allowed`, without what is empty.
+
+    Raises RunConfigInvalid on a name that is unknown or comes twice, RequestInvalid on bytes that are no text.
+    """
     found: dict[str, str] = {}
-    for name, text in items:
+    for name, text in _pairs(query_string):
         if name not in allowed:
             raise RunConfigInvalid(
-                f"there is no query parameter {name!r} here",
-                hint=f"one of {', '.join(sorted(allowed))}" if allowed else "leave it out",
-                details={"field": name},
+                f"there is no query parameter {name[:80]!r} here",
+                hint=f"one of {', '.join(allowed)}" if allowed else "leave it out",
+                details={"field": name[:80]},
             )
         if name in found:
             raise _wrong(name, text, "is given twice", "give it once")
         found[name] = text.strip()
-    return {name: text for name, text in found.items() if text}
+    return {name: found[name] for name in allowed if found.get(name)}
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    try:
+        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=FIELDS_MAX)
+        return [(name.decode(), text.decode()) for name, text in pairs]
+    except ValueError as error:  # not UTF-8, or too many fields
+        raise RequestInvalid("the query string cannot be read", hint="write it as percent-encoded UTF-8") from error
 
 
 def run_filters(values: Given) -> dict[str, Any]:
@@ -107,17 +120,21 @@ def whole(values: Given, name: str, *, default: int, low: int, high: int) -> int
 def instant_ms(values: Given, name: str) -> int:
     """Return a field that is an instant as epoch milliseconds: digits, a UTC date, or an ISO time with a zone."""
     text = values[name]
-    if _MILLISECONDS.fullmatch(text):
-        return int(text)
     try:
-        if not _TIME.fullmatch(text):
-            raise ValueError(text)
-        read = datetime.fromisoformat(text)
-        return ((read if read.tzinfo else read.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+        return (_instant(text) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
         raise _wrong(
             name, text, "is not a time", "a UTC date, an ISO time that ends in Z or an offset, or epoch milliseconds"
         ) from error
+
+
+def _instant(text: str) -> datetime:
+    if _MILLISECONDS.fullmatch(text):
+        return _EPOCH + timedelta(milliseconds=int(text))
+    if not _TIME.fullmatch(text):
+        raise ValueError(text)
+    read = datetime.fromisoformat(text)
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _bounds(values: Given) -> tuple[int | None, int | None]:
@@ -131,10 +148,7 @@ def _bounds(values: Given) -> tuple[int | None, int | None]:
 
 def _wall_clock(ms: int) -> str:
     """Return an instant in the form of the journal's times, which compare as text."""
-    try:
-        return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    except OverflowError as error:
-        raise _wrong("since", str(ms), "is not a time", "a time of our calendar") from error
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _choice(values: Given, name: str, choices: Collection[str]) -> str:

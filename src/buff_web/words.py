@@ -52,11 +52,8 @@ def size(count: int) -> str:
 
 
 def stamp(ms: int) -> str:
-    """Return epoch milliseconds as `YYYY-MM-DDTHH:MM:SSZ`, the end of our calendar for anything beyond it."""
-    try:
-        return (_EPOCH + timedelta(milliseconds=int(ms))).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except OverflowError:
-        return "9999-12-31T23:59:59Z" if ms > 0 else "0001-01-01T00:00:00Z"
+    """Return epoch milliseconds as `YYYY-MM-DDTHH:MM:SSZ`."""
+    return (_EPOCH + timedelta(milliseconds=int(ms))).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def short_time(iso: str) -> str:

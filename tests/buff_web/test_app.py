@@ -1,0 +1,137 @@
+"""The application as a whole: it can only be read from, every answer carries the policy, and no request breaks it."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from buff_web.app import create_app
+from buff_web.guard import HEADERS
+from whole import names, opened
+
+VERBS = ("POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "BUY")
+
+
+def _run_id(client: TestClient[Any]) -> str:
+    return str(client.get("/api/v1/runs").json()["items"][0]["run_id"])
+
+
+def test_no_route_can_write_or_place_an_order(several: Path) -> None:
+    """Every route answers to GET alone, and none is named after anything but looking."""
+    app = create_app(opened(several))
+    routes = {route.path: route for route in app.routes}
+    assert sorted(routes) == [
+        "/",
+        "/api/v1/runs",
+        "/api/v1/runs/{run_id:str}",
+        "/api/v1/runs/{run_id:str}/artifacts/{name:path}",
+        "/api/v1/runs/{run_id:str}/bars",
+        "/api/v1/runs/{run_id:str}/equity",
+        "/api/v1/runs/{run_id:str}/timeline",
+        "/api/v1/runs/{run_id:str}/trades",
+        "/assets/{name:path}",
+        "/runs",
+        "/runs/{run_id:str}",
+    ]
+    assert {method for route in routes.values() for method in route.methods} == {"GET", "OPTIONS"}  # type: ignore[union-attr]
+
+
+def test_no_verb_changes_anything(client: TestClient[Any], several: Path) -> None:
+    run_id, before = _run_id(client), names(several)
+    for path, verb in itertools.product(("/runs", f"/runs/{run_id}", "/api/v1/runs", f"/api/v1/runs/{run_id}"), VERBS):
+        answer = client.request(verb, path, content=b'{"order": "buy"}')
+        assert answer.status_code == 405, (verb, path)
+        if path.startswith("/api"):
+            assert answer.json()["code"] == "REQUEST_INVALID"
+    assert names(several) == before
+
+
+def test_no_page_has_a_form_that_writes(client: TestClient[Any]) -> None:
+    for path in ("/runs", f"/runs/{_run_id(client)}", "/nothing"):
+        html = client.get(path).text.lower()
+        assert 'method="post"' not in html
+        assert "formaction" not in html
+        for word in ("place order", "buy now", "sell now", "broker"):
+            assert word not in html
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "headers", "status"),
+    [
+        ("GET", "/", {}, 302),
+        ("GET", "/runs", {}, 200),
+        ("GET", "/api/v1/runs", {}, 200),
+        ("GET", "/api/v1/runs", {"if-none-match": "*"}, 304),
+        ("GET", "/runs?x=1", {}, 400),
+        ("GET", "/nothing", {}, 404),
+        ("GET", "/api/v1/nothing", {}, 404),
+        ("POST", "/api/v1/runs", {}, 405),
+        ("OPTIONS", "/api/v1/runs", {}, 204),
+        ("GET", "/runs", {"host": "evil.example"}, 403),
+        ("POST", "/runs", {"origin": "http://evil.example"}, 403),
+        ("GET", "/runs/broken", {}, 500),
+        ("GET", "/api/v1/runs/broken", {}, 500),
+    ],
+)
+def test_every_answer_carries_the_policy(
+    client: TestClient[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    def broken(_store: Any, run_id: str) -> Any:
+        raise ZeroDivisionError(run_id)
+
+    if "broken" in path:
+        monkeypatch.setattr("buff.Store.entry", broken)
+    answer = client.request(verb, path, headers=headers, follow_redirects=False)
+    assert answer.status_code == status
+    for name, text in HEADERS.items():
+        assert answer.headers[name] == text
+    assert "cache-control" in answer.headers
+    assert "traceback" not in answer.text.lower()
+    assert "ZeroDivisionError" not in answer.text
+    if status >= 400 and path.startswith("/api"):
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_policy_is_strict() -> None:
+    policy = HEADERS["content-security-policy"]
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none';")
+    assert "require-trusted-types-for 'script'" in policy
+
+
+def test_a_cross_site_read_gets_no_permission(client: TestClient[Any]) -> None:
+    """Without Access-Control headers a browser keeps the answer from the page that asked."""
+    answer = client.get("/api/v1/runs", headers={"origin": "http://evil.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+ODD = (
+    "%00", "%ff%fe", "a" * 5000, "%0d%0aset-cookie:a=b", "<script>", "'%20or%201=1--", "%F0%9F%92%A5", "\u202e",
+)  # fmt: skip
+
+
+def test_odd_queries_are_refused_with_a_type(client: TestClient[Any]) -> None:
+    names = ("symbol", "timeframe", "risk_level", "since", "sort", "limit", "after", "x")
+    for name, value in itertools.product(names, (*ODD, "%", "%zz", "&&&", "=", "[]", "null", "NaN", "1e9", "-0")):
+        for path in ("/api/v1/runs", "/runs"):
+            answer = client.get(f"{path}?{name}={value}")
+            assert answer.status_code in (200, 400), (path, name, value, answer.status_code)
+
+
+def test_threads_see_whole_answers(client: TestClient[Any]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    run_id = _run_id(client)
+    paths = ["/api/v1/runs", f"/api/v1/runs/{run_id}", f"/api/v1/runs/{run_id}/bars", f"/runs/{run_id}"] * 10
+    alone = {path: client.get(path).status_code for path in paths}
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda path: client.get(path).status_code, paths)) == [alone[path] for path in paths]
+    assert set(alone.values()) == {200}

@@ -1,0 +1,149 @@
+"""The real process: one line with the address, answers on a socket, and a quick goodbye."""
+
+import http.client
+import itertools
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buff.errors import RunConfigInvalid
+from buff_web.server import listen
+from whole import buff, process
+
+
+def _get(server: Any, path: str, **headers: str) -> tuple[int, bytes]:
+    host, port = server.local.removeprefix("http://").rsplit(":", 1)
+    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=20)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("module", ["buff", "buff_web"])
+def test_it_says_where_it_is_and_answers(root: Path, serve: Any, module: str) -> None:
+    server = serve(root, module=module)
+    assert server.url.startswith("http://127.0.0.1:")
+    status, page = _get(server, "/runs")
+    assert (status, b"ma_cross" in page) == (200, True)
+    assert _get(server, "/runs", Host="evil.example")[0] == 403
+    assert server.end() == (0, "")
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_once_and_well_with_a_connection_open(root: Path, serve: Any, by: int) -> None:
+    server = serve(root)
+    host, port = server.local.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as idle:
+        idle.sendall(b"GET /runs HTTP/1.1\r\nHost: localhost\r\n")  # never finished
+        _get(server, "/runs")
+        began = time.monotonic()
+        assert server.end(by) == (0, "")
+        assert time.monotonic() - began < 3
+
+
+def test_a_name_of_loopback_will_do(root: Path, serve: Any) -> None:
+    server = serve(root, "--host", "localhost")
+    assert _get(server, "/api/v1/runs")[0] == 200
+
+
+def test_another_address_is_warned_about(root: Path, serve: Any) -> None:
+    server = serve(root, "--host", "0.0.0.0")
+    port = server.local.rsplit(":", 1)[1]
+    server.local = f"http://127.0.0.1:{port}"
+    assert _get(server, "/api/v1/runs")[0] == 200
+    assert _get(server, "/api/v1/runs", Host=f"192.0.2.1:{port}")[0] == 200
+    assert _get(server, "/api/v1/runs", Host="evil.example")[0] == 403
+    code, said = server.end()
+    assert code == 0
+    assert "not a loopback address" in said
+
+
+def test_a_port_that_is_taken_is_refused(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = buff("serve", "--runs-root", str(root), "--port", port)
+    assert done.returncode == 3
+    assert "RUN_CONFIG_INVALID: cannot listen on 127.0.0.1:" in done.stderr
+
+
+def test_answers_are_not_held_back() -> None:
+    """Only for a socket that names TCP does asyncio send small packets at once; otherwise each answer waits 40 ms."""
+    with listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize("host", ["no.such.name.invalid", "203.0.113.1", "x" * 300])
+def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
+    with pytest.raises(RunConfigInvalid, match="cannot listen on"):
+        listen(host, 0)
+
+
+def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    for command in (["-m", "buff", "serve"], ["-m", "buff_web"]):
+        done = process([*command, "--runs-root", str(tmp_path / "nothing")])
+        assert (done.returncode, done.stderr.split(":")[0]) == (8, "RUNS_ROOT_INVALID")
+
+
+def test_importing_buff_imports_no_web() -> None:
+    code = "import sys, buff, buff.api; assert not {'litestar', 'uvicorn', 'jinja2', 'buff_web'} & set(sys.modules)"
+    assert process(["-c", code]).returncode == 0
+
+
+_UP = (
+    "..",
+    "%2e%2e",
+    "..%2f",
+    "%2e%2e%2f",
+    "..%5c",
+    "%252e%252e%252f",
+    "..%00",
+    "....//",
+    "..;/",
+    "%c0%ae%c0%ae/",
+    "~root",
+)
+_GOALS = ("manifest.json", "_journal/HEAD", "etc/passwd", "%2fetc%2fpasswd", "index.json", "../../_journal/HEAD")
+_ODD = (
+    "%00", "%ff%fe", "a" * 5000, "%0d%0aset-cookie:a=b", "con", "nul", "..", ".", "%2e", "-", "_journal", "_datasets",
+    "new", "run_*", "run_%25", "%7b%7b7*7%7d%7d", "%3Cscript%3E", "'%20or%201=1--", "%F0%9F%92%A5", "%E2%80%AE", "?",
+)  # fmt: skip
+
+
+def test_no_address_leaves_what_is_served(root: Path, serve: Any) -> None:
+    """A corpus of traversals and odd names in every place of an address, sent raw over one connection.
+
+    Each is refused with a type: never a 500, never a file, never a path of this machine.
+    """
+    server = serve(root)
+    run_id = next(path.name for path in root.iterdir() if path.name.startswith("run_"))
+    secret = (root / "_journal" / "HEAD").read_bytes()
+    places = (
+        f"/api/v1/runs/{run_id}/artifacts/",
+        f"/api/v1/runs/{run_id}/artifacts/columns/",
+        "/api/v1/runs/",
+        "/assets/",
+    )
+    names = [f"{up}/{goal}" for up, goal in itertools.product(_UP, _GOALS)] + list(_ODD)
+    host, port = server.local.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    found = {}
+    for place, name in itertools.product(places, names):
+        connection.request("GET", place + name)
+        answer = connection.getresponse()
+        body = answer.read()
+        found[place + name] = answer.status
+        assert answer.status in (400, 404) or place + name == "/api/v1/runs/?", (place + name, answer.status)
+        assert secret not in body
+        assert b"root:" not in body
+        assert str(root.parent).encode() not in body
+        assert answer.headers["content-type"] in ("application/problem+json", "application/json")
+    connection.close()
+    assert len(found) >= 300
+    assert server.end() == (0, "")
