@@ -159,7 +159,7 @@ def _crossed(values: dict[str, float]) -> tuple[str, str, str] | None:
     if not values.keys() >= _PRICES:
         return None
     high, low = values["high"], values["low"]
-    for name in ("open", "close", "low"):
+    for name in ("open", "close"):  # a high below the low is one of these, or of those below
         if high < values[name]:
             return "high", "below", name
     for name in ("open", "close"):

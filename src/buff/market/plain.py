@@ -161,7 +161,7 @@ def _is_long(data: NDArray[np.uint8], exponents: NDArray[np.int64]) -> bool:
 
 def is_sound(table: Columns) -> bool:
     """Say whether float columns hold only bars: finite prices above zero, bounded by high and low, volume >= 0."""
-    top = np.maximum(np.maximum(table["open"], table["close"]), table["low"])
+    top = np.maximum(table["open"], table["close"])
     bottom = np.minimum(table["open"], table["close"])
     volume = table["volume"]
     # NaN fails every comparison, so it is refused without being asked for.

@@ -168,6 +168,8 @@ def test_only_the_first_twenty_offences_are_listed_and_all_are_counted() -> None
         (GOOD.replace(b",0\n", b",-1\n"), "SIGN", 3),
         (GOOD.replace(b"11.5", b"10"), "OHLC", 3),
         (GOOD.replace(b"10.5", b"11.2"), "OHLC", 3),
+        (GOOD.replace(b"10.5,11,", b"10.8,10.6,"), "OHLC", 3),
+        (GOOD.replace(b"11.5,10.5,11,", b"11.5,11.8,11,"), "OHLC", 3),
         (bars("2020-01-01 00:00"), "TIMEZONE", 2),
         (bars("2020-01-01"), "TIMEZONE", 2),
         (bars("31/12/2020 10:00"), "CELL", 2),
@@ -195,6 +197,20 @@ def test_each_fault_gets_its_rule_and_its_line(content: bytes, rule: str, line: 
     assert (error.rule, places(error)[0]) == (rule, (rule, line))
 
 
+@pytest.mark.parametrize("reference", [False, True])
+def test_one_fault_is_counted_once(reference: bool) -> None:
+    lines = rows(6)
+    blank = refused(HEADER + b"\n".join([*lines[:2], b"", b"", *lines[2:]]), reference=reference)
+    assert places(blank) == [("RAGGED", 4), ("RAGGED", 5)]
+    seconds = rows(6, form="s")
+    unit = refused(
+        HEADER + b"\n".join([*seconds[:2], rows(6, form="ms")[2], *seconds[3:]]), reference=reference, gaps="keep"
+    )
+    assert places(unit) == [("UNIT", 4)]
+    word = refused(HEADER + b"\n".join([*seconds[:2], b"x" + seconds[2], *rows(6, form="ms")[3:]]), reference=reference)
+    assert places(word) == [("CELL", 4), ("UNIT", 5), ("UNIT", 6), ("UNIT", 7)]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -208,6 +224,7 @@ def test_each_fault_gets_its_rule_and_its_line(content: bytes, rule: str, line: 
         GOOD.replace(b"11.5", b"1.15e1"),
         GOOD.replace(b"11.5", b"0011.500"),
         GOOD.replace(b",0\n", b",-0.0\n"),
+        GOOD.replace(b",0\n", b",0.0e7\n"),
         GOOD.replace(b"ts,open,high", b" Time , OPEN,High"),
         GOOD.replace(b"T00", b" 00").replace(b"Z", b"+00:00"),
         GOOD.replace(b"T00", b"T01").replace(b":00Z", b"+01"),
