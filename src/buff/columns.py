@@ -5,7 +5,6 @@ out, the same bytes on every machine and for every numpy. The SHA-256 of the raw
 column's identity.
 """
 
-import ast
 import hashlib
 import os
 from typing import Any
@@ -40,29 +39,20 @@ def content_sha256(values: NDArray[Any]) -> str:
 
 def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the column at `path`, mapped read-only. Raises RunDamaged when the file is not such a column."""
+    name = os.path.basename(path)
     try:
         with open(path, "rb") as file:
-            head = file.read(HEADER_BYTES)
-        size = os.path.getsize(path)
-        rows = _rows(head, dtype)
-    except (OSError, ValueError, SyntaxError) as error:
-        name = os.path.basename(path)
-        raise RunDamaged(f"{name} cannot be read as a column", details={"file": name}) from error
-    if size != HEADER_BYTES + rows * dtype.itemsize:
-        name = os.path.basename(path)
-        raise RunDamaged(f"{name} is {size} bytes, its header says {rows} rows", details={"file": name})
+            head, size = file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise RunDamaged(f"{name} cannot be read: {error.strerror}", details={"file": name}) from error
+    rows, rest = divmod(size - HEADER_BYTES, dtype.itemsize)
+    # There is one header for a type and a number of rows: nothing in it needs to be understood.
+    if rows < 0 or rest or head != header(dtype, rows):
+        raise RunDamaged(f"{name} is not a whole column of {dtype.name} ({size} bytes)", details={"file": name})
     if rows == 0:
         return np.empty(0, dtype)  # an empty file part cannot be mapped
     mapped: NDArray[Any] = np.memmap(path, dtype, mode="r", offset=HEADER_BYTES, shape=(rows,)).view(np.ndarray)
     return mapped
-
-
-def _rows(head: bytes, dtype: np.dtype[Any]) -> int:
-    described = ast.literal_eval(head[10:].decode("ascii").strip())
-    rows = int(described["shape"][0])
-    if head != header(dtype, rows):
-        raise ValueError("not the header of such a column")
-    return rows
 
 
 class ColumnWriter:
