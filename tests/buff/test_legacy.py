@@ -3,9 +3,11 @@
 import os
 import stat
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ from old_runs import (
     write_lines,
     write_parquet,
 )
+from whole import process
 
 NEW_YEAR = "2024-01-01T00:00:00Z"
 REAL = Path(__file__).resolve().parents[3] / "shared" / "legacy_artifacts"
@@ -386,6 +389,73 @@ def test_a_damaged_file_is_a_problem_and_the_rest_is_shown(
     assert found[0].startswith(begin) if dots else found[0] == problem
     assert len(run.decisions) == 2
     assert canonical.encode(run.as_dict())
+
+
+def test_every_type_of_a_parquet_row_becomes_a_plain_value(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    folder = phase1(tmp_path)
+    columns = {
+        "timestamp": pa.array([1_704_067_200_000_000_001], pa.timestamp("ns")),
+        "price": pa.array([Decimal("1.50")]),
+        "meta": pa.array([{"a": [1.5, float("nan")]}]),
+        "blob": pa.array([b"\xff"]),
+        "day": pa.array([date(2024, 1, 1)]),
+        "flag": pa.array([True]),
+        "none": pa.nulls(1),
+    }
+    write_parquet(folder / "trades.parquet", columns)
+    run = at(folder)
+    (fill,) = run.trades
+    assert (fill.ts, fill.price) == (NEW_YEAR_2024_MS, 1.5)
+    assert fill.raw == {
+        "timestamp": "2024-01-01T00:00:00", "price": "1.50", "meta": {"a": [1.5, None]}, "blob": "/w==",
+        "day": "2024-01-01", "flag": True, "none": None,
+    }  # fmt: skip
+    assert canonical.encode(run.as_dict())
+
+
+def test_numbers_and_times_of_columns_may_have_holes(tmp_path: Path) -> None:
+    folder = phase1(tmp_path)
+    columns = candles(3, HOUR_MS)
+    columns["open"] = ["1", None, "3.5"]
+    columns["volume"] = [1, 2, 3]
+    columns["timestamp"][0] = None
+    write_parquet(folder / "ohlcv_1h.parquet", columns)
+    (bars,) = at(folder).bars
+    assert (bars.open.tolist(), bars.volume.dtype) == ([3.5], np.float64)
+    columns["timestamp"] = [None] * 3
+    write_parquet(folder / "ohlcv_1h.parquet", columns)
+    (bars,) = at(folder).bars
+    assert (len(bars), bars.start, bars.end) == (0, None, None)
+
+
+READ_AS_ANOTHER_USER = """
+import os, sys
+from buff.legacy.root import LegacyRoot
+from buff.legacy.fields import instant
+root = LegacyRoot(sys.argv[1])
+root.run("open").as_dict()  # imports all it needs while it may
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+print(root.ids(), [each.says for each in root.problems], [each.says for each in root.run("open").problems])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions there")
+def test_what_may_not_be_read_is_a_problem() -> None:
+    """As another user where this one is root, whom no permission stops."""
+    with tempfile.TemporaryDirectory(prefix="buff-legacy-") as place:
+        Path(place).chmod(0o755)
+        folder, closed = phase1(Path(place), "open"), phase1(Path(place), "closed")
+        (folder / "metrics.json").chmod(0)
+        closed.chmod(0)
+        done = process(["-c", READ_AS_ANOTHER_USER, place])
+        closed.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "('open',) ['cannot be listed: Permission denied'] ['cannot be opened: Permission denied']\n"
+    )
 
 
 def test_the_list_of_events_may_be_inside_an_object_or_another_file(tmp_path: Path) -> None:
