@@ -26,6 +26,7 @@ repaired in place but superseded by a new segment. The modules, from the bytes u
     codec     an event <-> the `data` of its line; old versions lifted        pure
     head      the two slots of HEAD                                           pure
     chain     bytes of a segment -> the whole batches at their start          pure
+    window    many lines at once, judged as `line` would                      pure
     recovery  facts -> one of fifteen rows                                    pure
     survey    a journal's files -> the facts
     reader    everything up to HEAD, without the lock

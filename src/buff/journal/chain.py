@@ -6,13 +6,16 @@ Nothing here reads a disk.
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from attrs import frozen
 
 from buff.journal.head import Position
 from buff.journal.line import BATCH_BYTES_MAX, BATCH_LINES_MAX, LINE_BYTES_MAX, MARKER, Line, LineInvalid, parse
+from buff.journal.window import Lines, together
+
+_TOGETHER_BYTES_MIN = 4096  # below it there are so few lines that one at a time is quicker
 
 
 class Stop(Enum):
@@ -32,7 +35,7 @@ class Stop(Enum):
 class Chain:
     """The lines of the whole batches found, where they end, the size of the last batch, and what ended them."""
 
-    lines: list[Line]
+    lines: Sequence[Line]
     end: Position
     batches: int
     last_batch_size: int
@@ -44,6 +47,15 @@ def follow(window: bytes, start: Position, *, until: int | None = None, prev: st
 
     `until` is the last seq wanted. `prev` replaces the hash of the event before; "" takes the first line's word for it.
     """
+    if len(window) >= _TOGETHER_BYTES_MIN:
+        chain = _follow_together(window, start, until, start.sha256 if prev is None else prev)
+        if chain is not None:
+            return chain
+    return follow_plainly(window, start, until=until, prev=prev)
+
+
+def follow_plainly(window: bytes, start: Position, *, until: int | None = None, prev: str | None = None) -> Chain:
+    """Do what `follow` does, line by line: the rule itself, and the judge of every window that is not plainly good."""
     lines: list[Line] = []
     seq, sha = start.seq, start.sha256 if prev is None else prev
     first = last = seq  # of the batch that is being read; seq == last means that none is
@@ -77,6 +89,49 @@ def follow(window: bytes, start: Position, *, until: int | None = None, prev: st
     del lines[count:]
     end = start if not lines else _end(start, whole, lines[-1])
     return Chain(lines=lines, end=end, batches=batches, last_batch_size=batch, stop=stop)
+
+
+def _follow_together(window: bytes, start: Position, until: int | None, prev: str) -> Chain | None:
+    """Return what `follow_plainly` would, when every whole line is good and wanted and no batch is wrong; else None."""
+    lines = together(window[: window.rfind(b"\n") + 1], start.seq, prev)
+    if lines is None or (until is not None and start.seq + len(lines) > until):
+        return None
+    counts = _batch_counts(lines, start.seq)
+    if counts is None:
+        return None
+    whole = lines[: sum(counts)]
+    last_batch = whole[len(whole) - counts[-1] :] if counts else whole
+    return Chain(
+        lines=whole,
+        end=_end(start, whole.size, whole[-1]) if counts else start,
+        batches=len(counts),
+        last_batch_size=last_batch.size,
+        stop=Stop.SHORT,
+    )
+
+
+def _batch_counts(lines: Lines, seq: int) -> list[int] | None:
+    """Return how many lines each whole batch has, the lines being those behind event `seq`; None when one is wrong.
+
+    Lines after the last whole batch are the beginning of another.
+    """
+    says = lines.batches
+    if says == [(at, at) for at in range(seq + 1, seq + 1 + len(says))]:
+        return [1] * len(says)
+    counts: list[int] = []
+    at = 0
+    while at < len(says):
+        first, last = says[at]
+        count = last - first + 1
+        batch = says[at : at + count]
+        if first != seq + at + 1 or not 1 <= count <= BATCH_LINES_MAX or batch.count(says[at]) != len(batch):
+            return None
+        if len(batch) == count:
+            if lines[at : at + count].size > BATCH_BYTES_MAX:
+                return None
+            counts.append(count)
+        at += count
+    return counts
 
 
 def _over(line: Line, size: int) -> bool:

@@ -27,7 +27,7 @@ RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{2,63}")
 
 _SEGMENT = re.compile(r"([0-9]{20})\.jsonl")
 _OPENED = msgspec.json.Decoder(JournalOpened)
-_WINDOW = 1 << 20
+_WINDOW = 1 << 18
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,10 +272,10 @@ class _Surveyor:
     def _keep(self, chain: Chain) -> None:
         if not chain.lines:
             return
-        for line in chain.lines if self._claimed else ():
-            if line.seq in self._claimed:
-                self._hashes[line.seq] = line.sha256
-        last = chain.lines[-1]
+        first, last = chain.lines[0].seq, chain.lines[-1]
+        for seq in self._claimed:
+            if first <= seq <= last.seq:
+                self._hashes[seq] = chain.lines[seq - first].sha256
         self._found = evolve(self._found, last_batch=tuple(chain.lines[last.first - last.last - 1 :]))
         self._receive(chain.lines)
 
