@@ -22,6 +22,7 @@ from buff.errors import (
     BuffError,
     DataError,
     DatasetNotFound,
+    LimitExceeded,
     RootError,
     RunConfigInvalid,
     RunsRootInvalid,
@@ -31,7 +32,7 @@ from buff.errors import (
 )
 from buff.files import NO_SPACE
 from buff.host import Host
-from buff.intake import Progress, opened, take_in
+from buff.intake import Intake, Progress, opened, take_in
 from buff.journal.events import RunCommitted, RunRejected
 from buff.market.bars import Bars
 from buff.market.quality import report
@@ -138,12 +139,14 @@ def _check_without_root(values: Mapping[str, Any]) -> None:
 def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Created:
     with _told(store), _written():
         request, params = checked(values)
-        dataset, source, symbol = _data(store, request, progress)
-        bars = resampled(store.disk, store.root, dataset, request.timeframe, store.owner.path("resample"))
-        plan = plan_of(request, params, dataset, bars, symbol)
+        _check_free(store)
+        data = _data(store, request, progress)
+        staged = store.owner.path("resample")
+        bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
+        plan = plan_of(request, params, data.dataset, bars, data.symbol)
         known = store.state.runs.get(plan.run_id)
         if known is None:
-            return _build(store, request, plan, source, progress)
+            return _build(store, request, plan, data.source, progress)
         if known.inputs_hash != plan.inputs_hash:
             raise exists(known, plan.inputs_hash)
     return Created(run=store.run(known.run_id), existed=True)
@@ -211,14 +214,24 @@ def _check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
         )
 
 
-def _data(store: Store, request: RunRequest, progress: Progress) -> tuple[Dataset, Mapping[str, Any], str]:
-    """Return the dataset, what the manifest says of its source, and the symbol."""
+def _check_free(store: Store) -> None:
+    least, free = store.settings.free_bytes_min, store.disk.free_bytes(store.root)
+    if free < least:
+        raise LimitExceeded(
+            f"{free:,} bytes are free on the disk of the runs root, {least:,} must be",
+            hint="free some space, or lower BUFF_FREE_BYTES_MIN",
+            details={"free_bytes": free, "limit": least, "setting": "BUFF_FREE_BYTES_MIN"},
+        )
+
+
+def _data(store: Store, request: RunRequest, progress: Progress) -> Intake:
+    """Return the dataset a request is about: taken in from its files, or found in the root."""
     if request.csv:
         assert request.symbol is not None, "a request with a CSV has a symbol"
-        intake = take_in(store, request.csv, request.options, symbol=request.symbol, progress=progress)
-        return intake.dataset, intake.source, request.symbol
+        return take_in(store, request.csv, request.options, symbol=request.symbol, progress=progress)
     entry = stored_entry(store, request)
-    return load(store.root, entry.dataset_id), entry.source, request.symbol or only_symbol(entry)
+    symbol = request.symbol or only_symbol(entry)
+    return Intake(dataset=load(store.root, entry.dataset_id), source=entry.source, symbol=symbol, fresh=False)
 
 
 def stored_entry(store: Store | None, request: RunRequest) -> DatasetEntry:
@@ -389,7 +402,7 @@ def _committed(request: RunRequest, plan: Plan, built: Built, manifest: Mapping[
         params=inputs["strategy"]["params"],
         risk_level=inputs["risk"]["level"],
         bars=len(built.bars),
-        trades=len(built.outcome.trades),
+        trades=built.metrics["trades"]["value"],
         metrics={name: built.metrics[name]["value"] for name in LISTED_METRICS},
         sparkline=sparkline(built.outcome.equity),
         name=request.name,

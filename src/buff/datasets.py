@@ -315,11 +315,8 @@ def check(root: str, dataset_id: str) -> Dataset:
     """Return a stored dataset after hashing its columns and deriving its facts again. Raises RunDamaged."""
     dataset = load(root, dataset_id)
     bars = base_bars(root, dataset)
-    hashes = {name: columns.content_sha256(getattr(bars, name)) for name in COLUMNS}
-    for name in COLUMNS:
-        if hashes[name] != dataset.columns[name]:
-            raise _damaged(dataset_id, f"{name}.npy", "its content is not what the dataset's id says")
-    if _dataset(bars, hashes, {name: volume.decimals(getattr(bars, name)) for name in VALUES}) != dataset:
+    _prove(dataset_id, bars, dataset.columns)
+    if _dataset(bars, dataset.columns, {name: volume.decimals(getattr(bars, name)) for name in VALUES}) != dataset:
         raise _damaged(dataset_id, "dataset.json", "its facts are not those of its columns")
     return dataset
 
@@ -369,17 +366,25 @@ def _column_path(directory: str, name: str) -> str:
 # Resamples
 
 
-def resampled(disk: Disk, root: str, dataset: Dataset, timeframe: Timeframe, staging_directory: str) -> Resampled:
+def resampled(
+    disk: Disk, root: str, dataset: Dataset, timeframe: Timeframe, staging_directory: str, *, fresh: bool = False
+) -> Resampled:
     """Return the dataset's bars of a timeframe: stored ones, or made now and stored for whoever comes next.
 
-    `staging_directory` is a name whose parent exists, on the same file system. Raises RunDamaged when what is stored
-    is not whole.
+    What was stored before is hashed before it is used, so that no run is made of bytes that changed since; `fresh` says
+    that the base columns were written just now. `staging_directory` is a name whose parent exists, on the same file
+    system. Raises RunDamaged when what is stored is not whole.
     """
+    if timeframe is not dataset.base and disk.exists(_resample_directory(root, dataset.id, timeframe)):
+        stored = _stored(root, dataset, timeframe)
+        _prove(dataset.id, stored.bars, {each.column: each.sha256 for each in stored.references}, f"{timeframe.value}/")
+        return stored
+    base = base_bars(root, dataset)
+    if not fresh:
+        _prove(dataset.id, base, dataset.columns)
     if timeframe is dataset.base:
         return _unchanged(root, dataset)
-    if disk.exists(_resample_directory(root, dataset.id, timeframe)):
-        return _stored(root, dataset, timeframe)
-    made = resample(base_bars(root, dataset), timeframe)
+    made = resample(base, timeframe)
     facts = quality.resample_facts(made)
     hashes = _write(disk, staging_directory, made.bars, facts)
     target = _resample_directory(root, dataset.id, timeframe)
@@ -389,16 +394,10 @@ def resampled(disk: Disk, root: str, dataset: Dataset, timeframe: Timeframe, sta
     return Resampled(bars=made.bars, quality=facts, references=_references(dataset.id, timeframe.value, hashes))
 
 
-def check_resampled(root: str, dataset: Dataset, timeframe: Timeframe) -> None:
-    """Make a stored resample again and compare. Raises RunDamaged naming the first column that differs."""
-    made = resample(base_bars(root, dataset), timeframe)
-    stored = _unchanged(root, dataset) if timeframe is dataset.base else _stored(root, dataset, timeframe)
-    for reference in stored.references:
-        kept = columns.content_sha256(getattr(stored.bars, reference.column))
-        if not kept == reference.sha256 == columns.content_sha256(getattr(made.bars, reference.column)):
-            raise _damaged(
-                dataset.id, f"{timeframe.value}/{reference.column}.npy", "it is not the resample of the bars"
-            )
+def _prove(dataset_id: str, bars: Bars, hashes: Mapping[str, str], folder: str = "") -> None:
+    for name in COLUMNS:
+        if columns.content_sha256(getattr(bars, name)) != hashes[name]:
+            raise _damaged(dataset_id, f"{folder}{name}.npy", "its content is not what was stored")
 
 
 def _unchanged(root: str, dataset: Dataset) -> Resampled:

@@ -27,10 +27,15 @@ READING = "reading"
 
 @frozen(kw_only=True)
 class Intake:
-    """A stored dataset and where it came from: `source` is what a manifest says of it."""
+    """A stored dataset and where it came from: `source` is what a manifest says of it, `symbol` what it is called.
+
+    `fresh`: its columns were written just now, so nothing can have happened to them since they were hashed.
+    """
 
     dataset: Dataset
     source: Mapping[str, Any]
+    symbol: str
+    fresh: bool
 
 
 def opened(paths: Sequence[str]) -> tuple[CsvFile, ...]:
@@ -74,9 +79,7 @@ def read_into(
         writer.close()
 
 
-def take_in(
-    store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: str | None, progress: Progress
-) -> Intake:
+def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: str, progress: Progress) -> Intake:
     """Return the dataset these files are, stored and journalled. Raises what `read_into` does, recorded as an event."""
     ingest_id = f"ing_{store.host.token()}"
     owner, disk, began = store.owner, store.disk, store.host.monotonic()
@@ -96,7 +99,7 @@ def take_in(
     source = source_of(ingested)
     milliseconds = round((store.host.monotonic() - began) * 1000)
     store.record(*_ended(ingest_id, dataset, ingested, source, symbol, existed=existed, milliseconds=milliseconds))
-    return Intake(dataset=dataset, source=source)
+    return Intake(dataset=dataset, source=source, symbol=symbol, fresh=not existed)
 
 
 def source_of(ingested: Ingested) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from buff import datasets
-from buff.datasets import Dataset, DatasetWriter, base_bars, check, check_resampled, load, publish, resampled
+from buff.datasets import Dataset, DatasetWriter, base_bars, check, load, publish, resampled
 from buff.errors import BuffError, DatasetNotFound, RunDamaged
 from buff.files import RealDisk
 from buff.market import quality
@@ -130,7 +130,8 @@ def test_two_processes_may_store_the_same_at_once(tmp_path: Path) -> None:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     (dataset_id,) = os.listdir(tmp_path / "_datasets")
-    check_resampled(str(tmp_path), check(str(tmp_path), dataset_id), Timeframe.MINUTE_15)
+    again = resampled(DISK, str(tmp_path), check(str(tmp_path), dataset_id), Timeframe.MINUTE_15, str(tmp_path / "x"))
+    assert len(again.bars)
     assert sorted(os.listdir(tmp_path)) == ["_datasets"]
 
 
@@ -190,7 +191,7 @@ def _all_of_it(root: str) -> None:
     for _ in range(2):
         resampled(DISK, root, dataset, Timeframe.MINUTE_5, f"{root}/coarse")
     assert stored(Path(root), whole(30)) == check(root, dataset.id)
-    check_resampled(root, dataset, Timeframe.MINUTE_5)
+    assert len(resampled(DISK, root, dataset, Timeframe.MINUTE_5, os.path.join(root, "x")).bars)
 
 
 def _as_nobody(root: str) -> None:
@@ -319,17 +320,16 @@ def test_changed_facts_are_found_by_deriving_them_again(tmp_path: Path) -> None:
         check(str(tmp_path), dataset.id)
 
 
-def test_a_changed_resample_is_found_by_making_it_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("timeframe", "folder"), [(Timeframe.MINUTE_5, "5m/"), (Timeframe.MINUTE_1, "")])
+def test_nothing_is_made_of_stored_columns_that_have_changed(tmp_path: Path, timeframe: Timeframe, folder: str) -> None:
     dataset = stored(tmp_path, whole(30))
     resampled(DISK, str(tmp_path), dataset, Timeframe.MINUTE_5, str(tmp_path / "coarse"))
-    check_resampled(str(tmp_path), dataset, Timeframe.MINUTE_5)
-    check_resampled(str(tmp_path), dataset, Timeframe.MINUTE_1)
-    directory = tmp_path / "_datasets" / dataset.id / "5m"
+    directory = tmp_path / "_datasets" / dataset.id / folder
     directory.chmod(0o755)
     _edit(directory / "high.npy", (directory / "high.npy").read_bytes()[-8:], b"\0" * 8)
     with pytest.raises(RunDamaged) as caught:
-        check_resampled(str(tmp_path), dataset, Timeframe.MINUTE_5)
-    assert caught.value.details["file"] == "5m/high.npy"
+        resampled(DISK, str(tmp_path), dataset, timeframe, str(tmp_path / "again"))
+    assert caught.value.details["file"] == f"{folder}high.npy"
 
 
 def test_facts_of_another_version_of_the_report_are_made_anew(tmp_path: Path) -> None:

@@ -312,7 +312,10 @@ def test_a_list_as_of_a_past_event_is_what_was_true_then(root: Path, minutes: Pa
     assert [entry.run_id for entry in store.runs().items] == ["mine", first.run_id]
     assert [entry.run_id for entry in store.runs(as_of=first.seq).items] == [first.run_id]
     assert store.runs(as_of=first.seq - 1).items == ()
-    assert store.as_of(10**6) == store.state
+    assert store.as_of(store.state.seq) == store.state
+    for beyond in (-1, store.state.seq + 1):
+        with pytest.raises(BuffError, match="is not in the journal"):
+            store.as_of(beyond)
 
 
 # Reading what is there
@@ -378,7 +381,7 @@ from buff.cli.main import run
 
 root, warm, *words = sys.argv[1:]
 create = ["run", "create", *words, "--runs-root"]
-assert run([*create, warm]) == 0  # imports all it needs while it may
+assert run([*create, warm]) == run(["run", "list", "--runs-root", warm]) == 0  # imports all it needs while it may
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 assert run(["run", "list", "--json", "--runs-root", root]) == 0

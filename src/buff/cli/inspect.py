@@ -1,6 +1,7 @@
 """What `buff data inspect` finds in a file: the same reading as an ingest, with nothing stored."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,8 +66,8 @@ def inspected(
 
 
 def _command(paths: Sequence[str], given: Mapping[str, Any]) -> str:
-    words = [f"--csv {path}" for path in paths]
-    words += [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
+    words = [f"--csv {shlex.quote(path)}" for path in paths]
+    words += [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]
     return f"buff run create {' '.join(words)} --symbol SYMBOL --timeframe 1h --strategy ma_cross --risk-level 3"
 
 

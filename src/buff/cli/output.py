@@ -38,8 +38,13 @@ def print_json(value: Any) -> None:
     click.echo(text)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Print rows under headings: drawn on a terminal, tab-separated in a pipe."""
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), spare: Sequence[str] = ()
+) -> None:
+    """Print rows under headings: drawn on a terminal, tab-separated in a pipe.
+
+    A terminal too narrow for all columns is spared those named in `spare`, in that order; a pipe always gets all.
+    """
     if not sys.stdout.isatty():
         for row in (columns, *rows):
             click.echo("\t".join(row))
@@ -49,12 +54,25 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    shown = _fitting(columns, rows, spare, console.width)
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left", no_wrap=column in ("run", "dataset"))
+    for at in shown:
+        drawn.add_column(columns[at], justify="right" if columns[at] in right else "left", no_wrap=at == 0)
     for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
-    Console().print(drawn)
+        drawn.add_row(*(Text(row[at]) for at in shown))
+    console.print(drawn)
+
+
+def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], width: int) -> Sequence[int]:
+    """Return the places of the columns that fit a width, without those of `spare` that had to go."""
+    needs = [max(len(row[at]) for row in (columns, *rows)) + 3 for at in range(len(columns))]
+    shown = list(range(len(columns)))
+    for name in spare:
+        if sum(needs[at] for at in shown) <= width:
+            break
+        shown.remove(columns.index(name))
+    return shown
 
 
 def fail(error: BuffError, *, as_json: bool) -> int:

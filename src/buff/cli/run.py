@@ -1,10 +1,11 @@
 """`buff run`: create, list, show and verify runs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import rich_click as click
 
-from buff.cli.output import json_option, print_json, progress, root_option, surroundings, table
+from buff.cli.output import fail, json_option, print_json, progress, root_option, surroundings, table
 
 
 @click.group("run")
@@ -107,26 +108,42 @@ def listing(
 ) -> None:
     """List runs, the newest first, and behind them the legacy runs of ARTIFACTS_ROOT."""
     from buff.cli.legacy import continued, only
-    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, run_json, run_row
+    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, RUN_SPARE, run_json, run_row
 
     page: Any
+    problem = None
     if legacy:
         page = only(artifacts_root, as_of, filters)
     else:
         with open_store(runs_root) as store:
-            page = store.runs(as_of=as_of, **filters)
+            page, problem = store.runs(as_of=as_of, **filters), store.problem
         if legacy is None and as_of is None:
             page = continued(page, artifacts_root, filters)
+    if problem is not None:
+        fail(problem, as_json=False)
+        click.echo("  What follows is what the journal proves up to the damage.", err=True)
     if as_json:
-        print_json({"items": [run_json(entry) for entry in page.items], "next": page.next, "total": page.total})
+        items = [run_json(entry) for entry in page.items]
+        told = None if problem is None else problem.as_dict()
+        print_json({"items": items, "next": page.next, "total": page.total, "problem": told})
         return
     if not page.items:
-        make = "No runs here yet. Make one: buff run create --csv FILE --symbol S --timeframe 1h ..."
-        click.echo("No legacy runs here." if legacy else make, err=True)
+        click.echo(_nothing(legacy=bool(legacy), filters=filters), err=True)
         return
-    table(RUN_COLUMNS, [run_row(entry) for entry in page.items], right=RUN_NUMBERS)
+    table(RUN_COLUMNS, [run_row(entry) for entry in page.items], right=RUN_NUMBERS, spare=RUN_SPARE)
     if page.next is not None:
         click.echo(f"{len(page.items)} of {page.total}; more: --after {page.next}", err=True)
+
+
+FILTERS = ("symbol", "timeframe", "strategy", "risk_level", "tag", "since", "until")
+
+
+def _nothing(*, legacy: bool, filters: Mapping[str, Any]) -> str:
+    if any(filters[name] is not None for name in FILTERS):
+        return "No run matches. Leave out a filter to see more."
+    if legacy:
+        return "No legacy runs here."
+    return "No runs here yet. Make one: buff run create --csv FILE --symbol S --timeframe 1h ..."
 
 
 @command.command("show")

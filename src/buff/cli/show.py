@@ -1,5 +1,6 @@
 """How a run looks on a terminal and in JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ RUN_COLUMNS = (
     "return", "drawdown", "sharpe", "trades", "equity", "state",
 )  # fmt: skip
 RUN_NUMBERS = ("risk", "return", "drawdown", "sharpe", "trades")
+RUN_SPARE = ("equity", "end", "start", "created", "risk", "sharpe", "trades", "strategy")  # left out first where narrow
 
 
 def run_row(entry: RunEntry | LegacyEntry) -> list[str]:
@@ -30,7 +32,7 @@ def run_row(entry: RunEntry | LegacyEntry) -> list[str]:
         entry.created[:16].replace("T", " "),
         entry.symbol,
         entry.timeframe,
-        f"{entry.strategy}({', '.join(f'{name}={value}' for name, value in sorted(entry.params.items()))})",
+        f"{entry.strategy}({_params(entry.params)})",
         str(entry.risk_level),
         entry.start[:10],
         entry.end[:10],
@@ -39,8 +41,12 @@ def run_row(entry: RunEntry | LegacyEntry) -> list[str]:
         short(numbers.get("sharpe")),
         str(entry.trades),
         blocks(entry.sparkline[::2]),
-        entry.state if entry.verdict is None else f"{entry.state}, {entry.verdict}",
+        entry.state if entry.verdict in (None, entry.state) else f"{entry.state}, {entry.verdict}",
     ]
+
+
+def _params(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(params.items()))
 
 
 def _legacy_row(entry: LegacyEntry) -> list[str]:
@@ -91,7 +97,7 @@ def print_run(run: Run, *, trades: int = 10) -> None:
     rows = [
         ("symbol, timeframe", f"{what['symbol']} {what['timeframe']} (from {what['base_timeframe']} bars)"),
         ("window", f"{what['start']} to {what['end']}"),
-        ("strategy", f"{what['strategy']['id']} {what['strategy']['version']} {what['strategy']['params']}"),
+        ("strategy", f"{what['strategy']['id']} {what['strategy']['version']} ({_params(what['strategy']['params'])})"),
         ("risk", f"level {what['risk']['level']} ({what['risk']['policy']})"),
         ("costs", ", ".join(f"{name} {value}" for name, value in sorted(what["costs"].items()))),
         ("data", f"{data['rows']:,} rows, gaps {what['gaps']}, from {data['source'].get('name')}"),

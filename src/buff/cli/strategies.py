@@ -43,5 +43,11 @@ def show(strategy_id: str, as_json: bool) -> None:
     click.echo(item["rule"])
     click.echo(f"after: {item['citation']}")
     keys = ("name", "kind", "default", "low", "high", "choices")
-    rows = [["" if param[key] in (None, []) else str(param[key]) for key in keys] for param in item["params"]]
+    rows = [[_cell(param[key]) for key in keys] for param in item["params"]]
     table(("parameter", "kind", "default", "least", "most", "choices"), rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(each) for each in value)
+    return "" if value is None else str(value)

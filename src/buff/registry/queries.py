@@ -5,9 +5,10 @@ Order is by seq unless asked otherwise, never by clock.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from buff.errors import RunConfigInvalid, RunNotFound
 from buff.registry.state import DatasetEntry, RegistryState, RunEntry
@@ -32,17 +33,46 @@ SORTS: dict[str, Callable[[RunEntry], Any]] = {
 }
 
 
+def _instant(text: str | None, name: str) -> str | None:
+    """Return a UTC date, or a time with a zone, in the form of the journal's own times, with which it is compared."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or (moment.tzinfo is None and len(text) > len("2026-01-01")):
+        raise RunConfigInvalid(
+            f"{name} {text!r} is neither a date nor a time with a zone",
+            hint="write 2026-01-31, or 2026-01-31T12:00:00Z",
+            details={"field": name, "value": text},
+        )
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _since(text: str | None) -> str | None:
+    return _instant(text, "since")
+
+
+def _until(text: str | None) -> str | None:
+    return _instant(text, "until")
+
+
 @frozen(kw_only=True)
 class Query:
-    """Which runs, in what order, how many. `since` and `until` are UTC dates or times compared with `created`."""
+    """Which runs, in what order, how many. `since` and `until` are UTC dates or times compared with `created`.
+
+    Raises RunConfigInvalid on a `since` or `until` that is no such thing.
+    """
 
     symbol: str | None = None
     timeframe: str | None = None
     strategy: str | None = None
     risk_level: int | None = None
     tag: str | None = None
-    since: str | None = None
-    until: str | None = None
+    since: str | None = field(default=None, converter=_since)
+    until: str | None = field(default=None, converter=_until)
     sort: str = "-created"
     limit: int = 100
     after: int = 0
