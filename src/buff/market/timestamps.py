@@ -32,7 +32,7 @@ _ISO = re.compile(
 _DIGITS = re.compile(r"0|[1-9]\d*", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
-_FIRST_HOUR, _LAST_HOUR = YEAR_1_NS // 1_000_000 // HOUR_MS, YEAR_10000_NS // 1_000_000 // HOUR_MS
+_LAST_HOUR = YEAR_10000_NS // 1_000_000 // HOUR_MS
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -64,11 +64,12 @@ class Zone:
     def offset_ms(self, first_ms: int, last_ms: int) -> int | None:
         """Return the one offset from UTC of all local times from `first_ms` to `last_ms`, or None if it may change.
 
-        The hours around the range are asked one by one, so that no change of the clocks can hide between them.
+        The hours that hold the range are asked one by one, from start to end, and each offset of theirs: a change of
+        the clocks lies between two of them or makes one of them ambiguous.
         """
         if self.fixed_ms is not None:
             return self.fixed_ms
-        hours = range(max(first_ms // HOUR_MS - 25, _FIRST_HOUR), min(last_ms // HOUR_MS + 26, _LAST_HOUR))
+        hours = range(first_ms // HOUR_MS, min(last_ms // HOUR_MS + 2, _LAST_HOUR))
         if len(hours) > 5_000:
             return None  # a block this long holds few rows; they are read one by one
         offsets = {offset for hour in hours for offset in self._offsets_ms(hour * HOUR_MS)}

@@ -324,6 +324,14 @@ def test_a_file_of_another_spacing_is_one_error_whatever_the_gap_policy(gaps: st
     assert error.message.endswith("every row is 5 m after the one before: this looks like 5m, not 1m")
 
 
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("block_bytes", [60, 200, 1 << 20])
+def test_steps_that_are_not_all_the_same_are_gaps(reference: bool, block_bytes: int) -> None:
+    content = bars("2020-01-01T00:00Z", "2020-01-01T00:05Z", "2020-01-01T00:10Z", "2020-01-01T00:11Z")
+    assert places(refused(content, reference=reference, block_bytes=block_bytes)) == [("GAP", 3), ("GAP", 4)]
+    assert read(content, gaps="keep", reference=reference, block_bytes=block_bytes)[1].gap_count == 2
+
+
 @pytest.mark.parametrize("base", ["5m", "1h", "1d"])
 def test_a_declared_base_is_the_spacing(base: str) -> None:
     step = Timeframe(base).step_ms
@@ -362,6 +370,15 @@ def test_the_size_of_chunks_and_blocks_changes_nothing(size: int) -> None:
         assert b"".join(blocks(iter(pieces), size)) == text
         assert all(block.endswith(b"\n") for block in blocks(iter(pieces), max(size, 100)))
         assert outcome(text, block_bytes=size) == outcome(text)
+
+
+@pytest.mark.parametrize("gaps", ["keep", "fill"])
+def test_a_gap_between_blocks_is_a_gap_like_any_other(gaps: str) -> None:
+    lines = rows(60)
+    content = HEADER + b"\n".join([*lines[:30], *lines[32:]])
+    for size in range(len(HEADER), 600, 7):
+        assert outcome(content, gaps=gaps, block_bytes=size) == outcome(content, gaps=gaps)
+    assert read(content, gaps=gaps)[1].gaps[0].missing == 2
 
 
 def test_what_was_written_before_an_offence_stays_a_prefix_and_nothing_follows_it() -> None:
