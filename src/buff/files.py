@@ -8,6 +8,7 @@ This module knows nothing of journals and runs.
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -44,6 +45,10 @@ class Disk(Protocol):
 
     def identity(self, path: str) -> tuple[int, int]:
         """Return (device, inode) of a path."""
+        ...
+
+    def free_bytes(self, path: str) -> int:
+        """Return how many bytes this user may still write on the file system of a path."""
         ...
 
     def mkdir(self, path: str) -> None:
@@ -88,6 +93,10 @@ class Disk(Protocol):
 
     def write_at(self, handle: int, data: bytes, offset: int) -> None:
         """Write all of `data` at an offset."""
+        ...
+
+    def read_at(self, handle: int, size: int, offset: int) -> bytes:
+        """Return up to `size` bytes of an open file from an offset."""
         ...
 
     def length(self, handle: int) -> int:
@@ -167,6 +176,10 @@ class RealDisk:
         found = os.stat(path)
         return found.st_dev, found.st_ino
 
+    def free_bytes(self, path: str) -> int:
+        """Return how many bytes this user may still write on the file system of a path."""
+        return shutil.disk_usage(path).free
+
     def mkdir(self, path: str) -> None:
         """Make one directory; its parent must exist."""
         os.mkdir(path)
@@ -231,6 +244,13 @@ class RealDisk:
             else:
                 done = os.pwrite(handle, rest, offset)
             rest, offset = rest[done:], offset + done
+
+    def read_at(self, handle: int, size: int, offset: int) -> bytes:
+        """Return up to `size` bytes of an open file from an offset."""
+        if not WINDOWS:
+            return os.pread(handle, size, offset)
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.read(handle, size)
 
     def length(self, handle: int) -> int:
         """Return the size of an open file in bytes."""

@@ -16,6 +16,7 @@ from buff.errors import (
     BuffError,
     JournalCorrupt,
     Nondeterministic,
+    RunConfigInvalid,
     RunDamaged,
     RunExists,
     RunsRootInvalid,
@@ -74,7 +75,14 @@ class Store:
         return self._state
 
     def as_of(self, seq: int) -> RegistryState:
-        """Return what was true after event `seq`, folded from the journal."""
+        """Return what was true after event `seq`, folded from the journal. Raises RunConfigInvalid beyond its end."""
+        last = self.state.seq
+        if not 0 <= seq <= last:
+            raise RunConfigInvalid(
+                f"event {seq} is not in the journal",
+                hint=f"its events are 1 to {last}",
+                details={"field": "as_of", "value": seq, "last": last},
+            )
         reading = read(self.disk, self.root, boot=self.host.boot)
         return project(item for item in reading.events if item.seq <= seq)
 
