@@ -135,9 +135,7 @@ def test_a_year_of_minutes_beside_the_bare_parse_of_pyarrow(year: Path, tmp_path
 
     bare = _seconds(lambda: csv.read_csv(str(year), read_options=csv.ReadOptions(use_threads=False)))
     read, kept = _seconds(lambda: _read(year, lambda block: None)), _seconds(store)
-    print(
-        f"\n{YEAR:,} ISO rows, {year.stat().st_size / 1e6:.0f} MB, CPU after imports; pyarrow alone {bare:.3f} s"
-    )
+    print(f"\n{YEAR:,} ISO rows, {year.stat().st_size / 1e6:.0f} MB, CPU after imports; pyarrow alone {bare:.3f} s")
     print(f"read: gate, parse, rules, source sha256 {read:.3f} = {read / bare:.2f} x pyarrow (goal 0.15 s)")
     print(f"and stored, hashed, synced, with facts  {kept:.3f} = {kept / bare:.2f} x pyarrow (goal 2)")
     assert read < bare * 10, "not even a noisy machine hides this much"
