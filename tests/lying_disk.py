@@ -152,6 +152,9 @@ class LyingDisk:
         self._step("write_at", f"{len(data)} at {offset}")
         self._put(self._opened(inode), offset, bytes(data))
 
+    def read_at(self, handle: int, size: int, offset: int) -> bytes:
+        return bytes(self._opened(self._handles[handle]).visible[offset : offset + size])
+
     def length(self, handle: int) -> int:
         return len(self._opened(self._handles[handle]).visible)
 

@@ -20,8 +20,7 @@ READ_SIZE = SLOT_OFFSETS[1] + SLOT_SIZE
 _TEXT = 446
 
 
-@frozen(kw_only=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A place between two events: the end of event `seq`, at byte `offset` of the segment whose first seq is `segment`.
 
     `sha256` is that event's hash. Before the first event: segment 1, offset 0, seq 0 and 64 zeros.

@@ -132,7 +132,7 @@ def _plain(data: bytes) -> bool:
     """
     try:
         same = _encode(_decode(data)) == data
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
         return False
     return (
         same

@@ -33,12 +33,14 @@ class Lock:
         self._mutex = threading.Lock()
         self._owner = 0
         self._handles: dict[str, int] = {}
+        self._identities: dict[str, tuple[int, int]] = {}  # of the files the handles are of
         self._forked_while_held = False
 
     @contextlib.contextmanager
     def held(self, timeout_seconds: float) -> Iterator[None]:
         """Hold the lock; a thread that holds it may not ask again. Raises JournalLockTimeout, RunsRootInvalid."""
-        with self.threads(timeout_seconds):
+        self._enter(timeout_seconds)
+        try:
             self._acquire(time.monotonic() + timeout_seconds)
             try:
                 yield
@@ -46,10 +48,19 @@ class Lock:
                 self.close()  # gives the lock back whatever state the handles are in
                 raise
             self._disk.unlock(self._handles["lock"])
+        finally:
+            self._leave()
 
     @contextlib.contextmanager
     def threads(self, timeout_seconds: float) -> Iterator[None]:
         """Keep the other threads of this process out, without locking the journal against other processes."""
+        self._enter(timeout_seconds)
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self, timeout_seconds: float) -> None:
         assert not self.held_here, "this thread holds the journal already"
         assert not self._forked_while_held, "this process was forked while the journal was in use: open it again"
         if not self._mutex.acquire(timeout=max(timeout_seconds, 0.0)):
@@ -59,11 +70,10 @@ class Lock:
                 details={"waited_seconds": timeout_seconds},
             )
         self._owner = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._owner = 0
-            self._mutex.release()
+
+    def _leave(self) -> None:
+        self._owner = 0
+        self._mutex.release()
 
     @property
     def held_here(self) -> bool:
@@ -89,9 +99,7 @@ class Lock:
         started = time.monotonic()
         try:
             if self._take("turn", deadline) and self._take("lock", deadline):
-                # The text is for people: that it cannot be written (a full disk) is no reason to stop.
-                with contextlib.suppress(OSError):
-                    self._disk.write_at(self._handles["lock"], self._text, 0)
+                self._sign(self._handles["lock"])
                 self._disk.unlock(self._handles["turn"])
                 return
         except OSError as error:
@@ -107,12 +115,19 @@ class Lock:
         self.close()
         raise self._timeout(time.monotonic() - started)
 
+    def _sign(self, handle: int) -> None:
+        """Say who holds the lock, unless it says so already: another write would only make the next sync dearer."""
+        # The text is for people: that it cannot be written (a full disk) is no reason to stop.
+        with contextlib.suppress(OSError):
+            if self._disk.read_at(handle, _TEXT_SIZE, 0) != self._text:
+                self._disk.write_at(handle, self._text, 0)
+
     def _take(self, name: str, deadline: float) -> bool:
         wait_seconds, wait_seconds_max = _WAIT_SECONDS
         while True:
             handle = self._handle(name)
             if self._disk.try_lock(handle):
-                if self._is_current(name, handle):
+                if self._is_current(name):
                     return True
                 del self._handles[name]  # somebody removed and remade the file: ours locks nobody out
                 self._disk.close(handle)
@@ -125,12 +140,13 @@ class Lock:
 
     def _handle(self, name: str) -> int:
         if name not in self._handles:
-            self._handles[name] = self._disk.open_lock(self._paths[name])
+            self._handles[name] = handle = self._disk.open_lock(self._paths[name])
+            self._identities[name] = self._disk.identity_of(handle)
         return self._handles[name]
 
-    def _is_current(self, name: str, handle: int) -> bool:
+    def _is_current(self, name: str) -> bool:
         try:
-            return self._disk.identity(self._paths[name]) == self._disk.identity_of(handle)
+            return self._disk.identity(self._paths[name]) == self._identities[name]
         except FileNotFoundError:
             return False
 

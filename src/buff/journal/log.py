@@ -190,7 +190,7 @@ class Journal:
     def after_fork(self) -> None:
         """Forget, in the child of a fork, what belongs to the parent: its lock and its open segment."""
         self._lock.after_fork()
-        self._writer.forget()
+        self._writer.after_fork()
         self._sure = False
 
     # Entering: always under the lock

@@ -196,7 +196,7 @@ def facts(
     disk: Disk, root: str, findings: Findings, *, head: Head | None, index: Claimed | None, receipt: Claimed | None
 ) -> Facts:
     """Return the facts the decision table asks for."""
-    end = evolve(findings.end, offset=findings.size)
+    end = msgspec.structs.replace(findings.end, offset=findings.size)
     return Facts(
         layout=findings.layout,
         body=findings.body,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from buff.errors import BuffError, LockBroken, RegistryWriteFailed, StorageFull
 from buff.files import NO_SPACE, Disk, replace_file, write_file
 from buff.journal import head as heads
-from buff.journal.head import START, Head, Position
+from buff.journal.head import START, Head, Position, Slots
 from buff.journal.line import Line
 from buff.journal.survey import FOLDER, HEAD, read_head, segment_path
 
@@ -35,6 +35,7 @@ class Writer:
         self.journal = ""
         self._head: Head | None = None
         self._unsynced = False  # whether we wrote to HEAD since its last sync
+        self._head_file: tuple[tuple[int, int], int] | None = None  # identity of the HEAD that is open, its handle
         self._open: tuple[int, int] | None = None  # first seq of a segment, its handle
 
     # HEAD
@@ -44,7 +45,7 @@ class Writer:
 
         A boot mark that is not ours tells readers that no writer has been here since the power came back.
         """
-        slots = read_head(self._disk, self._root)
+        slots = self._slots()
         self._head = slots.current
         with _failures("HEAD could not be marked"):
             if self._head is not None and slots.torn:
@@ -87,9 +88,39 @@ class Writer:
         if self._unsynced:
             with contextlib.suppress(OSError):
                 self._sync_head()
+        self._drop_head()
+
+    def after_fork(self) -> None:
+        """Close, in the child of a fork, what belongs to the parent."""
+        self.forget()
+        self._drop_head()
+
+    def _slots(self) -> Slots:
+        """Read both slots of the file that is HEAD now, which stays open: it is written next."""
+        try:
+            if self._head_file is None or self._head_file[0] != self._disk.identity(self._head_path):
+                self._drop_head()
+            return heads.read(self._disk.read_at(self._head_handle(), heads.READ_SIZE, 0))
+        except OSError:
+            self._drop_head()
+            return read_head(self._disk, self._root)
+
+    def _head_handle(self) -> int:
+        if self._head_file is None:
+            handle = self._disk.update(self._head_path)
+            self._head_file = self._disk.identity_of(handle), handle
+        return self._head_file[1]
+
+    def _drop_head(self) -> None:
+        if self._head_file is not None:
+            _, handle = self._head_file
+            self._head_file = None
+            with contextlib.suppress(OSError):
+                self._disk.close(handle)
 
     def _create_head(self, position: Position) -> None:
         """Make HEAD anew with both slots at `position`. Raises OSError."""
+        self._drop_head()
         journal = self.journal if self._head is None else self._head.journal
         head = heads.make(position, gen=0, boot=self._boot, journal=journal)
         # Whole or not there: a crash must not leave a HEAD with one slot that was never written.
@@ -106,20 +137,13 @@ class Writer:
     def _put(self, position: Position) -> None:
         assert self._head is not None, "there is a HEAD to update"
         head = heads.make(position, gen=self._head.gen + 1, boot=self._boot, journal=self._head.journal)
-        handle = self._disk.update(self._head_path)
-        try:
-            self._unsynced = True
-            self._disk.write_at(handle, heads.encode(head), heads.slot_offset(head.gen))
-        finally:
-            self._disk.close(handle)
+        handle = self._head_handle()
+        self._unsynced = True
+        self._disk.write_at(handle, heads.encode(head), heads.slot_offset(head.gen))
         self._head = head
 
     def _sync_head(self) -> None:
-        handle = self._disk.update(self._head_path)
-        try:
-            self._disk.sync(handle)
-        finally:
-            self._disk.close(handle)
+        self._disk.sync(self._head_handle())
         self._unsynced = False
 
     # Segments

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from buff.journal import head
 from buff.journal.head import START, Position, make
@@ -39,8 +39,8 @@ def test_the_larger_generation_counts() -> None:
     data = bytearray(head.whole(made(0, START)))
     for gen in (1, 2, 3):
         at = head.slot_offset(gen)
-        data[at : at + 512] = head.encode(made(gen, evolve(HERE, seq=gen)))
-        assert head.read(bytes(data)).current == made(gen, evolve(HERE, seq=gen))
+        data[at : at + 512] = head.encode(made(gen, replace(HERE, seq=gen)))
+        assert head.read(bytes(data)).current == made(gen, replace(HERE, seq=gen))
 
 
 def test_any_flipped_bit_makes_a_slot_invalid_and_the_other_counts() -> None:
