@@ -57,10 +57,11 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @frozen(kw_only=True)
 class Created:
-    """A committed run, and whether it was there before."""
+    """A committed run, whether it was there before, and what to tell the user of its data."""
 
     run: Run
     existed: bool
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `run create --json` prints."""
@@ -70,6 +71,7 @@ class Created:
             "dataset_id": self.run.inputs["dataset_id"],
             "inputs_hash": self.run.manifest["inputs_hash"],
             "inputs": dict(self.run.inputs),
+            "warnings": list(self.warnings),
             "metrics": {name: metric.value for name, metric in self.run.metrics.items()},
         }
 
@@ -146,10 +148,10 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         plan = plan_of(request, params, data.dataset, bars, data.symbol)
         known = store.state.runs.get(plan.run_id)
         if known is None:
-            return _build(store, request, plan, data.source, progress)
+            return _build(store, request, plan, data, progress)
         if known.inputs_hash != plan.inputs_hash:
             raise exists(known, plan.inputs_hash)
-    return Created(run=store.run(known.run_id), existed=True)
+    return Created(run=store.run(known.run_id), existed=True, warnings=data.warnings)
 
 
 @contextmanager
@@ -344,7 +346,7 @@ def _bound(timeframe: Timeframe, name: str, given: int | None, default: int) -> 
 # Write
 
 
-def _build(store: Store, request: RunRequest, plan: Plan, source: Mapping[str, Any], progress: Progress) -> Created:
+def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress: Progress) -> Created:
     built = build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
     owner, disk = store.owner, store.disk
     staged = owner.path(plan.run_id)
@@ -354,7 +356,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, source: Mapping[str, A
             run_id=plan.run_id,
             inputs=plan.inputs,
             inputs_hash=plan.inputs_hash,
-            data=_data_of(plan.dataset, source),
+            data=_data_of(plan.dataset, data.source),
             artifacts=artifacts,
             references=[asdict(reference) for reference in plan.resampled.references],
         )
@@ -362,7 +364,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, source: Mapping[str, A
         _, existed = store.commit(plan.run_id, _committed(request, plan, built, manifest, store.settings.user))
     finally:
         owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one
-    return Created(run=store.run(plan.run_id), existed=existed)
+    return Created(run=store.run(plan.run_id), existed=existed, warnings=data.warnings)
 
 
 def _shown(parts: Iterator[Piece], progress: Progress) -> Iterator[Piece]:

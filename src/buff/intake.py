@@ -6,20 +6,24 @@ An ingest that is interrupted leaves no file behind, and its `ingest_started` wi
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from attrs import frozen
 
+from buff.canonical import document
 from buff.datasets import Dataset, DatasetWriter, publish
 from buff.errors import BuffError, DataError, DataInvalid, DataSourceNotFound, LimitExceeded
 from buff.files import Disk, read_chunks
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
+from buff.market.rules import Offence
 from buff.market.source import CsvFile
 from buff.settings import Settings
 from buff.store import Store
+from buff.times import iso
 
 Progress = Callable[[str, int, int], None]
 READING = "reading"
@@ -30,12 +34,14 @@ class Intake:
     """A stored dataset and where it came from: `source` is what a manifest says of it, `symbol` what it is called.
 
     `fresh`: its columns were written just now, so nothing can have happened to them since they were hashed.
+    `warnings`: what the user should know of this ingest and no artifact may say.
     """
 
     dataset: Dataset
     source: Mapping[str, Any]
     symbol: str
     fresh: bool
+    warnings: tuple[str, ...] = ()
 
 
 def opened(paths: Sequence[str]) -> tuple[CsvFile, ...]:
@@ -79,6 +85,34 @@ def read_into(
         writer.close()
 
 
+def write_offences(
+    disk: Disk, target: str, paths: Sequence[str], options: CsvOptions, error: DataInvalid, *, settings: Settings
+) -> None:
+    """Write every offence of files that were refused with `error` to `target`, one JSON line each, in reading order.
+
+    The files are read once more, for only the first reading tells whether long steps were gaps.
+    """
+    counts: Any = error.details["counts"]
+    handle = disk.create(target)
+    try:
+
+        def note(offence: Offence) -> None:
+            if offence.rule in counts:
+                disk.write(handle, document(offence.as_dict(several=len(paths) > 1)))
+
+        with suppress(DataInvalid):
+            ingest(
+                opened(paths),
+                options,
+                write=lambda columns: None,
+                note=note,
+                rows_max=settings.rows_max,
+                bytes_max=settings.csv_bytes_max,
+            )
+    finally:
+        disk.close(handle)
+
+
 def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: str, progress: Progress) -> Intake:
     """Return the dataset these files are, stored and journalled. Raises what `read_into` does, recorded as an event."""
     ingest_id = f"ing_{store.host.token()}"
@@ -97,9 +131,32 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
         owner.discard(ingest_id)  # Ctrl-C, a full disk, a bug: nothing half-made stays
         raise
     source = source_of(ingested)
+    warnings = (*ingested.warnings, *_unfinished(dataset, store.host.clock()))
     milliseconds = round((store.host.monotonic() - began) * 1000)
-    store.record(*_ended(ingest_id, dataset, ingested, source, symbol, existed=existed, milliseconds=milliseconds))
-    return Intake(dataset=dataset, source=source, symbol=symbol, fresh=not existed)
+    parsed = IngestParsed(
+        ingest=ingest_id,
+        rows=ingested.rows,
+        sha256=[each["sha256"] for each in ingested.sources],
+        milliseconds=milliseconds,
+    )
+    validated = IngestValidated(
+        ingest=ingest_id,
+        gaps=ingested.gap_count,
+        filled=ingested.filled,
+        zero_volume=ingested.zero_volume,
+        warnings=list(warnings),
+    )
+    store.record(parsed, validated, _stored(ingest_id, dataset, source, symbol, existed=existed))
+    return Intake(dataset=dataset, source=source, symbol=symbol, fresh=not existed, warnings=warnings)
+
+
+def _unfinished(dataset: Dataset, now: str) -> tuple[str, ...]:
+    """Warn of a last candle that had not ended when it was read; no rule, since a clock must decide nothing."""
+    assert dataset.base.step_ms is not None, "a base has a fixed length"
+    end = iso(dataset.last_ts + dataset.base.step_ms)
+    if end[:-1] <= now[: len(end) - 1]:
+        return ()
+    return (f"the last candle ends at {end}, after the time of this ingest ({now}): its source may still change it",)
 
 
 def source_of(ingested: Ingested) -> dict[str, Any]:
@@ -145,41 +202,19 @@ def _started(ingest_id: str, paths: Sequence[str], options: CsvOptions, by: str)
     )
 
 
-def _ended(
-    ingest_id: str,
-    dataset: Dataset,
-    ingested: Ingested,
-    source: Mapping[str, Any],
-    symbol: str | None,
-    *,
-    existed: bool,
-    milliseconds: int,
-) -> tuple[IngestParsed, IngestValidated, DatasetStored]:
-    return (
-        IngestParsed(
-            ingest=ingest_id,
-            rows=ingested.rows,
-            sha256=[source["sha256"] for source in ingested.sources],
-            milliseconds=milliseconds,
-        ),
-        IngestValidated(
-            ingest=ingest_id,
-            gaps=ingested.gap_count,
-            filled=ingested.filled,
-            zero_volume=ingested.zero_volume,
-            warnings=list(ingested.warnings),
-        ),
-        DatasetStored(
-            ingest=ingest_id,
-            dataset_id=dataset.id,
-            base_timeframe=dataset.base.value,
-            rows=ingested.rows,
-            first_ts=ingested.first_ts,
-            last_ts=ingested.last_ts,
-            gaps=ingested.gap_count,
-            filled=ingested.filled,
-            symbol=symbol,
-            existed=existed,
-            source=dict(source),
-        ),
+def _stored(
+    ingest_id: str, dataset: Dataset, source: Mapping[str, Any], symbol: str, *, existed: bool
+) -> DatasetStored:
+    return DatasetStored(
+        ingest=ingest_id,
+        dataset_id=dataset.id,
+        base_timeframe=dataset.base.value,
+        rows=dataset.rows,
+        first_ts=dataset.first_ts,
+        last_ts=dataset.last_ts,
+        gaps=dataset.gaps,
+        filled=dataset.filled,
+        symbol=symbol,
+        existed=existed,
+        source=dict(source),
     )

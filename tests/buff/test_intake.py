@@ -171,3 +171,18 @@ def test_what_is_no_file_is_not_opened(path: str) -> None:
         opened_files([path])
     assert caught.value.hint
     caught.value.message.encode()
+
+
+def test_a_last_candle_that_has_not_ended_is_a_warning_and_nothing_more(tmp_path: Path, minutes: Path) -> None:
+    """The clock stands half a minute before the end of the last minute, then after it: the dataset is the same."""
+    ids = set()
+    for clock, count in (("2024-01-02T23:59:30.000000Z", 1), ("2024-01-03T00:00:00.000000Z", 0)):
+        root = tmp_path / clock[17:19]
+        root.mkdir()
+        with opened(root, clock=lambda clock=clock: clock) as store:
+            taken_in = take_in(store, [str(minutes)], CsvOptions(), symbol="X", progress=silent)
+        ids.add(taken_in.dataset.id)
+        (validated,) = [event for event in events(root) if isinstance(event, IngestValidated)]
+        assert len(taken_in.warnings) == len(validated.warnings) == count
+        assert all("2024-01-03T00:00:00Z" in warning for warning in taken_in.warnings)
+    assert len(ids) == 1

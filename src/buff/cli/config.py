@@ -3,11 +3,16 @@
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from buff.decisions.strategy import parse_text, strategy
-from buff.errors import RequestInvalid, RunConfigInvalid
+from buff.errors import DataInvalid, RequestInvalid, RunConfigInvalid
+from buff.files import RealDisk
+from buff.intake import write_offences
+from buff.runs.request import request_from
+from buff.settings import Settings
 
 
 def document(path: str) -> dict[str, Any]:
@@ -81,3 +86,15 @@ def parameters(pairs: Sequence[str], strategy_id: object) -> Mapping[str, Any]:
     if not isinstance(strategy_id, str):
         raise RunConfigInvalid("strategy is missing", hint="give --strategy", details={"field": "strategy"})
     return parse_text(strategy(strategy_id), texts)
+
+
+@contextmanager
+def all_offences(target: str | None, values: Mapping[str, Any], settings: Settings) -> Iterator[None]:
+    """Write every offence of refused data to the file `target`, when there is one; the error goes on its way."""
+    try:
+        yield
+    except DataInvalid as error:
+        if target is not None:
+            request = request_from(values)
+            write_offences(RealDisk(), target, request.csv, request.options, error, settings=settings)
+        raise

@@ -41,6 +41,7 @@ artifacts_option = click.option(
 @click.option("--name", metavar="TEXT", help="A name for people; not part of the run's identity.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for people; repeatable.")
 @click.option("--notes", metavar="TEXT", help="Notes for people.")
+@click.option("--errors-out", metavar="FILE", help="Where data are refused, write every offence to FILE as JSON lines.")
 @click.option("--dry-run", is_flag=True, help="Print resolved inputs, run id and disk needed; commit nothing.")
 @root_option
 @json_option
@@ -49,6 +50,7 @@ def create(
     runs_root: str | None,
     as_json: bool,
     dry_run: bool,
+    errors_out: str | None,
     params: tuple[str, ...],
     risk_level: str | None,
     **options: Any,
@@ -59,7 +61,7 @@ def create(
     """
     from buff.builder import create as build
     from buff.builder import told
-    from buff.cli.config import request_values
+    from buff.cli.config import all_offences, request_values
     from buff.preview import preview
 
     host, settings = surroundings()
@@ -72,8 +74,10 @@ def create(
         return
     with told(root, host=host, settings=settings):
         values = request_values(config, options, params, risk_level)
-    with progress(quiet=as_json) as show:
+    with progress(quiet=as_json) as show, all_offences(errors_out, values, settings):
         created = build(values, root=root, host=host, settings=settings, progress=show)
+    for warning in created.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if as_json:
         print_json(created.as_dict())
         return

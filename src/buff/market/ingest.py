@@ -66,6 +66,7 @@ def ingest(
     *,
     write: Callable[[Columns], None],
     tick: Callable[[int], None] = lambda size_bytes: None,
+    note: Callable[[Offence], None] = lambda offence: None,
     rows_max: int,
     bytes_max: int,
     block_bytes: int = BLOCK_BYTES,
@@ -74,13 +75,14 @@ def ingest(
     """Read files as one dataset, in the given order, and hand its bars to `write` in consecutive blocks.
 
     After a first offence nothing more is written, but reading goes on to its end for exact counts. `tick` is called
-    before each block with the bytes read so far, and may raise. `block_bytes` changes nothing but memory and speed.
-    `reference`: the judge reads every block (slow).
+    before each block with the bytes read so far, and may raise. `note` is told of every offence as it is met, also of
+    steps that turn out at the end to be the file's spacing and no gaps.
+    `block_bytes` changes nothing but memory and speed. `reference`: the judge reads every block (slow).
     Raises DataInvalid with all offences, or LimitExceeded when there are more bytes or rows than allowed, or when
     `gaps=fill` would invent too much.
     """
     assert files, "an ingest has at least one file"
-    reading = Reading(options=options)
+    reading = Reading(options=options, note=note)
     sink = _Sink(options=options, write=write, rows_max=rows_max)
     tally = _Tally(tick=tick, bytes_max=bytes_max)
     sources = []
@@ -229,6 +231,7 @@ def _judge_spacing(reading: Reading) -> None:
     reading.offences.forget_gaps()
     offence = Offence(file=file, line=line, column=None, text="", rule="SPACING", says=says, hint=hint)
     reading.offences.add(offence, number)
+    reading.note(offence)
 
 
 def _span(ms: int) -> str:

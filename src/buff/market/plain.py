@@ -18,7 +18,7 @@ from buff.market.judge import LINE_BYTES_MAX
 from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
-from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_10000_NS, Stamp, stamp
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Stamp, stamp
 
 NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
@@ -243,7 +243,7 @@ def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) ->
     assert reading.options.base.step_ms is not None
     if (ms % reading.options.base.step_ms != 0).any():
         return None
-    return ms if ms.min() >= YEAR_1_NS // NS and ms.max() < YEAR_10000_NS // NS else None
+    return ms if ms.min() >= YEAR_1_NS // NS and ms.max() < YEAR_9999_NS // NS else None
 
 
 def _of_unit(raw: NDArray[np.int64], unit: str) -> bool:

@@ -4,6 +4,8 @@ Both readers (the judge, line by line, and the plain reader, block by block) tak
 either may take the next block. This module reads nothing itself.
 """
 
+from collections.abc import Callable
+
 from attrs import Factory, define
 
 from buff.market.header import Layout
@@ -13,6 +15,10 @@ from buff.market.rules import Offence, Offences
 NO_LAYOUT = Layout(names=(), places={}, extras=())
 
 
+def _nobody(offence: Offence) -> None:
+    """Nobody asked to be told."""
+
+
 @define(kw_only=True)
 class Reading:
     """The state between two blocks.
@@ -20,7 +26,7 @@ class Reading:
     files: how many were opened. file, layout, line: the one being read, its columns, its physical lines read so far.
     blanks: blank lines at the end of these. rows: rows of all files. kind: "iso" or the epoch unit of all times so
     far. last_ns: the latest readable time (UTC). step_ns, step_at: the first step between two times, and where
-    (file number, file, line); uniform: whether all steps were that one.
+    (file number, file, line); uniform: whether all steps were that one. note: told of every offence as it is met.
     """
 
     options: CsvOptions
@@ -36,6 +42,7 @@ class Reading:
     step_at: tuple[int, str, int] = (0, "", 0)
     uniform: bool = True
     offences: Offences = Factory(Offences)
+    note: Callable[[Offence], None] = _nobody
 
     def open(self, file: str) -> None:
         """Go on to the next file."""
@@ -44,6 +51,7 @@ class Reading:
     def offend(self, offence: Offence) -> None:
         """Record an offence of the current file."""
         self.offences.add(offence, self.files)
+        self.note(offence)
 
     def step(self, ns: int, line: int) -> int | None:
         """Move on to a new time (UTC nanoseconds); return its distance from the time before, or None for the first."""

@@ -23,6 +23,7 @@ UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 # The unit of an epoch value is decided by its magnitude alone (spec: data): below the bound, the unit.
 MAGNITUDES = ((10**11, "s"), (10**14, "ms"), (10**17, "us"), (1 << 63, "ns"))
 YEAR_1_NS = -62_135_596_800 * 1_000_000_000
+YEAR_9999_NS = 253_370_764_800 * 1_000_000_000  # the last year is left out: its last bars end where no stamp can
 YEAR_10000_NS = 253_402_300_800 * 1_000_000_000
 HOUR_MS = 3_600_000
 
@@ -211,9 +212,9 @@ def _offset_ns(text: str) -> int | None:
 
 
 def _within_years(ns: int | Fault, text: str) -> int | Fault:
-    if isinstance(ns, Fault) or YEAR_1_NS <= ns < YEAR_10000_NS:
+    if isinstance(ns, Fault) or YEAR_1_NS <= ns < YEAR_9999_NS:
         return ns
-    return Fault(rule="CELL", says=f"{text!r} is outside the years 1 to 9999 in UTC")
+    return Fault(rule="CELL", says=f"{text!r} is outside the years 1 to 9998 in UTC")
 
 
 def _named(kind: str) -> str:

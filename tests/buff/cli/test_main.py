@@ -508,3 +508,16 @@ def test_a_terminal_sees_progress_for_what_takes_longer(tmp_path: Path) -> None:
     code, drawn = on_a_terminal(words)
     assert code == 0, drawn
     assert "created" in drawn
+
+
+def test_every_offence_can_be_written_to_a_file(tmp_path: Path, root: Path) -> None:
+    """All of them, not the first twenty; and where long steps are the file's spacing, that one offence alone."""
+    out = tmp_path / "offences.jsonl"
+    rows = [f"2024-01-01T{hour:02d}:{minute:02d}:00Z,1,2,1,x,0" for hour in range(2) for minute in range(60)]
+    for lines, rules in ((rows, ["CELL"] * 120), ([row.replace("x", "1") for row in rows[::5]], ["SPACING"])):
+        csv = tmp_path / "bad.csv"
+        csv.write_text("\n".join(["ts,open,high,low,close,volume", *lines]))
+        words = ["--csv", str(csv), "--symbol", "X", "--timeframe", "1h", "--strategy", "hold", "--risk", "1"]
+        done = buff("run", "create", *words, "--runs-root", str(root), "--errors-out", str(out))
+        assert done.returncode == 4
+        assert [msgspec.json.decode(line)["rule"] for line in out.read_bytes().splitlines()] == rules

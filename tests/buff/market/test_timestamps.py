@@ -58,7 +58,7 @@ def test_other_texts_are_refused(text: str, rule: str) -> None:
     assert found.rule == rule
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29)), st.integers(-1439, 1439))
+@given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9998, 12, 29)), st.integers(-1439, 1439))
 def test_iso_times_are_what_the_standard_library_says(moment: datetime, minutes: int) -> None:
     sign, rest = "-" if minutes < 0 else "+", abs(minutes)
     found = stamp(f"{moment.isoformat()}{sign}{rest // 60:02}:{rest % 60:02}")

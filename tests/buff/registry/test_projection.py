@@ -32,7 +32,8 @@ def test_an_ingest_without_an_end_stays_visible():
 
 
 def test_a_dataset_keeps_every_symbol_it_was_ever_called_by():
-    state = project(history(stored("i1", "d" * 64, symbol="B"), stored("i2", "d" * 64, symbol="A"), stored("i3", "d" * 64)))
+    names = ("B", "A", None)
+    state = project(history(*(stored(f"i{at}", "d" * 64, symbol=name) for at, name in enumerate(names))))
     assert state.datasets["d" * 64].symbols == ["B", "A"]
     assert state.datasets["d" * 64].seq == 1
 
