@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Annotated
 
 import msgspec
-from attrs import frozen
 
 from buff.journal.line import ZEROS
 
@@ -57,8 +56,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 _DECODER = msgspec.json.Decoder(Head)
 
 
-@frozen(kw_only=True)
-class Slots:
+class Slots(msgspec.Struct, frozen=True, kw_only=True):
     """Both slots as read; None where the bytes are not a valid slot."""
 
     heads: tuple[Head | None, Head | None]
@@ -66,7 +64,10 @@ class Slots:
     @property
     def current(self) -> Head | None:
         """The slot that counts: valid, and of the largest generation."""
-        return max((head for head in self.heads if head is not None), key=lambda head: head.gen, default=None)
+        first, second = self.heads
+        if first is None or second is None:
+            return first or second
+        return first if first.gen >= second.gen else second
 
     @property
     def torn(self) -> bool:

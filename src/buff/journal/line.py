@@ -65,10 +65,15 @@ def write(*, seq: int, prev: str, first: int, last: int, time: str, type: str, k
 
     `data` is one JSON object as `escape` gives it. Raises LineInvalid when any part breaks the format.
     """
+    return parse(form(seq=seq, prev=prev, first=first, last=last, time=time, type=type, key=key, data=data))
+
+
+def form(*, seq: int, prev: str, first: int, last: int, time: str, type: str, key: str | None, data: bytes) -> bytes:
+    """Return the bytes of one line, not yet judged. Raises LineInvalid when they would not be ASCII."""
     name = "null" if key is None else f'"{key}"'
     head = f'{{"v":1,"seq":{seq},"prev":"{prev}","b":[{first},{last}],"t":"{time}","type":"{type}","key":{name},"data":'
     try:
-        return parse(seal(b"%b%b}" % (head.encode("ascii"), data)))
+        return seal(b"%b%b}" % (head.encode("ascii"), data))
     except UnicodeEncodeError as error:
         raise LineInvalid("time, type or key is not ASCII") from error
 
@@ -92,6 +97,11 @@ def parse(raw: bytes) -> Line:
     if not line.first <= line.seq <= line.last:
         raise LineInvalid("the line is outside its own batch")
     return line
+
+
+def digest_of(raw: bytes) -> str:
+    """Return the SHA-256 a sealed line carries, as it says it."""
+    return raw[-67:-3].decode("ascii")
 
 
 def seal(body: bytes) -> bytes:

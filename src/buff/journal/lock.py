@@ -118,8 +118,8 @@ class Lock:
     def _sign(self, handle: int) -> None:
         """Say who holds the lock, unless it says so already: another write would only make the next sync dearer."""
         # The text is for people: that it cannot be written (a full disk) is no reason to stop.
-        with contextlib.suppress(OSError):
-            if self._disk.read_at(handle, _TEXT_SIZE, 0) != self._text:
+        if self._disk.read_at(handle, _TEXT_SIZE, 0) != self._text:
+            with contextlib.suppress(OSError):
                 self._disk.write_at(handle, self._text, 0)
 
     def _take(self, name: str, deadline: float) -> bool:

@@ -13,14 +13,24 @@ import secrets
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from attrs import frozen
+import msgspec
 
 from buff.errors import BuffError, KeyConflict, LimitExceeded, RunsRootInvalid
 from buff.files import NO_SPACE, Disk
+from buff.journal.chain import follow
 from buff.journal.codec import encode
 from buff.journal.events import Event, JournalOpened, JournalRecovered, SegmentOpened, TailQuarantined
 from buff.journal.head import START, Head, Position
-from buff.journal.line import BATCH_BYTES_MAX, BATCH_LINES_MAX, SEGMENT_BYTES_MAX, Line, LineInvalid, write
+from buff.journal.line import (
+    BATCH_BYTES_MAX,
+    BATCH_LINES_MAX,
+    SEGMENT_BYTES_MAX,
+    Line,
+    LineInvalid,
+    digest_of,
+    form,
+    parse,
+)
 from buff.journal.lock import Lock
 from buff.journal.reader import Reading, advance, corrupt, read, refusal, unreadable
 from buff.journal.record import Entry, Receipt, Recorded, recorded
@@ -47,8 +57,7 @@ BESIDE = (FOLDER, "_staging", "_orphans", "_datasets")
 Listener = Callable[[Sequence[Recorded]], None]
 
 
-@frozen(kw_only=True)
-class _Answer:
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a key was used for: the event, its type, and the values that another use must agree on."""
 
     seq: int
@@ -142,8 +151,10 @@ class Journal:
 
     def append(self, entries: Sequence[Entry]) -> tuple[Receipt, ...]:
         """Record a group of events as one batch with one sync, under the lock; see `Hold.append`."""
-        with self.exclusive() as hold:
-            return hold.append(entries)
+        assert not self._closed, "the journal is closed"
+        with self._lock.held(self._timeout_seconds):
+            self._enter()
+            return Hold(self).append(entries)
 
     @contextlib.contextmanager
     def exclusive(self, timeout_seconds: float | None = None) -> Iterator["Hold"]:
@@ -311,13 +322,7 @@ class Journal:
     def _write(self, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
         """Append one batch at our position, rotating first when the segment is full; return its lines."""
         lines = self._lines(self._position, items)
-        size = sum(len(line.raw) for line in lines)
-        if len(lines) > BATCH_LINES_MAX or size > BATCH_BYTES_MAX:
-            raise LimitExceeded(
-                f"{len(lines)} events of {size} bytes are more than one batch may hold",
-                hint=f"record at most {BATCH_LINES_MAX} events and {BATCH_BYTES_MAX} bytes at once",
-                details={"events": len(lines), "size_bytes": size},
-            )
+        size = sum([len(line.raw) for line in lines])
         try:
             if self._position.offset + size > self._segment_bytes_max:
                 self._rotate()
@@ -340,24 +345,19 @@ class Journal:
         self._deliver(lines)
 
     def _lines(self, start: Position, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
-        """Return the lines of one batch behind `start`, each parsed back from its own bytes."""
+        """Return the lines of one batch behind `start`, read back from their own bytes."""
         time, prev = self._clock(), start.sha256
         first, last = start.seq + 1, start.seq + len(items)
-        lines = []
+        raws = []
         for seq, (event, key) in enumerate(items, first):
+            data = encode(event)
             try:
-                line = write(
-                    seq=seq, prev=prev, first=first, last=last, time=time, type=event.TYPE, key=key, data=encode(event)
-                )
+                raw = form(seq=seq, prev=prev, first=first, last=last, time=time, type=event.TYPE, key=key, data=data)
             except LineInvalid as error:
-                raise LimitExceeded(
-                    f"an event {event.TYPE} cannot be recorded: {error}",
-                    hint="keep large or unusual values in a file and let the event carry its hash",
-                    details={"type": event.TYPE},
-                ) from error
-            lines.append(line)
-            prev = line.sha256
-        return lines
+                raise _unrecordable(event, error) from error
+            raws.append(raw)
+            prev = digest_of(raw)
+        return _read_back(start, raws, items)
 
     def _deliver(self, lines: Sequence[Line]) -> None:
         """Tell the listener of every line it was not told of yet. They are acknowledged, whatever comes next."""
@@ -404,6 +404,40 @@ class Hold:
         return Receipt(journal_id=self._journal.journal_id, seq=event.seq, sha256=event.sha256)
 
 
+def _read_back(start: Position, raws: Sequence[bytes], items: Sequence[tuple[Event, str | None]]) -> list[Line]:
+    """Return the lines of a batch as a reader will see them, so that nothing is written that could not be read.
+
+    Raises LimitExceeded.
+    """
+    size = sum(map(len, raws))
+    if len(raws) > BATCH_LINES_MAX or size > BATCH_BYTES_MAX:
+        raise LimitExceeded(
+            f"{len(raws)} events of {size} bytes are more than one batch may hold",
+            hint=f"record at most {BATCH_LINES_MAX} events and {BATCH_BYTES_MAX} bytes at once",
+            details={"events": len(raws), "size_bytes": size},
+        )
+    if len(raws) > 1:
+        lines = list(follow(b"".join(raws), start).lines)
+        if len(lines) == len(raws):
+            return lines
+    return [_parse_back(raw, event) for raw, (event, _) in zip(raws, items, strict=True)]
+
+
+def _parse_back(raw: bytes, event: Event) -> Line:
+    try:
+        return parse(raw)
+    except LineInvalid as error:
+        raise _unrecordable(event, error) from error
+
+
+def _unrecordable(event: Event, error: LineInvalid) -> LimitExceeded:
+    return LimitExceeded(
+        f"an event {event.TYPE} cannot be recorded: {error}",
+        hint="keep large or unusual values in a file and let the event carry its hash",
+        details={"type": event.TYPE},
+    )
+
+
 def _stored(answers: Mapping[str, _Answer], entries: Sequence[Entry]) -> list[_Answer] | None:
     """Return the answers to a group that was recorded before, None when none of it was. Raises KeyConflict."""
     found = [None if entry.key is None else answers.get(entry.key) for entry in entries]
@@ -429,12 +463,13 @@ def _share(entries: Sequence[Entry]) -> tuple[list[tuple[Event, str | None]], li
     place_of: dict[str, int] = {}
     for entry in entries:
         place = len(items) if entry.key is None else place_of.setdefault(entry.key, len(items))
+        places.append(place)
         if place == len(items):
             items.append((entry.event, entry.key))
+            continue
         event = items[place][0]
         if (event.TYPE, _identity(event)) != (entry.event.TYPE, _identity(entry.event)):
             raise _conflict(entry, "the same group uses it for something else")
-        places.append(place)
     return items, places
 
 

@@ -1,14 +1,16 @@
-"""The values that cross the journal's door: what is asked to be recorded, what was, and the proof of it."""
+"""The values that cross the journal's door: what is asked to be recorded, what was, and the proof of it.
 
-from attrs import frozen
+They are structs because one of each is made for every event.
+"""
+
+import msgspec
 
 from buff.journal.codec import decode
 from buff.journal.events import Event, Fact
 from buff.journal.line import Line
 
 
-@frozen(kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """Proof that an event was acknowledged. It vouches for every event up to `seq`."""
 
     journal_id: str
@@ -19,16 +21,14 @@ class Receipt:
         return f"{self.journal_id}:{self.seq}:{self.sha256}"
 
 
-@frozen(kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """An event to append. A `key` makes asking twice safe: the second time the first answer is given."""
 
     event: Event
     key: str | None = None
 
 
-@frozen(kw_only=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the journal holds it. `time` is when it was written, informative only: the order is that of `seq`."""
 
     seq: int

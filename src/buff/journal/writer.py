@@ -47,14 +47,18 @@ class Writer:
         """
         slots = self._slots()
         self._head = slots.current
-        with _failures("HEAD could not be marked"):
-            if self._head is not None and slots.torn:
-                # Made anew rather than mended: the whole slot may be the one whose turn it is (both begin with
-                # generation 0), and a sync that fails here would leave the torn one behind an intact view of it.
-                self._create_head(self._head.position)
-            elif self._head is not None and self._head.boot != self._boot:
-                self._put(self._head.position)
+        if self._head is not None and (slots.torn or self._head.boot != self._boot):
+            with _failures("HEAD could not be marked"):
+                self._mark(self._head, torn=slots.torn)
         return self._head
+
+    def _mark(self, head: Head, *, torn: bool) -> None:
+        if torn:
+            # Made anew rather than mended: the whole slot may be the one whose turn it is (both begin with
+            # generation 0), and a sync that fails here would leave the torn one behind an intact view of it.
+            self._create_head(head.position)
+        else:
+            self._put(head.position)
 
     def acknowledge(self, position: Position, *, durable: bool = False) -> None:
         """Say in HEAD that everything up to `position` is durable, which it must be.
