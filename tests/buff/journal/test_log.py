@@ -693,7 +693,7 @@ def test_sync_head_and_close_make_head_durable() -> None:
     for step in ("sync_head", "close"):
         seq = journal.append([note(step)])[0].seq
         getattr(journal, step)()
-        assert read_head(disk._image(lambda: False, None), "/root").current.seq == seq
+        assert read_head(disk.least(), "/root").current.seq == seq
     journal.close()
 
 
