@@ -113,9 +113,12 @@ def serve() -> Iterator[Any]:
             server.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium of this machine; skipped where there is none, unless BUFF_TEST_BROWSER_REQUIRED is set."""
+    """A headless Chromium of this machine; skipped where there is none, unless BUFF_TEST_BROWSER_REQUIRED is set.
+
+    For one module: as long as it lives its thread has a running event loop, and no other test could begin one.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         if os.environ.get("BUFF_TEST_BROWSER_REQUIRED"):

@@ -71,6 +71,7 @@ class RunChart {
   // Put a window on the chart and keep what the reader looks at.
   show(view, visible) {
     this.view = view;
+    this.wanted = undefined;
     const { columns } = view.bars;
     this.places = new Map(columns.ts.map((ms, index) => [seconds(ms), index]));
     const places = decimals(columns.close.at(-1) ?? 1);
@@ -204,22 +205,26 @@ class RunChart {
       const view = await readWindow(addresses, { first: (from - span) * 1000, last: (to + span) * 1000 });
       const found = view.bars.columns.ts;
       const same = view.bars.bucket === bars.bucket && found[0] === ts[0] && found.at(-1) === ts.at(-1);
-      if (this.asked === asked && !same && found.length) this.show(view, { from, to });
+      if (this.asked !== asked || same || !found.length) return;
+      // The reader may have moved on while the answer was under way: keep what is seen now, and look again.
+      const now = this.chart.timeScale().getVisibleRange();
+      this.show(view, now);
+      this.moved(now);
     } catch (error) {
       note.textContent = `Finer data could not be read. ${error.message}`;
     }
   }
 
+  // A move shows with the next frame; until then the following one goes on from where it will be.
   do(what) {
-    const scale = this.chart.timeScale();
-    const { from, to } = scale.getVisibleLogicalRange();
-    const span = to - from;
-    const moves = {
-      earlier: [-0.25, -0.25], later: [0.25, 0.25], closer: [0.2, -0.2], wider: [-0.33, 0.33],
-    };
     if (what === "all") return this.whole();
-    const [left, right] = moves[what];
-    scale.setVisibleLogicalRange({ from: from + span * left, to: to + span * right });
+    const scale = this.chart.timeScale();
+    const { from, to } = this.wanted ?? scale.getVisibleLogicalRange();
+    const [left, right] = MOVES[what];
+    this.wanted = { from: from + (to - from) * left, to: to + (to - from) * right };
+    scale.setVisibleLogicalRange(this.wanted);
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => requestAnimationFrame(() => { this.wanted = undefined; }));
   }
 
   whole() {
@@ -228,6 +233,8 @@ class RunChart {
   }
 }
 
+// What a step changes at the left and the right edge, in parts of what is seen.
+const MOVES = { earlier: [-0.25, -0.25], later: [0.25, 0.25], closer: [0.2, -0.2], wider: [0.2 / -0.6, 0.2 / 0.6] };
 const KEYS = { ArrowLeft: "earlier", ArrowRight: "later", "+": "closer", "=": "closer", "-": "wider", 0: "all", Home: "all" };
 
 function control(chart) {
