@@ -63,11 +63,17 @@ class Created:
     existed: bool
     warnings: tuple[str, ...] = ()
 
+    @property
+    def archived(self) -> bool:
+        """Whether it was there, and lists leave it out."""
+        return bool(self.run.facts["state"] == "archived")
+
     def as_dict(self) -> dict[str, Any]:
         """Return what `run create --json` prints."""
         return {
             "run_id": self.run.id,
             "existed": self.existed,
+            "state": self.run.facts["state"],
             "dataset_id": self.run.inputs["dataset_id"],
             "inputs_hash": self.run.manifest["inputs_hash"],
             "inputs": dict(self.run.inputs),
@@ -147,10 +153,10 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
         plan = plan_of(request, params, data.dataset, bars, data.symbol)
         known = store.state.runs.get(plan.run_id)
-        if known is None:
-            return _build(store, request, plan, data, progress)
-        if known.inputs_hash != plan.inputs_hash:
+        if known is not None and known.inputs_hash != plan.inputs_hash:
             raise exists(known, plan.inputs_hash)
+        if known is None or known.state == "reclaimed":
+            return _build(store, request, plan, data, progress)
     return Created(run=store.run(known.run_id), existed=True, warnings=data.warnings)
 
 

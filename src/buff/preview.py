@@ -43,14 +43,15 @@ def preview(
         bars = Resampled(bars=made.bars, quality=resample_facts(made), references=())
         plan = plan_of(request, params, dataset, bars, symbol)
     known = None if store is None else store.state.runs.get(plan.run_id)
+    exists = known is not None and known.state != "reclaimed"
     return {
         "run_id": plan.run_id,
         "inputs_hash": plan.inputs_hash,
         "inputs": dict(plan.inputs),
-        "exists": known is not None,
+        "exists": exists,
         "same_inputs": known is not None and known.inputs_hash == plan.inputs_hash,
         "bars": len(plan.bars),
-        "bytes": _bytes(store, dataset, len(plan.bars)) if known is None else 0,
+        "bytes": _bytes(store, dataset, len(plan.bars)) if not exists else 0,
     }
 
 

@@ -27,6 +27,7 @@ from buff.market.options import CsvOptions
 from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
+from buff.registry.queries import held
 from buff.registry.state import RunEntry
 from buff.runs.artifacts import build, pieces
 from buff.runs.directory import Piece, faults, read_manifest
@@ -109,7 +110,7 @@ def verify(
 
     Raises RunNotFound, and DataInvalid when a source cannot be read as it was.
     """
-    entry = store.entry(run_id)
+    entry = held(store.state, run_id)
     verdict = _judge(store, entry, sources, progress)
     if record:
         artifact = None if verdict.difference is None else verdict.difference.artifact

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from buff.errors import (
     BuffError,
@@ -28,14 +29,16 @@ from buff.journal.events import Event, OrphanQuarantined, RunCommitted, RunRejec
 from buff.journal.log import Hold, Journal
 from buff.journal.reader import read
 from buff.journal.record import Entry, Receipt, Recorded
-from buff.registry import queries
+from buff.registry import changes, queries
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_bytes, state_of
 from buff.registry.projection import fold, project
 from buff.registry.queries import Page, Query
 from buff.registry.state import DatasetEntry, RegistryState, RunEntry
 from buff.runs.directory import read_manifest, seal
+from buff.runs.manifest import NAME as MANIFEST
 from buff.runs.manifest import content_sha256, manifest_sha256
+from buff.runs.request import words
 from buff.runs.run import Run
 from buff.settings import Settings
 from buff.staging import ORPHANS, Owner, move_aside, sweep
@@ -100,7 +103,7 @@ class Store:
 
     def run(self, run_id: str) -> Run:
         """Return a committed run by its id, or by the beginning of it. Raises RunNotFound, RunDamaged."""
-        entry = self.entry(run_id)
+        entry = queries.held(self.state, run_id)
         manifest, data = read_manifest(self.disk, os.path.join(self.root, entry.run_id), entry.run_id)
         if manifest_sha256(manifest) != entry.manifest_sha256:
             raise RunDamaged(
@@ -109,6 +112,11 @@ class Store:
                 details={"run_id": entry.run_id, "artifact": "manifest.json"},
             )
         return Run(root=self.root, manifest=manifest, facts=msgspec.structs.asdict(entry))
+
+    def absent(self, entry: RunEntry) -> bool:
+        """Say whether a run that should have a directory has no manifest: one look at one name, for lists."""
+        manifest = os.path.join(self.root, entry.run_id, MANIFEST)
+        return entry.state != "reclaimed" and not os.path.isfile(manifest)
 
     def datasets(self) -> tuple[DatasetEntry, ...]:
         """Return every stored dataset, the newest first."""
@@ -153,7 +161,8 @@ class Store:
         self._state = fold(self._state, recorded)
 
     def _settle(self, hold: Hold) -> None:
-        sweep(self.disk, self.root, committed=self._state.runs.keys())
+        kept = [entry.run_id for entry in self._state.runs.values() if entry.state != "reclaimed"]
+        sweep(self.disk, self.root, committed=kept)
         self._record_orphans(hold, "a build died before its run was committed")
         self._owner = Owner(self.disk, self.root, f"{self.host.pid}-{self.host.token()}")
 
@@ -184,26 +193,29 @@ class Store:
     ) -> tuple[RunEntry, bool]:
         """Publish the directory staged under `run_id` and append its event: the commit point.
 
-        Returns the entry and whether the run existed already with the same inputs (then ours is discarded). `guard`
-        is asked under the lock, just before the rename, and may raise. Raises RunExists, Nondeterministic, and what
+        Returns the entry and whether the run existed already with the same inputs (then ours is discarded); one that
+        was reclaimed is published anew, under its old id. `guard` is asked under the lock, just before the rename, and
+        may raise. Raises RunExists, Nondeterministic, and what
         the disk says.
         """
         journal, owner = self.journal(), self.owner
         with journal.exclusive() as hold:
             known = self._state.runs.get(run_id)
-            if known is None:
-                guard()
-                self._publish(hold, owner, run_id, event)
-            else:
+            if known is not None:
                 self._compare(hold, known, event)
-        if known is None:
+            existed = known is not None and known.state != "reclaimed"
+            if not existed:
+                guard()
+                self._publish(hold, owner, event, key=_key(run_id, known))
+        if existed:
+            owner.discard(run_id)
+        else:
             owner.forget(run_id)
             seal(self.disk, os.path.join(self.root, run_id))
-        else:
-            owner.discard(run_id)
-        return self._state.runs[run_id], known is not None
+        return self._state.runs[run_id], existed
 
-    def _publish(self, hold: Hold, owner: Owner, run_id: str, event: RunCommitted) -> None:
+    def _publish(self, hold: Hold, owner: Owner, event: RunCommitted, *, key: str) -> None:
+        run_id = event.run_id
         target = os.path.join(self.root, run_id)
         owner.intend(run_id)
         if self.disk.exists(target):
@@ -211,7 +223,7 @@ class Store:
         self.disk.rename(owner.path(run_id), target)
         # Without this the event may be durable and the directory it promises still in the staging folder.
         self.disk.sync_directory(self.root)
-        hold.append([Entry(event=event, key=f"run:{run_id}")])
+        hold.append([Entry(event=event, key=key)])
 
     def _set_aside(self, hold: Hold, target: str, event: RunCommitted) -> None:
         """Found bytes are never adopted, not even equal ones: a sync of them proves nothing about what is on disk."""
@@ -239,6 +251,39 @@ class Store:
                 [Entry(event=RunRejected(code=Nondeterministic.code, message=says, details=details, by=event.by))]
             )
             raise Nondeterministic(says, hint=f"run `buff run verify {known.run_id}`", details=details)
+
+    def annotate(
+        self,
+        run_id: str,
+        *,
+        name: str | UnsetType | None = UNSET,
+        notes: str | UnsetType | None = UNSET,
+        tags: Sequence[str] | UnsetType | None = UNSET,
+    ) -> RunEntry:
+        """Give a run another name, notes or tags; what is left out stays, None takes it away. Return its entry.
+
+        None of them is part of the run's identity or of its files. Raises RunNotFound, RunConfigInvalid.
+        """
+        said = words(name=name, notes=notes, tags=tags)
+        return self._change(run_id, lambda entry: changes.annotated(entry, **said, by=self.settings.user))
+
+    def archive(self, run_id: str, *, why: str | None = None) -> RunEntry:
+        """Take a run out of the lists; nothing of it is removed. Twice is the same as once. Raises RunNotFound."""
+        said = words(why=why)
+        return self._change(run_id, lambda entry: changes.archived(entry, **said, by=self.settings.user))
+
+    def restore(self, run_id: str) -> RunEntry:
+        """Bring an archived run back into the lists. Raises RunNotFound, also when its directory was reclaimed."""
+        return self._change(run_id, lambda entry: changes.restored(entry, by=self.settings.user))
+
+    def _change(self, run_id: str, decide: Callable[[RunEntry], Event | None]) -> RunEntry:
+        """Record what is decided of a run's entry as it is under the lock, if anything; return the entry after it."""
+        known = queries.held(self.state, run_id).run_id  # an id that is not there opens no journal
+        with self.journal().exclusive() as hold:
+            event = decide(queries.held(self._state, known))
+            if event is not None:
+                hold.append([Entry(event=event)])
+        return self._state.runs[known]
 
     def write_index(self) -> bool:
         """Write index.json when it is behind the journal; say whether it was written."""
@@ -286,6 +331,12 @@ def exists(known: RunEntry, inputs_hash: str) -> RunExists:
         hint="choose another --run-id, or leave it out: the id is then made from the inputs",
         details={"run_id": known.run_id, "committed": known.inputs_hash, "asked": inputs_hash},
     )
+
+
+def _key(run_id: str, before: RunEntry | None) -> str:
+    """Return the key of a commit: another one for each time the run's directory was given up and is made again."""
+    times = 0 if before is None else before.reclaimed
+    return f"run:{run_id}:{times}" if times else f"run:{run_id}"
 
 
 def _stored(disk: Disk, path: str) -> RegistryState | None:

@@ -1,4 +1,4 @@
-"""`buff run`: create, list, show and verify runs."""
+"""`buff run`: create, list, show, verify, annotate and archive runs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from buff.cli.output import fail, json_option, print_json, progress, root_option
 
 @click.group("run")
 def command() -> None:
-    """Create, list, show and verify runs."""
+    """Create, list, show, verify, annotate and archive runs."""
 
 
 artifacts_option = click.option(
@@ -82,6 +82,8 @@ def create(
         print_json(created.as_dict())
         return
     click.echo(("exists   " if created.existed else "created  ") + created.run.id)
+    if created.archived:
+        click.echo(f"It is archived: lists leave it out. Bring it back: buff run restore {created.run.id}")
     click.echo(repr(created.run))
     click.echo(f"look: buff run show {created.run.id}    prove: buff run verify {created.run.id}")
 
@@ -97,6 +99,7 @@ def create(
 @click.option("--sort", metavar="FIELD", default="-created", show_default=True, help="A field; '-' turns it around.")
 @click.option("--limit", type=int, default=100, show_default=True, help="At most this many.")
 @click.option("--after", type=int, default=0, help="Leave out this many: the `next` of the page before.")
+@click.option("--archived", is_flag=True, help="Archived and reclaimed runs, too.")
 @click.option("--as-of", type=int, metavar="SEQ", help="The list as it was after event SEQ of the journal.")
 @click.option("--legacy/--no-legacy", default=None, help="Only legacy runs, or none.  [default: behind the others]")
 @artifacts_option
@@ -110,17 +113,22 @@ def listing(
     as_of: int | None,
     **filters: Any,
 ) -> None:
-    """List runs, the newest first, and behind them the legacy runs of ARTIFACTS_ROOT."""
+    """List runs, the newest first, and behind them the legacy runs of ARTIFACTS_ROOT.
+
+    A run whose manifest is not on disk is shown as damaged. Its files are not read: `buff run verify --all` does that.
+    """
     from buff.cli.legacy import continued, only
-    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, RUN_SPARE, run_json, run_row
+    from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, RUN_SPARE, looked_at, run_json, run_row
 
     page: Any
-    problem = None
+    problem, hidden = None, False
     if legacy:
         page = only(artifacts_root, as_of, filters)
     else:
         with open_store(runs_root) as store:
             page, problem = store.runs(as_of=as_of, **filters), store.problem
+            if as_of is None:
+                page, hidden = looked_at(store, page), bool(store.state.runs)
         if legacy is None and as_of is None:
             page = continued(page, artifacts_root, filters)
     if problem is not None:
@@ -132,7 +140,7 @@ def listing(
         print_json({"items": items, "next": page.next, "total": page.total, "problem": told})
         return
     if not page.items:
-        click.echo(_nothing(legacy=bool(legacy), filters=filters), err=True)
+        click.echo(_nothing(legacy=bool(legacy), hidden=hidden, filters=filters), err=True)
         return
     table(RUN_COLUMNS, [run_row(entry) for entry in page.items], right=RUN_NUMBERS, spare=RUN_SPARE)
     if page.next is not None:
@@ -142,11 +150,13 @@ def listing(
 FILTERS = ("symbol", "timeframe", "strategy", "risk_level", "tag", "since", "until")
 
 
-def _nothing(*, legacy: bool, filters: Mapping[str, Any]) -> str:
+def _nothing(*, legacy: bool, hidden: bool, filters: Mapping[str, Any]) -> str:
     if any(filters[name] is not None for name in FILTERS):
         return "No run matches. Leave out a filter to see more."
     if legacy:
         return "No legacy runs here."
+    if hidden:
+        return "All runs here are archived. `--archived` shows them."
     return "No runs here yet. Make one: buff run create --csv FILE --symbol S --timeframe 1h ..."
 
 
@@ -211,6 +221,65 @@ def verify(
         for line in verdict.lines():
             click.echo(f"  {line}")
     return verdict.exit_code
+
+
+@command.command("annotate")
+@click.argument("run_id")
+@click.option("--name", metavar="TEXT", help="Another name; an empty one takes it away.")
+@click.option("--notes", metavar="TEXT", help="Other notes; empty ones take them away.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tags instead of those it has; repeatable.")
+@click.option("--no-tags", is_flag=True, help="Take all tags away.")
+@root_option
+@json_option
+def annotate(
+    run_id: str,
+    name: str | None,
+    notes: str | None,
+    tags: tuple[str, ...],
+    no_tags: bool,
+    runs_root: str | None,
+    as_json: bool,
+) -> None:
+    """Change a run's name, notes or tags. They are for people: no file and no id changes."""
+    if tags and no_tags:
+        raise click.UsageError("--tag and --no-tags contradict each other.")
+    given: dict[str, Any] = {"name": name, "notes": notes, "tags": tags or None}
+    said = {key: value for key, value in given.items() if value is not None} | ({"tags": ()} if no_tags else {})
+    if not said:
+        raise click.UsageError("Give at least one of --name, --notes, --tag and --no-tags.")
+    with open_store(runs_root) as store:
+        _print_change(store.annotate(run_id, **said), as_json=as_json)
+
+
+@command.command("archive")
+@click.argument("run_id")
+@click.option("--why", metavar="TEXT", help="Why; kept in the journal.")
+@root_option
+@json_option
+def archive(run_id: str, why: str | None, runs_root: str | None, as_json: bool) -> None:
+    """Take a run out of the lists. Nothing of it is removed; `show` and `verify` go on working."""
+    with open_store(runs_root) as store:
+        _print_change(store.archive(run_id, why=why), as_json=as_json)
+
+
+@command.command("restore")
+@click.argument("run_id")
+@root_option
+@json_option
+def restore(run_id: str, runs_root: str | None, as_json: bool) -> None:
+    """Bring an archived run back into the lists."""
+    with open_store(runs_root) as store:
+        _print_change(store.restore(run_id), as_json=as_json)
+
+
+def _print_change(entry: Any, *, as_json: bool) -> None:
+    from buff.cli.show import run_json
+
+    if as_json:
+        print_json(run_json(entry))
+        return
+    said = [f"name {entry.name!r}" if entry.name else "", f"tags {', '.join(entry.tags)}" if entry.tags else ""]
+    click.echo("  ".join([f"{entry.state:<8} {entry.run_id}", *filter(None, said)]))
 
 
 @command.command("import-legacy")

@@ -5,13 +5,16 @@ from typing import Any
 
 import msgspec
 import rich_click as click
+from attrs import evolve
 
 from buff.cli.output import table
 from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
+from buff.registry.queries import Page
 from buff.registry.state import DatasetEntry, RunEntry
 from buff.runs.run import Run
 from buff.runs.sketch import blocks, percent, short, shown
+from buff.store import Store
 from buff.times import iso
 
 RUN_COLUMNS = (
@@ -20,6 +23,14 @@ RUN_COLUMNS = (
 )  # fmt: skip
 RUN_NUMBERS = ("risk", "return", "drawdown", "sharpe", "trades")
 RUN_SPARE = ("equity", "end", "start", "created", "risk", "sharpe", "trades", "strategy")  # left out first where narrow
+
+
+def looked_at(store: Store, page: Page[RunEntry]) -> Page[RunEntry]:
+    """Return a page with those runs marked as damaged whose manifest is not there: one look at one name for each."""
+    items = tuple(
+        msgspec.structs.replace(entry, state="damaged") if store.absent(entry) else entry for entry in page.items
+    )
+    return evolve(page, items=items)
 
 
 def run_row(entry: RunEntry | LegacyEntry) -> list[str]:
@@ -94,6 +105,8 @@ def print_run(run: Run, *, trades: int = 10) -> None:
     """Print a run for a person."""
     what, data = run.inputs, run.manifest["data"]
     click.echo(repr(run))
+    if run.facts["state"] == "archived":
+        click.echo(f"archived: {run.facts['why'] or 'no reason was given'}")
     rows = [
         ("symbol, timeframe", f"{what['symbol']} {what['timeframe']} (from {what['base_timeframe']} bars)"),
         ("window", f"{what['start']} to {what['end']}"),

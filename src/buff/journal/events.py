@@ -8,6 +8,7 @@ nowhere else.
 from typing import Any, ClassVar, get_args
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,6 +171,62 @@ class RunVerified(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by: str
 
 
+class RunAnnotated(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody changed what a run says to people: only the members that changed are there; null takes one away."""
+
+    TYPE = "run_annotated"
+    run_id: str
+    by: str
+    name: str | UnsetType | None = UNSET
+    notes: str | UnsetType | None = UNSET
+    tags: list[str] | UnsetType = UNSET
+
+
+class RunArchived(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run was taken out of the lists. Nothing of it is removed."""
+
+    TYPE = "run_archived"
+    run_id: str
+    why: str | None
+    by: str
+
+
+class RunRestored(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An archived run is back in the lists."""
+
+    TYPE = "run_restored"
+    run_id: str
+    by: str
+
+
+class RunReclaimed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An archived run's directory is given up: from here on its bytes may be gone, and the same run made again."""
+
+    TYPE = "run_reclaimed"
+    run_id: str
+    size_bytes: int
+    by: str
+
+
+class DatasetReclaimed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A dataset that no run refers to is given up, with its resamples."""
+
+    TYPE = "dataset_reclaimed"
+    dataset_id: str
+    size_bytes: int
+    by: str
+
+
+class StorageReclaimed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Names that are neither runs nor datasets of the registry are given up; `kind` says in which folder they were."""
+
+    TYPE = "storage_reclaimed"
+    kind: str
+    names: list[str]
+    size_bytes: int
+    by: str
+
+
 # Every event there is, for `match`: a fold that forgets one does not type-check.
 Fact = (
     JournalOpened
@@ -185,5 +242,11 @@ Fact = (
     | RunRejected
     | OrphanQuarantined
     | RunVerified
+    | RunAnnotated
+    | RunArchived
+    | RunRestored
+    | RunReclaimed
+    | DatasetReclaimed
+    | StorageReclaimed
 )
 EVENTS: tuple[type[Fact], ...] = get_args(Fact)

@@ -14,7 +14,7 @@ from buff.registry.state import DatasetEntry, IngestEntry, RegistryState, RunEnt
 
 NAME = "index.json"
 SCHEMA = "index.v1"
-PROJECTOR = 1  # bumped when the fold changes: an index of another projector is ignored
+PROJECTOR = 2  # bumped when the fold changes: an index of another projector is ignored
 
 
 class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -5,10 +5,11 @@ before it ships.
 """
 
 from collections.abc import Iterable
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 import msgspec
 from attrs import define
+from msgspec import UNSET
 
 from buff.journal import events as facts
 from buff.journal.events import Fact
@@ -111,30 +112,64 @@ def _apply(draft: _Draft, item: Recorded) -> None:
             draft.ingests.pop(event.ingest, None)
             draft.rejected += 1
         case facts.RunCommitted():
-            draft.runs[event.run_id] = _run_entry(item, event)
+            draft.runs[event.run_id] = _run_entry(item, event, draft.runs.get(event.run_id))
         case facts.RunRejected():
             draft.rejected += 1
         case facts.OrphanQuarantined():
             draft.orphans.append(event.name)
-        case facts.RunVerified():
+        case facts.DatasetReclaimed():
+            draft.datasets.pop(event.dataset_id, None)
+        case facts.StorageReclaimed():
+            if event.kind == "orphans":
+                given_up = frozenset(event.names)
+                draft.orphans = [name for name in draft.orphans if name not in given_up]
+        case (
+            facts.RunVerified()
+            | facts.RunAnnotated()
+            | facts.RunArchived()
+            | facts.RunRestored()
+            | facts.RunReclaimed()
+        ):
             found = draft.runs.get(event.run_id)
             if found is not None:
-                draft.runs[event.run_id] = msgspec.structs.replace(
-                    found, verdict=event.verdict, verified_at=item.time, state=_state_after(found, event.verdict)
-                )
+                draft.runs[event.run_id] = msgspec.structs.replace(found, **_changes(found, event, item.time))
         case _:
             assert_never(event)
 
 
-def _state_after(found: RunEntry, verdict: str) -> str:
+def _changes(
+    found: RunEntry,
+    event: facts.RunVerified | facts.RunAnnotated | facts.RunArchived | facts.RunRestored | facts.RunReclaimed,
+    time: str,
+) -> dict[str, Any]:
+    """Return the members of a run's entry that an event about it changes."""
+    match event:
+        case facts.RunVerified():
+            hidden = found.state in ("archived", "reclaimed")
+            state = found.state if hidden else _listed(event.verdict)
+            return {"verdict": event.verdict, "verified_at": time, "state": state}
+        case facts.RunAnnotated():
+            members = {"name": event.name, "notes": event.notes, "tags": event.tags}
+            return {name: value for name, value in members.items() if value is not UNSET}
+        case facts.RunArchived():
+            return {"state": "archived", "why": event.why}
+        case facts.RunRestored():
+            return {"state": _listed(found.verdict), "why": None}
+        case facts.RunReclaimed():
+            return {"state": "reclaimed", "reclaimed": found.reclaimed + 1}
+        case _:
+            assert_never(event)
+
+
+def _listed(verdict: str | None) -> str:
     """A run whose stored bytes were found changed is damaged until a later check finds them whole."""
     return "damaged" if verdict == "damaged" else "committed"
 
 
-def _run_entry(item: Recorded, event: facts.RunCommitted) -> RunEntry:
+def _run_entry(item: Recorded, event: facts.RunCommitted, before: RunEntry | None) -> RunEntry:
     members = msgspec.structs.asdict(event)
     del members["job"]
-    return RunEntry(seq=item.seq, created=item.time, **members)
+    return RunEntry(seq=item.seq, created=item.time, reclaimed=0 if before is None else before.reclaimed, **members)
 
 
 def _store_dataset(draft: _Draft, item: Recorded, event: facts.DatasetStored) -> None:

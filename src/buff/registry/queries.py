@@ -16,6 +16,7 @@ from buff.registry.state import DatasetEntry, RegistryState, RunEntry
 Entry = TypeVar("Entry")
 
 LIMIT_MAX = 1_000
+HIDDEN = frozenset({"archived", "reclaimed"})  # the states a list leaves out unless it is asked for them
 SORTS: dict[str, Callable[[RunEntry], Any]] = {
     "created": lambda run: run.seq,
     "run_id": lambda run: run.run_id,
@@ -63,7 +64,8 @@ def _until(text: str | None) -> str | None:
 class Query:
     """Which runs, in what order, how many. `since` and `until` are UTC dates or times compared with `created`.
 
-    Raises RunConfigInvalid on a `since` or `until` that is no such thing.
+    `archived` lets runs in that are archived, or reclaimed since; a list leaves them out. Raises RunConfigInvalid on a
+    `since` or `until` that is no such thing.
     """
 
     symbol: str | None = None
@@ -73,6 +75,7 @@ class Query:
     tag: str | None = None
     since: str | None = field(default=None, converter=_since)
     until: str | None = field(default=None, converter=_until)
+    archived: bool = False
     sort: str = "-created"
     limit: int = 100
     after: int = 0
@@ -113,7 +116,8 @@ def check(query: Query) -> None:
 
 def _matches(run: RunEntry, query: Query) -> bool:
     return (
-        (query.symbol is None or run.symbol == query.symbol.upper())
+        (query.archived or run.state not in HIDDEN)
+        and (query.symbol is None or run.symbol == query.symbol.upper())
         and (query.timeframe is None or run.timeframe == query.timeframe)
         and (query.strategy is None or run.strategy == query.strategy)
         and (query.risk_level is None or run.risk_level == query.risk_level)
@@ -143,6 +147,18 @@ def find(state: RegistryState, run_id: str) -> RunEntry:
         hint="`buff run list` shows what is there",
         details={"run_id": run_id},
     )
+
+
+def held(state: RegistryState, run_id: str) -> RunEntry:
+    """Return the entry of a run whose directory is kept, found as `find` does. Raises RunNotFound."""
+    entry = find(state, run_id)
+    if entry.state == "reclaimed":
+        raise RunNotFound(
+            f"run {entry.run_id} was archived, and its directory was given up by `buff store gc`",
+            hint="the same inputs make the same run again, with the same id",
+            details={"run_id": entry.run_id, "state": entry.state},
+        )
+    return entry
 
 
 def datasets(state: RegistryState) -> tuple[DatasetEntry, ...]:

@@ -13,7 +13,11 @@ from attrs import field, frozen
 
 
 class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One committed run. Times are text: `created` and `verified_at` wall clock, `start` and `end` market time."""
+    """One committed run. Times are text: `created` and `verified_at` wall clock, `start` and `end` market time.
+
+    `state` is committed, damaged, archived or reclaimed; `why` says why it was archived. `reclaimed` counts how often
+    the directories of this id were given up: the next commit of it is another fact than the last, with another key.
+    """
 
     run_id: str
     seq: int
@@ -41,6 +45,8 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "committed"
     verdict: str | None = None
     verified_at: str | None = None
+    why: str | None = None
+    reclaimed: int = 0
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):

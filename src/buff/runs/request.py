@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from attrs import field, fields, frozen
+from msgspec import UNSET, UnsetType
 
 from buff.decisions.engine import Costs, check_equity
 from buff.decisions.risk import check_level
@@ -23,6 +24,7 @@ from buff.runs.identity import check_run_id
 _SYMBOL = re.compile(r"[A-Za-z0-9._/-]{1,32}")
 _TAG = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _DATASET = re.compile(r"[0-9a-f]{64}")
+_LONGEST = {"name": 200, "notes": 10_000, "why": 1_000}  # characters
 DEFAULT_EQUITY = 10_000.0
 
 
@@ -104,10 +106,30 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
         ),
         initial_equity=check_equity(document.initial_equity),
         run_id=None if document.run_id is None else check_run_id(document.run_id),
-        name=_text(document.name, "name", 200),
-        notes=_text(document.notes, "notes", 10_000),
+        name=_text(document.name, "name", _LONGEST["name"]),
+        notes=_text(document.notes, "notes", _LONGEST["notes"]),
         tags=_tags(document.tags),
     )
+
+
+def words(
+    *,
+    name: str | UnsetType | None = UNSET,
+    notes: str | UnsetType | None = UNSET,
+    tags: Sequence[str] | UnsetType | None = UNSET,
+    why: str | UnsetType | None = UNSET,
+) -> dict[str, Any]:
+    """Return what is said of a run for people, checked as in a request: without what is UNSET, empty text as None.
+
+    Raises RunConfigInvalid.
+    """
+    texts = {key: value for key, value in (("name", name), ("notes", notes), ("why", why)) if value is not UNSET}
+    _check_text({**texts, "tags": tags})
+    for key, value in texts.items():
+        if not isinstance(value, str | None):
+            raise _wrong(key, value, f"{key} must be text", "give text, or None for none")
+    said: dict[str, Any] = {key: _text(value, key, _LONGEST[key]) or None for key, value in texts.items()}
+    return said if tags is UNSET else {**said, "tags": list(_tags(tags))}
 
 
 def _check_text(values: Mapping[str, Any]) -> None:

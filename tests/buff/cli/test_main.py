@@ -41,7 +41,7 @@ def told(capsys: CAPTURE, *words: str) -> Any:
 COMMANDS = [
     (),
     *((verb,) for verb in sorted(VERBS)),
-    *(("run", verb) for verb in ("create", "list", "show", "verify")),
+    *(("run", verb) for verb in ("create", "list", "show", "verify", "annotate", "archive", "restore")),
     *(("data", verb) for verb in ("inspect", "list")),
     *(("strategies", verb) for verb in ("list", "show")),
 ]
@@ -115,7 +115,7 @@ def test_create_prints_the_id_and_what_to_type_next(capsys: CAPTURE, root: Path,
 
 def test_create_in_json_has_the_documented_members(capsys: CAPTURE, root: Path, minutes: Path) -> None:
     found = told(capsys, "run", "create", *arguments(request(minutes)), "--runs-root", str(root))
-    assert set(found) == {"run_id", "existed", "dataset_id", "inputs_hash", "inputs", "metrics"}
+    assert set(found) == {"run_id", "existed", "state", "dataset_id", "inputs_hash", "inputs", "warnings", "metrics"}
     assert found["existed"] is True
     assert found["run_id"] == f"run_{found['inputs_hash'][:16]}"
 
