@@ -13,8 +13,6 @@ import secrets
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import msgspec
-
 from buff.errors import BuffError, KeyConflict, LimitExceeded, RunsRootInvalid
 from buff.files import NO_SPACE, Disk
 from buff.journal.chain import follow
@@ -33,15 +31,17 @@ from buff.journal.line import (
 )
 from buff.journal.lock import Lock
 from buff.journal.reader import Reading, advance, corrupt, read, refusal, unreadable
-from buff.journal.record import Entry, Receipt, Recorded, recorded
+from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, recorded
 from buff.journal.recovery import Action, decide
 from buff.journal.survey import (
     FOLDER,
     Claimed,
     Findings,
+    Flaw,
     Unreadable,
     facts,
     file_size,
+    locate,
     read_head,
     read_index,
     segment_path,
@@ -57,15 +57,6 @@ BESIDE = (FOLDER, "_staging", "_orphans", "_datasets")
 Listener = Callable[[Sequence[Recorded]], None]
 
 
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key was used for: the event, its type, and the values that another use must agree on."""
-
-    seq: int
-    sha256: str
-    type: str
-    identity: tuple[object, ...]
-
-
 class Journal:
     """One process's way into the journal of one root. Threads may share it; they take turns."""
 
@@ -78,6 +69,7 @@ class Journal:
         writer: Writer,
         clock: Callable[[], str],
         listener: Listener,
+        natural: Callable[[str], Answer | None],
         lock_timeout_seconds: float,
         segment_bytes_max: int,
     ) -> None:
@@ -89,11 +81,12 @@ class Journal:
         self._writer = writer
         self._clock = clock
         self._listener = listener
+        self._natural = natural
         self._timeout_seconds = lock_timeout_seconds
         self._segment_bytes_max = segment_bytes_max
         self._position = START
         self._delivered = 0  # seq up to which the listener was told
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[str, Answer] = {}
         self._sure = False  # whether what we know was so when we last looked; if not, the next enter is slow
         self._closed = False
 
@@ -107,6 +100,8 @@ class Journal:
         boot: str,
         holder: Mapping[str, object],
         listener: Listener,
+        resume: Resume | None = None,
+        natural: Callable[[str], Answer | None] = lambda _: None,
         lock_timeout_seconds: float = 10.0,
         create: bool = True,
         new_id: Callable[[], str] = lambda: f"jrn_{secrets.token_hex(8)}",
@@ -116,7 +111,9 @@ class Journal:
         """Open the journal of an existing root for writing: recover it as the decision table says, or make it.
 
         `clock` gives the time of an event, `boot` is the running kernel's boot id, `holder` says for people who holds
-        the lock. `listener` gets every acknowledged event exactly once and in order, also those of other processes.
+        the lock. `listener` gets every acknowledged event exactly once and in order, also those of other processes:
+        all of them, or those behind `resume`, what is known of the journal's beginning. `natural` answers keys that the
+        listener's own state knows.
         `create=False` refuses a root without a journal. `new_id` names a new journal. A batch that would make its
         segment larger than `segment_bytes_max` begins a new one. `repair=True` also sets aside a torn tail when no HEAD
         says that it was never acknowledged (row R10).
@@ -131,6 +128,7 @@ class Journal:
             writer=Writer(disk, root, boot=boot),
             clock=clock,
             listener=listener,
+            natural=natural,
             lock_timeout_seconds=lock_timeout_seconds,
             segment_bytes_max=segment_bytes_max,
         )
@@ -138,6 +136,8 @@ class Journal:
         try:
             with journal._lock.held(lock_timeout_seconds):
                 _probe(disk, root)
+                if resume is not None:
+                    journal._take_up(resume)
                 journal._enter(new_id=new_id if create else None, repair=repair)
         except BaseException:
             journal.close()
@@ -205,6 +205,14 @@ class Journal:
         self._sure = False
 
     # Entering: always under the lock
+
+    def _take_up(self, resume: Resume) -> None:
+        """Begin where all before is known. Whether HEAD vouches for what follows is looked at as always."""
+        self.journal_id = self._writer.journal = resume.journal_id
+        self._position = resume.position
+        self._delivered = resume.position.seq
+        self._answers = dict(resume.answers)
+        self._sure = True
 
     def _enter(self, *, new_id: Callable[[], str] | None = None, repair: bool = False) -> None:
         head = self._writer.look()
@@ -359,6 +367,19 @@ class Journal:
             prev = digest_of(raw)
         return _read_back(start, raws, items)
 
+    def _answer(self, key: str) -> Answer | None:
+        return self._answers.get(key) or self._natural(key)
+
+    def _digest(self, seq: int) -> str:
+        """Return the hash of an event that was recorded before. Raises JournalCorrupt, StorageUnreadable."""
+        try:
+            found = locate(self._disk, self._root, seq)
+        except Unreadable as error:
+            raise unreadable(error) from error
+        if found is None:
+            raise corrupt(Flaw(segment=FOLDER, offset=0, says=f"event {seq} cannot be found"))
+        return found[1].sha256
+
     def _deliver(self, lines: Sequence[Line]) -> None:
         """Tell the listener of every line it was not told of yet. They are acknowledged, whatever comes next."""
         fresh = [recorded(line) for line in lines if line.seq > self._delivered]
@@ -366,7 +387,7 @@ class Journal:
             return
         for item in fresh:
             if item.key is not None:
-                self._answers[item.key] = _Answer(
+                self._answers[item.key] = Answer(
                     seq=item.seq, sha256=item.sha256, type=item.event.TYPE, identity=_identity(item.event)
                 )
         self._delivered = fresh[-1].seq
@@ -393,15 +414,16 @@ class Hold:
             journal._enter()  # an append failed earlier in this hold
         if not entries:
             return ()
-        stored = _stored(journal._answers, entries)
+        stored = _stored(journal._answer, entries)
         if stored is not None:
             return tuple(self._receipt(answer) for answer in stored)
         items, places = _share(entries)
         lines = journal._write(items)
         return tuple(self._receipt(lines[place]) for place in places)
 
-    def _receipt(self, event: _Answer | Line) -> Receipt:
-        return Receipt(journal_id=self._journal.journal_id, seq=event.seq, sha256=event.sha256)
+    def _receipt(self, event: Answer | Line) -> Receipt:
+        digest = event.sha256 if event.sha256 is not None else self._journal._digest(event.seq)
+        return Receipt(journal_id=self._journal.journal_id, seq=event.seq, sha256=digest)
 
 
 def _read_back(start: Position, raws: Sequence[bytes], items: Sequence[tuple[Event, str | None]]) -> list[Line]:
@@ -438,9 +460,9 @@ def _unrecordable(event: Event, error: LineInvalid) -> LimitExceeded:
     )
 
 
-def _stored(answers: Mapping[str, _Answer], entries: Sequence[Entry]) -> list[_Answer] | None:
+def _stored(known: Callable[[str], Answer | None], entries: Sequence[Entry]) -> list[Answer] | None:
     """Return the answers to a group that was recorded before, None when none of it was. Raises KeyConflict."""
-    found = [None if entry.key is None else answers.get(entry.key) for entry in entries]
+    found = [None if entry.key is None else known(entry.key) for entry in entries]
     if not any(found):
         return None
     stored = []

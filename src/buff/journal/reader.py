@@ -24,6 +24,8 @@ from buff.journal.survey import (
     Unreadable,
     facts,
     file_size,
+    journal_id,
+    locate,
     read_head,
     read_index,
     segment_name,
@@ -42,7 +44,8 @@ _ATTEMPTS = 16
 class Reading:
     """What a reader saw: whole batches up to `position`, and the `problem` that ends them, or None.
 
-    `confirmed` is False when no HEAD says how far the journal was acknowledged: a copy, perhaps cut.
+    `confirmed` is False when no HEAD says how far the journal was acknowledged: a copy, perhaps cut. `since` is where
+    the reading began: the lines are those behind it.
     """
 
     journal_id: str | None
@@ -50,6 +53,7 @@ class Reading:
     position: Position
     problem: JournalCorrupt | None
     confirmed: bool
+    since: Position = START
 
     @property
     def events(self) -> Iterator[Recorded]:
@@ -71,19 +75,40 @@ class Verdict:
         return refusal(self.row, self.findings) if self.row.action is Action.REFUSE else None
 
 
-def read(disk: Disk, root: str, *, boot: str) -> Reading:
+def read(disk: Disk, root: str, *, boot: str, since: Position = START) -> Reading:
     """Read the journal of a root. `boot` is the boot id of the running kernel.
 
-    Raises RunsRootInvalid when the root is not a directory, StorageUnreadable when the disk could not be read.
+    `since` is a position proven before: only what is behind it is read and verified, as long as HEAD vouches for that;
+    else all of it, and the reading says so. Raises RunsRootInvalid when the root is not a directory, StorageUnreadable
+    when the disk could not be read.
     """
     for _ in range(_ATTEMPTS):
         head = read_head(disk, root).current
+        if since is not START and head is not None and head.boot == boot:
+            reading = _behind(disk, root, head, since)
+            if reading is not None:
+                return reading
         reading = (
             _bounded(disk, root, head) if head is not None and head.boot == boot else _open_ended(disk, root, head)
         )
         if reading is not None:
             return reading
     raise StorageUnreadable("the journal changed each time it was read", hint="try again")
+
+
+def resume(disk: Disk, root: str, claimed: Claimed) -> Position | None:
+    """Return where the event somebody vouches for ends, when the journal holds it as claimed, at the end of a batch.
+
+    Whoever holds what follows from all events up to there needs to read only later ones.
+    """
+    try:
+        found = locate(disk, root, claimed.seq)
+        if found is None or journal_id(disk, root) != claimed.journal:
+            return None
+    except Unreadable:
+        return None
+    position, line = found
+    return position if line.sha256 == claimed.sha256 and line.last == line.seq else None
 
 
 def advance(disk: Disk, root: str, start: Position, goal: Position, receive: Receive) -> Flaw | None:
@@ -151,6 +176,21 @@ def corrupt(flaw: Flaw) -> JournalCorrupt:
         f"the journal is damaged before HEAD: {flaw.says}, {flaw.segment} at byte {flaw.offset}",
         hint="`buff-journal verify` says what is wrong and `buff-journal repair --plan` what can be done",
         details={"segment": flaw.segment, "offset": flaw.offset, "says": flaw.says},
+    )
+
+
+def _behind(disk: Disk, root: str, head: Head, since: Position) -> Reading | None:
+    """Read from `since` up to HEAD; None when that is not possible, for whatever reason."""
+    lines: list[Line] = []
+    try:
+        flaw = advance(disk, root, since, head.position, lines.extend)
+    except Unreadable:
+        return None
+    if flaw is not None or head.seq < since.seq:
+        return None
+    behind = tuple(line for line in lines if line.seq > since.seq)
+    return Reading(
+        journal_id=head.journal, lines=behind, position=head.position, problem=None, confirmed=True, since=since
     )
 
 

@@ -3,10 +3,13 @@
 They are structs because one of each is made for every event.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from buff.journal.codec import decode
 from buff.journal.events import Event, Fact
+from buff.journal.head import Position
 from buff.journal.line import Line
 
 
@@ -26,6 +29,26 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     event: Event
     key: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key was used for: the event, its type, and the values that another use must agree on.
+
+    A `sha256` of None is looked up in the journal when it is asked for.
+    """
+
+    seq: int
+    sha256: str | None
+    type: str
+    identity: tuple[object, ...]
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """A proven position of a journal, and the answers to the keys that were used before it."""
+
+    journal_id: str
+    position: Position
+    answers: Mapping[str, Answer]
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

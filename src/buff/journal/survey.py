@@ -28,6 +28,7 @@ RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{2,63}")
 _SEGMENT = re.compile(r"([0-9]{20})\.jsonl")
 _OPENED = msgspec.json.Decoder(JournalOpened)
 _WINDOW = 1 << 18
+_PROBE = 1 << 12
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +177,51 @@ def survey(
     if not firsts:
         return Findings(layout=Layout.MISSING)
     return _Surveyor(disk, root, known, claimed, receive).survey(firsts, since)
+
+
+def locate(disk: Disk, root: str, seq: int) -> tuple[Position, Line] | None:
+    """Find event `seq` by bisection, in some twenty small reads: its line and where it ends, or None.
+
+    Proven is the line alone, not what is before it. None says that it is not there or cannot be found in this way.
+    Raises Unreadable.
+    """
+    try:
+        firsts = segments(disk.names(os.path.join(root, FOLDER))) or ()
+    except OSError:
+        return None
+    first = max((first for first in firsts if first <= seq), default=0)
+    if first == 0:
+        return None
+    path = segment_path(root, first)
+    low, high = 0, file_size(disk, path)  # the line begins at `low` or behind it, and before `high`
+    while low < high:
+        middle = (low + high) // 2
+        end, line = _line_from(disk, path, middle)
+        if line is not None and line.seq == seq:
+            return Position(segment=first, offset=end, seq=seq, sha256=line.sha256), line
+        if line is not None and line.seq < seq:
+            low = end
+        else:
+            high = middle
+    return None
+
+
+def _line_from(disk: Disk, path: str, at: int) -> tuple[int, Line | None]:
+    """Return the first line that begins at byte `at` or behind it, if it is valid, and where it ends."""
+    wanted = _PROBE
+    before = min(at, 1)  # the byte before, which says whether a line begins right here
+    while True:
+        chunk = _read(disk, path, at - before, wanted)
+        begin = chunk.find(b"\n") + 1 if before else 0
+        end = chunk.find(b"\n", begin) + 1
+        if (begin or not before) and end:
+            try:
+                return at - before + end, parse(chunk[begin:end])
+            except LineInvalid:
+                return 0, None
+        if len(chunk) < wanted or wanted > 2 * LINE_BYTES_MAX:
+            return 0, None
+        wanted *= 8
 
 
 def claim(claimed: Claimed | Head | None, findings: Findings) -> Claim:
