@@ -25,6 +25,7 @@ from buff_web.reading import public_manifest, rows, trades_of
 from buff_web.site import Asked, Site
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+HIDDEN = ("archived", "reclaimed")  # what a list leaves out
 FACETS = ("symbol", "timeframe", "strategy", "risk_level")
 SORTS = (
     ("created", "Run"),
@@ -60,7 +61,7 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     asked = query.given(request.scope["query_string"], allowed=(*query.FILTERS, "limit", "after"))
     filters = query.run_filters(asked)
     page = site.store.runs(**filters)
-    state = site.store.state
+    listed = [entry for entry in site.store.state.runs.values() if entry.state not in HIDDEN]
     chosen = {name: text for name, text in asked.items() if name not in ("sort", "limit", "after")}
     kept = {name: text for name, text in asked.items() if name != "after"}
     before = max(filters["after"] - filters["limit"], 0)
@@ -68,13 +69,13 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
         "runs.html",
         rows=rows(site.store, page),
         total=page.total,
-        everything=len(state.runs),
+        everything=len(listed),
         first=filters["after"],
         asked=asked,
         chosen=chosen,
         sentence=_sentence(chosen, asked.get("sort", "-created")),
-        facets=_facets(list(state.runs.values()), asked),
-        tags=sorted({tag for entry in state.runs.values() for tag in entry.tags}),
+        facets=_facets(listed, asked),
+        tags=sorted({tag for entry in listed for tag in entry.tags}),
         columns=[_column(name, label, asked) for name, label in SORTS],
         drop={name: _link({key: text for key, text in kept.items() if key != name}) for name in chosen},
         next=_link({**kept, "after": page.next}) if page.next is not None else None,

@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from buff_web.assets import load
-from whole import make, opened
+from whole import buff, make, opened
 
 
 class Outline(HTMLParser):
@@ -93,6 +93,17 @@ def test_a_filtered_and_sorted_list_says_what_it_shows(client: TestClient[Any]) 
     assert "/runs?sort=-trades" in links
     assert "/api/v1/runs?symbol=BTCUSDT&sort=-trades" in links
     assert "buff run list --symbol BTCUSDT --sort -trades --json" in page.text
+
+
+def test_an_archived_run_is_not_listed_and_its_page_says_so(client: TestClient[Any], several: Path) -> None:
+    ids = _ids(client)
+    done = buff("run", "archive", ids["1h"], "--why", "superseded", "--runs-root", str(several))
+    assert done.returncode == 0, done.stderr
+    html, page = _page(client, "/runs")
+    assert "2 of 2 runs" in re.sub(r"\s+", " ", page.text)
+    assert "ETHUSDT" not in html
+    _, page = _page(client, f"/runs/{ids['1h']}")
+    assert "archived" in page.text
 
 
 def test_a_list_in_pages(client: TestClient[Any]) -> None:
