@@ -15,6 +15,7 @@ class Item:
     time: str
     sha256: str
     event: Fact
+    key: str | None = None
 
 
 def recorded(seq: int, event: Fact, *, day: int = 1) -> Item:

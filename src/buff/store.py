@@ -4,6 +4,7 @@ A root, a `Host` and a `Disk` go in. Lists and runs come out of the registry the
 becomes a run by one event. The order of its commit is spec/store.md, section 12: intent, rename, event.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -25,14 +26,17 @@ from buff.errors import (
 )
 from buff.files import Disk, RealDisk, replace_file
 from buff.host import Host
-from buff.journal.events import Event, OrphanQuarantined, RunCommitted, RunRejected
+from buff.journal.events import Event, OrphanQuarantined, RunCommitted, RunRejected, SegmentOpened
+from buff.journal.head import START, Position
+from buff.journal.line import SEGMENT_BYTES_MAX
 from buff.journal.log import Hold, Journal
-from buff.journal.reader import read
-from buff.journal.record import Entry, Receipt, Recorded
+from buff.journal.reader import between, read, resume
+from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, recorded
+from buff.journal.survey import FOLDER, Claimed, read_head
 from buff.registry import changes, queries
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_bytes, state_of
-from buff.registry.projection import fold, project
+from buff.registry.projection import fold
 from buff.registry.queries import Page, Query
 from buff.registry.state import DatasetEntry, RegistryState, RunEntry
 from buff.runs.directory import read_manifest, seal
@@ -45,12 +49,22 @@ from buff.staging import ORPHANS, Owner, move_aside, sweep
 
 INDEX_EAGER_RUNS = 10_000  # above it the index is written only when it is this far behind:
 INDEX_LAG_EVENTS = 1_000
+CHECKPOINTS = f"{FOLDER}/checkpoints"
+SNAPSHOT_EVENTS_MIN = 4_096  # a shorter journal is verified in full whenever it is opened
 
 
 class Store:
     """One root: `runs()`, `run(id)`, `datasets()`; a context manager that gives back what it holds."""
 
-    def __init__(self, root: str, *, host: Host, settings: Settings | None = None, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        *,
+        host: Host,
+        settings: Settings | None = None,
+        disk: Disk | None = None,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:
         """Open a root for reading. Raises RunsRootInvalid when it is not a directory."""
         self.root = os.path.abspath(root)
         self.host, self.settings, self.disk = host, settings or Settings(), disk or RealDisk()
@@ -62,6 +76,9 @@ class Store:
         self._journal: Journal | None = None
         self._owner: Owner | None = None
         self._state = RegistryState()
+        self._segment_bytes_max = segment_bytes_max
+        self._due: RegistryState | None = None  # a checkpoint to be written
+        self._position = START  # where the events end that the state was folded from
         self._seen_head: bytes | None = None
         self._reading = threading.Lock()
         self.problem: BuffError | None = None
@@ -86,8 +103,23 @@ class Store:
                 hint=f"its events are 1 to {last}",
                 details={"field": "as_of", "value": seq, "last": last},
             )
-        reading = read(self.disk, self.root, boot=self.host.boot)
-        return project(item for item in reading.events if item.seq <= seq)
+        state, position = self._checkpoint(seq)
+        lines = between(self.disk, self.root, position, seq)
+        if lines is None:
+            reading = read(self.disk, self.root, boot=self.host.boot)
+            return fold(RegistryState(), map(recorded, reading.lines[:seq]))
+        return fold(state, map(recorded, lines))
+
+    def _checkpoint(self, seq: int) -> tuple[RegistryState, Position]:
+        """Return the last checkpoint at or before an event that the journal agrees with; the beginning when none is."""
+        folder = os.path.join(self.root, CHECKPOINTS)
+        names = self.disk.names(folder) if self.disk.is_directory(folder) else ()
+        for name in sorted((name for name in names if name <= checkpoint_name(seq)), reverse=True):
+            state = _stored(self.disk, os.path.join(folder, name))
+            position = None if state is None else resume(self.disk, self.root, _claim(state))
+            if state is not None and position is not None and state.seq <= seq:
+                return state, position
+        return RegistryState(), START
 
     def events(self, *, after: int = 0) -> Sequence[Recorded]:
         """Return the journal's events behind `after`, up to HEAD."""
@@ -128,9 +160,21 @@ class Store:
             head = self._head_bytes()
             if head is not None and head == self._seen_head:
                 return
-            reading = read(self.disk, self.root, boot=self.host.boot)
-            self._state = project(reading.events)
-            self._seen_head, self.problem = head, reading.problem
+            if self._position == START:
+                self._state, self._position = self._snapshot()
+            reading = read(self.disk, self.root, boot=self.host.boot, since=self._position)
+            self._state = fold(RegistryState() if reading.since == START else self._state, reading.events)
+            self._position, self._seen_head, self.problem = reading.position, head, reading.problem
+
+    def _snapshot(self) -> tuple[RegistryState, Position]:
+        """Return what index.json holds and where its events end, if the journal agrees and is long; else nothing."""
+        head = read_head(self.disk, self.root).current
+        if head is not None and head.seq >= SNAPSHOT_EVENTS_MIN:
+            state = _stored(self.disk, os.path.join(self.root, INDEX))
+            position = None if state is None else resume(self.disk, self.root, _claim(state))
+            if state is not None and position is not None:
+                return state, position
+        return RegistryState(), START
 
     def _head_bytes(self) -> bytes | None:
         try:
@@ -143,7 +187,8 @@ class Store:
     def journal(self) -> Journal:
         """Return the journal, opened for writing: recovered, swept, with a place of our own under `_staging/`."""
         if self._journal is None:
-            self._state = RegistryState()
+            self._state, position = self._snapshot()
+            self._position, self._seen_head = START, None  # should this fail, the next reading begins anew
             self._journal = Journal.open(
                 self.disk,
                 self.root,
@@ -151,14 +196,38 @@ class Store:
                 boot=self.host.boot,
                 holder=self.host.holder,
                 listener=self._listen,
+                resume=None if position == START else _resume(self._state, position),
+                natural=self._natural,
+                segment_bytes_max=self._segment_bytes_max,
                 lock_timeout_seconds=self.settings.lock_timeout_seconds,
             )
             with self._journal.exclusive() as hold:
                 self._settle(hold)
         return self._journal
 
-    def _listen(self, recorded: Sequence[Recorded]) -> None:
-        self._state = fold(self._state, recorded)
+    def _listen(self, events: Sequence[Recorded]) -> None:
+        self._state = fold(self._state, events)
+        if isinstance(events[-1].event, SegmentOpened):
+            self._due = self._state
+
+    def _write_checkpoint(self) -> None:
+        """Keep the state at the beginning of the last segment, if it is we who began it; never under the lock."""
+        state, self._due = self._due, None
+        if state is None:
+            return
+        folder = os.path.join(self.root, CHECKPOINTS)
+        with contextlib.suppress(OSError):  # disposable: without it the past is folded from further back
+            if not self.disk.is_directory(folder):
+                self.disk.mkdir(folder)
+            temporary, path = self.owner.path(".checkpoint.tmp"), os.path.join(folder, checkpoint_name(state.seq))
+            replace_file(self.disk, temporary, path, index_bytes(state))
+
+    def _natural(self, key: str) -> Answer | None:
+        """Answer the key of a commit, which the run itself knows."""
+        run = self._state.runs.get(key.removeprefix("run:").partition(":")[0])
+        if run is None or run.state == "reclaimed" or key != _key(run.run_id, run):
+            return None
+        return Answer(seq=run.seq, sha256=None, type=RunCommitted.TYPE, identity=(run.run_id, run.inputs_hash))
 
     def _settle(self, hold: Hold) -> None:
         kept = [entry.run_id for entry in self._state.runs.values() if entry.state != "reclaimed"]
@@ -186,7 +255,9 @@ class Store:
 
     def record(self, *events: Event) -> tuple[Receipt, ...]:
         """Append events as one batch with one sync; return their receipts."""
-        return self.journal().append([Entry(event=event) for event in events])
+        receipts = self.journal().append([Entry(event=event) for event in events])
+        self._write_checkpoint()
+        return receipts
 
     def commit(
         self, run_id: str, event: RunCommitted, *, guard: Callable[[], None] = lambda: None
@@ -212,6 +283,7 @@ class Store:
         else:
             owner.forget(run_id)
             seal(self.disk, os.path.join(self.root, run_id))
+        self._write_checkpoint()
         return self._state.runs[run_id], existed
 
     def _publish(self, hold: Hold, owner: Owner, event: RunCommitted, *, key: str) -> None:
@@ -301,6 +373,7 @@ class Store:
         if self._journal is None:
             return
         try:
+            self._write_checkpoint()
             self.write_index()
         except (OSError, StorageError, JournalCorrupt):
             pass  # the index is disposable: the journal already holds all of it
@@ -337,6 +410,23 @@ def _key(run_id: str, before: RunEntry | None) -> str:
     """Return the key of a commit: another one for each time the run's directory was given up and is made again."""
     times = 0 if before is None else before.reclaimed
     return f"run:{run_id}:{times}" if times else f"run:{run_id}"
+
+
+def checkpoint_name(first: int) -> str:
+    """Return the file name of the state after the first event of a segment."""
+    return f"{first:020d}.json"
+
+
+def _claim(state: RegistryState) -> Claimed:
+    return Claimed(journal=state.journal_id, seq=state.seq, sha256=state.head_sha256)
+
+
+def _resume(state: RegistryState, position: Position) -> Resume:
+    answers = {
+        entry.key: Answer(seq=entry.seq, sha256=entry.sha256, type=entry.type, identity=tuple(entry.identity))
+        for entry in state.keys.values()
+    }
+    return Resume(journal_id=state.journal_id, position=position, answers=answers)
 
 
 def _stored(disk: Disk, path: str) -> RegistryState | None:

@@ -111,7 +111,9 @@ def seal(body: bytes) -> bytes:
 
 def unseal(raw: bytes) -> str:
     """Return the SHA-256 a sealed line carries, after checking it. Raises LineInvalid when it does not fit."""
-    digest = hashlib.sha256(raw[:-_TRAILER] + b"}").hexdigest()
+    hashed = hashlib.sha256(memoryview(raw)[:-_TRAILER])  # a snapshot may be large: no copy of it
+    hashed.update(b"}")
+    digest = hashed.hexdigest()
     if not raw.endswith(b"".join((b',"sha256":"', digest.encode(), b'"}\n'))):
         raise LineInvalid("the hash does not fit the bytes")
     return digest

@@ -31,7 +31,7 @@ from buff.journal.line import (
 )
 from buff.journal.lock import Lock
 from buff.journal.reader import Reading, advance, corrupt, read, refusal, unreadable
-from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, recorded
+from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, identity, recorded
 from buff.journal.recovery import Action, decide
 from buff.journal.survey import (
     FOLDER,
@@ -388,7 +388,7 @@ class Journal:
         for item in fresh:
             if item.key is not None:
                 self._answers[item.key] = Answer(
-                    seq=item.seq, sha256=item.sha256, type=item.event.TYPE, identity=_identity(item.event)
+                    seq=item.seq, sha256=item.sha256, type=item.event.TYPE, identity=identity(item.event)
                 )
         self._delivered = fresh[-1].seq
         self._listener(fresh)
@@ -469,7 +469,7 @@ def _stored(known: Callable[[str], Answer | None], entries: Sequence[Entry]) -> 
     for entry, answer in zip(entries, found, strict=True):
         if answer is None:
             raise _conflict(entry, "a part of the group was recorded before and this part was not")
-        if answer.type != entry.event.TYPE or answer.identity != _identity(entry.event):
+        if answer.type != entry.event.TYPE or answer.identity != identity(entry.event):
             raise _conflict(entry, f"it names event {answer.seq}, which says something else")
         stored.append(answer)
     return stored
@@ -490,13 +490,9 @@ def _share(entries: Sequence[Entry]) -> tuple[list[tuple[Event, str | None]], li
             items.append((entry.event, entry.key))
             continue
         event = items[place][0]
-        if (event.TYPE, _identity(event)) != (entry.event.TYPE, _identity(entry.event)):
+        if (event.TYPE, identity(event)) != (entry.event.TYPE, identity(entry.event)):
             raise _conflict(entry, "the same group uses it for something else")
     return items, places
-
-
-def _identity(event: Event) -> tuple[object, ...]:
-    return tuple(getattr(event, name) for name in event.IDENTITY)
 
 
 def _conflict(entry: Entry, says: str) -> KeyConflict:

@@ -84,7 +84,7 @@ def read(disk: Disk, root: str, *, boot: str, since: Position = START) -> Readin
     """
     for _ in range(_ATTEMPTS):
         head = read_head(disk, root).current
-        if since is not START and head is not None and head.boot == boot:
+        if since != START and head is not None and head.boot == boot:
             reading = _behind(disk, root, head, since)
             if reading is not None:
                 return reading
@@ -109,6 +109,24 @@ def resume(disk: Disk, root: str, claimed: Claimed) -> Position | None:
         return None
     position, line = found
     return position if line.sha256 == claimed.sha256 and line.last == line.seq else None
+
+
+def between(disk: Disk, root: str, start: Position, seq: int) -> list[Line] | None:
+    """Return the verified lines behind `start`, a position proven before, up to event `seq`, which HEAD vouches for.
+
+    No later segment is read. None when they cannot be had in this way.
+    """
+    if seq <= start.seq:
+        return [] if seq == start.seq else None
+    lines: list[Line] = []
+    try:
+        found = locate(disk, root, seq)
+        goal = None if found is None else locate(disk, root, found[1].last)  # a batch counts whole
+        if goal is None or advance(disk, root, start, goal[0], lines.extend) is not None:
+            return None
+    except Unreadable:
+        return None
+    return [line for line in lines if start.seq < line.seq <= seq]
 
 
 def advance(disk: Disk, root: str, start: Position, goal: Position, receive: Receive) -> Flaw | None:
@@ -205,13 +223,16 @@ def _bounded(disk: Disk, root: str, head: Head) -> Reading | None:
         return Reading(
             journal_id=head.journal, lines=tuple(lines), position=head.position, problem=None, confirmed=True
         )
-    problem = judge(disk, root, head=head).problem
+    found: list[Line] = []
+    problem = judge(disk, root, head=head, receive=found.extend).problem
     if problem is None:
         return None
-    position = START if not lines else _position(lines[-1], flaw)
     if isinstance(problem, StorageUnreadable):
         raise problem
-    return Reading(journal_id=head.journal, lines=tuple(lines), position=position, problem=problem, confirmed=True)
+    # What a walk from the beginning proves, for the way to HEAD ends before its first step where a segment is gone.
+    proven = tuple(line for line in found if line.seq <= head.seq)
+    position = START if not proven else _position(proven[-1], flaw)
+    return Reading(journal_id=head.journal, lines=proven, position=position, problem=problem, confirmed=True)
 
 
 def _open_ended(disk: Disk, root: str, head: Head | None) -> Reading | None:

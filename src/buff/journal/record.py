@@ -64,3 +64,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 def recorded(line: Line) -> Recorded:
     """Return the event of a verified line. Raises RunsRootInvalid when this version of Buff does not know it."""
     return Recorded(seq=line.seq, time=line.time, event=decode(line), sha256=line.sha256, key=line.key)
+
+
+def identity(event: Event) -> tuple[object, ...]:
+    """Return the values that a repeated key must agree on."""
+    return tuple(getattr(event, name) for name in event.IDENTITY)

@@ -4,20 +4,23 @@ A state goes in, one canonical line with the journal's own trailer comes out, th
 machine; and back. It is never trusted over the journal: one that does not match is ignored and written anew.
 """
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from buff import canonical
-from buff.journal.line import LineInvalid, seal, unseal
-from buff.registry.state import DatasetEntry, IngestEntry, RegistryState, RunEntry
+from buff.journal.line import LineInvalid, escape, seal, unseal
+from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState, RunEntry
 
 NAME = "index.json"
 SCHEMA = "index.v1"
-PROJECTOR = 2  # bumped when the fold changes: an index of another projector is ignored
+PROJECTOR = 3  # bumped when the fold changes: an index of another projector is ignored
 
 
-class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     schema: str
     projector: int
     journal: str
@@ -28,7 +31,12 @@ class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ingests: list[IngestEntry]
     orphans: list[str]
     rejected: int
+    keys: list[KeyEntry]
     sha256: str = ""
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(_Document).decode
 
 
 def index_bytes(state: RegistryState) -> bytes:
@@ -44,17 +52,39 @@ def index_bytes(state: RegistryState) -> bytes:
         ingests=sorted(state.ingests.values(), key=lambda entry: entry.seq),
         orphans=list(state.orphans),
         rejected=state.rejected,
+        keys=list(state.keys.values()),
     )
+    return seal(_canonical(document))
+
+
+def _canonical(document: _Document) -> bytes:
+    """Return canonical JSON, which the plain encoder writes too for all but a few values: see `journal.codec`."""
+    data = _encode(document)
+    with _no_collection():
+        if b"-0.0" not in data and _decode(data) == document:
+            return escape(data)
     members: dict[str, Any] = msgspec.to_builtins(document)
-    del members["sha256"]
-    return seal(canonical.encode(members))
+    return canonical.encode(members)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Do without the garbage collector: it would look through every entry again and again while they are made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def state_of(data: bytes) -> RegistryState | None:
     """Return the state an index holds, or None when it is not a whole index of this projector."""
     try:
         unseal(data)
-        document = msgspec.json.decode(data, type=_Document)
+        with _no_collection():
+            document = _decode(data)
     except (LineInvalid, msgspec.DecodeError):
         return None
     if document.schema != SCHEMA or document.projector != PROJECTOR:
@@ -68,4 +98,5 @@ def state_of(data: bytes) -> RegistryState | None:
         ingests={entry.ingest: entry for entry in document.ingests},
         orphans=tuple(document.orphans),
         rejected=document.rejected,
+        keys={entry.key: entry for entry in document.keys},
     )

@@ -13,7 +13,10 @@ from msgspec import UNSET
 
 from buff.journal import events as facts
 from buff.journal.events import Fact
-from buff.registry.state import DatasetEntry, IngestEntry, RegistryState, RunEntry
+from buff.journal.record import identity
+from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState, RunEntry
+
+KEYS_MAX = 10_000  # so many keys are answered however long ago they were used
 
 
 class Recorded(Protocol):
@@ -35,6 +38,11 @@ class Recorded(Protocol):
         ...
 
     @property
+    def key(self) -> str | None:
+        """What the fact was asked for under."""
+        ...
+
+    @property
     def event(self) -> Fact:
         """The fact."""
         ...
@@ -52,6 +60,7 @@ class _Draft:
     ingests: dict[str, IngestEntry]
     orphans: list[str]
     rejected: int
+    keys: dict[str, KeyEntry]
 
 
 def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
@@ -65,10 +74,12 @@ def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
         dict(state.ingests),
         list(state.orphans),
         state.rejected,
+        dict(state.keys),
     )
     for item in recorded:
         assert item.seq == draft.seq + 1, f"event {item.seq} folded after {draft.seq}"
         _apply(draft, item)
+        _remember(draft, item)
         draft.seq, draft.head_sha256 = item.seq, item.sha256
     return RegistryState(
         journal_id=draft.journal_id,
@@ -79,6 +90,7 @@ def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
         ingests=draft.ingests,
         orphans=tuple(draft.orphans),
         rejected=draft.rejected,
+        keys=draft.keys,
     )
 
 
@@ -90,6 +102,17 @@ def apply(state: RegistryState, recorded: Recorded) -> RegistryState:
 def project(recorded: Iterable[Recorded]) -> RegistryState:
     """Return the state after a whole journal, or a prefix of it."""
     return fold(RegistryState(), recorded)
+
+
+def _remember(draft: _Draft, item: Recorded) -> None:
+    """Keep the latest keys. That of a run's commit is not kept: the run itself answers it."""
+    if item.key is None or isinstance(item.event, facts.RunCommitted):
+        return
+    draft.keys[item.key] = KeyEntry(
+        key=item.key, seq=item.seq, sha256=item.sha256, type=item.event.TYPE, identity=list(identity(item.event))
+    )
+    if len(draft.keys) > KEYS_MAX:
+        del draft.keys[next(iter(draft.keys))]
 
 
 def _apply(draft: _Draft, item: Recorded) -> None:

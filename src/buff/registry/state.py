@@ -75,6 +75,16 @@ class IngestEntry(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The event a key was used for: `type` and `identity` are what another use of the key must agree on."""
+
+    key: str
+    seq: int
+    sha256: str
+    type: str
+    identity: list[Any]
+
+
 def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(mapping))
 
@@ -91,3 +101,4 @@ class RegistryState:
     ingests: Mapping[str, IngestEntry] = field(factory=dict, converter=_frozen)
     orphans: tuple[str, ...] = ()
     rejected: int = 0
+    keys: Mapping[str, KeyEntry] = field(factory=dict, converter=_frozen)

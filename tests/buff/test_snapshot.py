@@ -1,0 +1,174 @@
+"""Opening from a snapshot: what index.json holds is not read again, and it is never trusted over the journal."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from buff import store as stores
+from buff.errors import KeyConflict
+from buff.files import RealDisk
+from buff.journal.events import OrphanQuarantined
+from buff.journal.line import seal
+from buff.journal.reader import read
+from buff.journal.record import Entry
+from buff.registry.index import index_bytes
+from buff.registry.projection import KEYS_MAX, project
+from buff.registry.state import RegistryState
+from buff.store import Store
+from histories import recorded
+from journals import commit
+from whole import host
+
+MANY = stores.SNAPSHOT_EVENTS_MIN
+
+
+class Counted(RealDisk):
+    """A disk that counts the bytes of segments it reads."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
+        data = super().read(path, start, size)
+        self.count += len(data) if path.endswith(".jsonl") else 0
+        return data
+
+
+def opened(root: Path, disk: RealDisk | None = None, **options: int) -> Store:
+    return Store(str(root), host=host(), disk=disk, **options)
+
+
+def orphan(name: str) -> OrphanQuarantined:
+    return OrphanQuarantined(name=name, reason="a test", identical=False)
+
+
+def grow(root: Path, count: int, **options: int) -> None:
+    """Append `count` events, runs among them, and write the index."""
+    with opened(root, **options) as store:
+        for begin in range(0, count, 500):
+            group = [Entry(event=orphan(f"o{at}")) for at in range(begin, min(begin + 500, count) - 1)]
+            store.journal().append([*group, commit(f"run_{begin:06}")])
+
+
+def truth(root: Path, seq: int | None = None) -> RegistryState:
+    """Return the state as the whole journal gives it."""
+    events = list(read(RealDisk(), str(root), boot=host().boot).events)
+    return project(events if seq is None else events[:seq])
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("grown")
+    grow(root, MANY + 100)
+    return root
+
+
+@pytest.fixture
+def root(grown: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(grown, tmp_path / "root"))
+
+
+def test_a_long_journal_is_opened_from_its_index(root: Path) -> None:
+    """A reader and a writer read a few small pieces of a journal of 1.5 MB, and know all of it."""
+    disk = Counted()
+    store = opened(root, disk)
+    assert store.state == truth(root)
+    assert disk.count < 100_000
+    with opened(root, disk) as writer:
+        disk.count = 0
+        writer.record(orphan("new"))
+        assert disk.count < 300_000
+        assert writer.state == truth(root)
+    assert store.state == truth(root)
+    assert (root / "index.json").read_bytes() == index_bytes(truth(root))
+
+
+def test_a_short_journal_is_verified_in_full(tmp_path: Path) -> None:
+    grow(tmp_path, 100)
+    disk = Counted()
+    segment = tmp_path / "_journal" / f"{1:020}.jsonl"
+    assert opened(tmp_path, disk).state == truth(tmp_path)
+    assert disk.count >= segment.stat().st_size
+
+
+def test_a_reader_follows_a_writer_without_reading_again(root: Path) -> None:
+    disk = Counted()
+    store = opened(root, disk)
+    assert store.state.seq >= MANY
+    with opened(root) as writer:
+        for name in "abc":
+            disk.count = 0
+            writer.record(orphan(name))
+            assert store.state.orphans[-1] == name
+            assert disk.count < 2_000
+
+
+@pytest.mark.parametrize("member", ["head_sha256", "journal", "projector", "seq"])
+def test_an_index_that_disagrees_is_not_used(root: Path, member: str) -> None:
+    """Whole and sealed, of another history, another journal, another Buff, another event: the journal is read."""
+    other = {"head_sha256": "a" * 64, "journal": "jrn_other", "projector": 0, "seq": MANY}[member]
+    changed = json.loads((root / "index.json").read_bytes()) | {member: other, "orphans": []}
+    del changed["sha256"]
+    (root / "index.json").write_bytes(seal(json.dumps(changed, separators=(",", ":")).encode()))
+    assert opened(root).state == truth(root)
+
+
+def test_a_commit_before_the_snapshot_is_answered_by_the_run(root: Path) -> None:
+    with opened(root) as store:
+        receipt = store.journal().append([commit("run_000000")])[0]
+        assert receipt.seq == truth(root).runs["run_000000"].seq
+        with pytest.raises(KeyConflict):
+            store.journal().append([commit("run_000000", inputs_hash="e" * 64)])
+
+
+def test_other_keys_before_the_snapshot_are_answered_by_the_index(root: Path) -> None:
+    with opened(root) as store:
+        first = store.journal().append([Entry(event=orphan("named"), key="once")])
+    with opened(root) as store:
+        assert store.journal().append([Entry(event=orphan("named"), key="once")]) == first
+        with pytest.raises(KeyConflict):
+            store.journal().append([Entry(event=commit("run_x").event, key="once")])
+
+
+def test_the_latest_keys_are_kept() -> None:
+    items = [recorded(seq, orphan(f"o{seq}")) for seq in range(1, KEYS_MAX + 11)]
+    keyed = [evolve(item, key=f"k{item.seq}") for item in items]
+    state = project(keyed)
+    assert list(state.keys) == [f"k{seq}" for seq in range(11, KEYS_MAX + 11)]
+
+
+def test_a_rotation_leaves_a_checkpoint_and_the_past_is_folded_from_it(tmp_path: Path) -> None:
+    """`as_of` reads at most one segment; without a checkpoint, or with a damaged one, it says the same."""
+    with opened(tmp_path, segment_bytes_max=100_000) as store:
+        for number in range(40):
+            store.record(*(orphan(f"{number}.{part}") for part in range(50)))
+    folder = tmp_path / "_journal" / "checkpoints"
+    names = sorted(path.name for path in folder.iterdir())
+    firsts = sorted(path.name for path in (tmp_path / "_journal").glob("*.jsonl"))[1:]
+    assert names == [first.replace("jsonl", "json") for first in firsts]
+    assert len(names) > 3
+    last = truth(tmp_path).seq
+    disk = Counted()
+    for seq in (1, last // 2, last - 20, int(names[1][:20]), int(names[1][:20]) - 1, last):
+        store = opened(tmp_path, disk)
+        assert store.state.seq == last
+        disk.count = 0
+        assert store.as_of(seq) == truth(tmp_path, seq)
+        assert disk.count < 250_000, "one segment, and the probes"
+    (folder / names[0]).write_bytes(b"{}")
+    (folder / names[1]).unlink()
+    for seq in range(1, last, 301):
+        assert opened(tmp_path).as_of(seq) == truth(tmp_path, seq)
+    assert json.loads((folder / names[2]).read_bytes())["seq"] == int(names[2][:20])
+
+
+def test_a_state_that_the_plain_encoder_would_write_otherwise(tmp_path: Path) -> None:
+    """Names beyond ASCII: the index is canonical all the same."""
+    with opened(tmp_path) as store:
+        store.record(orphan("première 😀"))
+    data = (tmp_path / "index.json").read_bytes()
+    assert data == index_bytes(truth(tmp_path))
+    assert b"premi\\u00e8re \\ud83d\\ude00" in data
