@@ -71,6 +71,7 @@ def test_the_public_names_are_these():
         "open",
         "open_legacy",
         "verify",
+        "verify_all",
     ]
 
 

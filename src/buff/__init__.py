@@ -18,6 +18,7 @@ from buff._version import __version__
 
 if TYPE_CHECKING:
     from buff.api import create_run, open, open_legacy
+    from buff.audit import verify_all
     from buff.errors import BuffError
     from buff.legacy.root import LegacyRoot
     from buff.legacy.run import LegacyEntry, LegacyRun
@@ -47,6 +48,7 @@ _HOMES = {
     "open": "buff.api",
     "open_legacy": "buff.api",
     "verify": "buff.proof",
+    "verify_all": "buff.audit",
 }
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "open",
     "open_legacy",
     "verify",
+    "verify_all",
 ]
 
 

@@ -6,6 +6,7 @@ that the same inputs give today with the bytes on disk. Nothing is repaired.
 """
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -30,14 +31,15 @@ from buff.market.timeframe import Timeframe
 from buff.registry.queries import held
 from buff.registry.state import RunEntry
 from buff.runs.artifacts import build, pieces
-from buff.runs.directory import Piece, faults, read_manifest
+from buff.runs.directory import Piece, committed_manifest, faults
 from buff.runs.identity import ENGINE_VERSION
-from buff.runs.manifest import NAME, manifest_sha256
+from buff.runs.manifest import NAME
 from buff.store import Store
 from buff.times import epoch_ms
 
 EXITS = {
     "identical": 0,
+    "whole": 0,
     "data_changed": 10,
     "engine_changed": 11,
     "inputs_missing": 12,
@@ -124,12 +126,9 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
     """Look in this order: the disk, the data, the strategy, the engine. The first to blame gives the outcome."""
     directory = os.path.join(store.root, entry.run_id)
     try:
-        manifest, _ = read_manifest(store.disk, directory, entry.run_id)
+        manifest = committed_manifest(store.disk, directory, entry.run_id, entry.manifest_sha256)
     except RunDamaged as error:
         return _verdict(entry, "damaged", [error.message], Difference(artifact=NAME))
-    if manifest_sha256(manifest) != entry.manifest_sha256:
-        says = f"{NAME} is not the one that was committed"
-        return _verdict(entry, "damaged", [says], Difference(artifact=NAME))
     faulty = tuple(faults(directory, manifest))
     findings = [f"{fault.name} {fault.says}" for fault in faulty]
     outcome, blamed = _inputs(store, manifest, sources, progress)
@@ -241,6 +240,8 @@ def compare(path: str, piece: Piece) -> Difference | None:
     first: Difference | None = None
     record, done = 0, 0
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(f"{piece.name} is no file")  # opening a pipe would wait for ever
         file = open(path, "rb")  # noqa: SIM115 - closed below, after the piece has been read to its end
     except OSError:
         for _ in piece.chunks:

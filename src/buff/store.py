@@ -19,7 +19,6 @@ from buff.errors import (
     JournalCorrupt,
     Nondeterministic,
     RunConfigInvalid,
-    RunDamaged,
     RunExists,
     RunsRootInvalid,
     StorageError,
@@ -39,9 +38,9 @@ from buff.registry.index import index_bytes, state_of
 from buff.registry.projection import fold
 from buff.registry.queries import Page, Query
 from buff.registry.state import DatasetEntry, RegistryState, RunEntry
-from buff.runs.directory import read_manifest, seal
+from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
-from buff.runs.manifest import content_sha256, manifest_sha256
+from buff.runs.manifest import content_sha256
 from buff.runs.request import words
 from buff.runs.run import Run
 from buff.settings import Settings
@@ -136,13 +135,8 @@ class Store:
     def run(self, run_id: str) -> Run:
         """Return a committed run by its id, or by the beginning of it. Raises RunNotFound, RunDamaged."""
         entry = queries.held(self.state, run_id)
-        manifest, data = read_manifest(self.disk, os.path.join(self.root, entry.run_id), entry.run_id)
-        if manifest_sha256(manifest) != entry.manifest_sha256:
-            raise RunDamaged(
-                f"manifest.json of {entry.run_id} is not the one that was committed ({len(data)} bytes)",
-                hint=f"run `buff run verify {entry.run_id}`",
-                details={"run_id": entry.run_id, "artifact": "manifest.json"},
-            )
+        directory = os.path.join(self.root, entry.run_id)
+        manifest = committed_manifest(self.disk, directory, entry.run_id, entry.manifest_sha256)
         return Run(root=self.root, manifest=manifest, facts=msgspec.structs.asdict(entry))
 
     def absent(self, entry: RunEntry) -> bool:

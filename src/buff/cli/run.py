@@ -187,14 +187,18 @@ def show(run_id: str, legacy: bool, artifacts_root: str | None, runs_root: str |
 
 
 @command.command("verify")
-@click.argument("run_id")
+@click.argument("run_id", required=False)
+@click.option("--all", "every", is_flag=True, help="Every run of the root; archived ones, too.")
+@click.option("--stored-bytes-only", is_flag=True, help="With --all: compare stored bytes, make nothing again.")
 @click.option("--source", metavar="FILE", multiple=True, help="Read the original CSV again, too.")
 @click.option("--no-record", is_flag=True, help="Do not write the verdict into the journal.")
 @artifacts_option
 @root_option
 @json_option
 def verify(
-    run_id: str,
+    run_id: str | None,
+    every: bool,
+    stored_bytes_only: bool,
     source: tuple[str, ...],
     no_record: bool,
     artifacts_root: str | None,
@@ -203,8 +207,17 @@ def verify(
 ) -> int:
     """Recompute a run from its inputs and compare every byte. A legacy run has no inputs and cannot be verified.
 
-    Exit codes: 0 identical, 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed.
+    Exit codes: 0 identical or whole, 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy
+    changed. With --all it is that of the gravest verdict: 13, 10, 12, 14, 11, 0, in this order.
     """
+    if every == (run_id is not None):
+        raise click.UsageError("Give a run id, or --all.")
+    if every and source:
+        raise click.UsageError("--source is the file of one run; leave out --all.")
+    if stored_bytes_only and not every:
+        raise click.UsageError("--stored-bytes-only goes with --all.")
+    if run_id is None:
+        return _verify_all(runs_root, stored_bytes_only=stored_bytes_only, record=not no_record, as_json=as_json)
     from buff.cli.legacy import legacy_run, unverifiable
     from buff.proof import verify as recompute
 
@@ -217,10 +230,35 @@ def verify(
     if as_json:
         print_json(verdict.as_dict())
     else:
-        click.echo(f"{verdict.outcome.upper()}  {verdict.run_id}")
-        for line in verdict.lines():
-            click.echo(f"  {line}")
+        _print_verdict(verdict)
     return verdict.exit_code
+
+
+def _verify_all(runs_root: str | None, *, stored_bytes_only: bool, record: bool, as_json: bool) -> int:
+    from buff.audit import counted, verify_all, worst
+
+    found = []
+    with open_store(runs_root) as store, progress(quiet=as_json) as bar:
+        for verdict in verify_all(store, stored_bytes_only=stored_bytes_only, record=record, progress=bar):
+            found.append(verdict)
+            if verdict.exit_code and not as_json:
+                _print_verdict(verdict)
+        problem = store.problem
+    if problem is not None:
+        fail(problem, as_json=False)
+        click.echo("  Only what the journal proves up to the damage was verified.", err=True)
+    counts = counted(found)
+    if as_json:
+        print_json({"items": [verdict.as_dict() for verdict in found], "counts": counts, "exit_code": worst(found)})
+    else:
+        click.echo(f"{len(found):,} runs: " + (", ".join(f"{n:,} {name}" for name, n in counts.items()) or "none"))
+    return worst(found)
+
+
+def _print_verdict(verdict: Any) -> None:
+    click.echo(f"{verdict.outcome.upper()}  {verdict.run_id}")
+    for line in verdict.lines():
+        click.echo(f"  {line}")
 
 
 @command.command("annotate")

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from buff.canonical import digest
 from buff.errors import RunDamaged
 from buff.files import Disk
 from buff.runs.manifest import NAME, Artifact, manifest_bytes
@@ -78,11 +79,29 @@ def read_manifest(disk: Disk, directory: str, run_id: str) -> tuple[dict[str, An
         manifest = msgspec.json.decode(data)
     except OSError as error:
         raise _damaged(run_id, NAME, "cannot be read") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # the latter for brackets in brackets without end
         raise _damaged(run_id, NAME, "is not JSON") from error
     if not isinstance(manifest, dict) or manifest_bytes(manifest) != data:
         raise _damaged(run_id, NAME, "is not canonical JSON")
     return manifest, data
+
+
+def committed_manifest(disk: Disk, directory: str, run_id: str, sha256: str) -> dict[str, Any]:
+    """Return the manifest whose hash was committed. Raises RunDamaged when what is there is not that very file.
+
+    The hash is compared before a byte is understood, so nothing that somebody put there can do any harm.
+    """
+    path = os.path.join(directory, NAME)
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise _damaged(run_id, NAME, "is not a regular file")  # reading a pipe would wait for ever
+        data = disk.read(path)
+    except OSError as error:
+        raise _damaged(run_id, NAME, f"cannot be read ({error.strerror})") from error
+    if digest(data) != sha256:
+        raise _damaged(run_id, NAME, f"is not the one that was committed ({len(data)} bytes)")
+    manifest: dict[str, Any] = msgspec.json.decode(data)
+    return manifest
 
 
 @frozen(kw_only=True)
