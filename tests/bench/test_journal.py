@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -54,6 +55,28 @@ def test_a_synced_append_against_a_raw_write_and_sync(tmp_path: Path) -> None:
         f"\nappend, one event: {median(ours) * 1e6:.0f} us, raw write + sync {median(base) * 1e6:.0f} us, "
         f"ratio {median(ours) / median(base):.2f}; in groups of 100: {grouped * 1e6:.1f} us each"
     )
+
+
+@pytest.mark.parametrize("threads", [1, 4, 16, 64])
+def test_group_commit(tmp_path: Path, threads: int) -> None:
+    """Events per second when so many threads append one event at a time, each waiting for its receipt."""
+    journal = open_journal(None, str(tmp_path), lock_timeout_seconds=60.0)
+    each = 512 // threads
+
+    def work() -> None:
+        for _ in range(each):
+            journal.append([note("x" * 60)])
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    start = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    spent = time.perf_counter() - start
+    journal.close()
+    assert journal.position.seq == 1 + threads * each
+    print(f"\n{threads} threads: {threads * each / spent:,.0f} events a second, each synced before its receipt")
 
 
 def test_full_verification(tmp_path: Path) -> None:

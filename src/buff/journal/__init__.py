@@ -32,6 +32,7 @@ repaired in place but superseded by a new segment. The modules, from the bytes u
     reader    everything up to HEAD, without the lock
     lock      the fair lock between processes
     writer    bytes to segments, new segments, HEAD, quarantine
+    group     many threads, one writer: what waits shares a lock hold and a sync
     log       open, append, follow what others append
     events    the facts themselves; record: the values at the door
 """

@@ -113,7 +113,7 @@ class Lock:
             self.close()
             raise
         self.close()
-        raise self._timeout(time.monotonic() - started)
+        raise self.timeout(time.monotonic() - started)
 
     def _sign(self, handle: int) -> None:
         """Say who holds the lock, unless it says so already: another write would only make the next sync dearer."""
@@ -150,7 +150,8 @@ class Lock:
         except FileNotFoundError:
             return False
 
-    def _timeout(self, waited_seconds: float) -> JournalLockTimeout:
+    def timeout(self, waited_seconds: float) -> JournalLockTimeout:
+        """Return the error of having waited so long, with who holds the lock and what the kernel says of them."""
         holder = self._holder()
         state = self._state(holder)
         who = f"process {holder['pid']} ({holder.get('command', '?')})" if "pid" in holder else "another process"

@@ -18,6 +18,7 @@ from buff.files import NO_SPACE, Disk
 from buff.journal.chain import follow
 from buff.journal.codec import encode
 from buff.journal.events import Event, JournalOpened, JournalRecovered, SegmentOpened, TailQuarantined
+from buff.journal.group import Group, Request
 from buff.journal.head import START, Head, Position
 from buff.journal.line import (
     BATCH_BYTES_MAX,
@@ -83,6 +84,7 @@ class Journal:
         self._listener = listener
         self._natural = natural
         self._timeout_seconds = lock_timeout_seconds
+        self._group = Group(lock, timeout_seconds=lock_timeout_seconds)
         self._segment_bytes_max = segment_bytes_max
         self._position = START
         self._delivered = 0  # seq up to which the listener was told
@@ -149,12 +151,24 @@ class Journal:
         """How far this process has verified the journal: never beyond HEAD."""
         return self._position
 
-    def append(self, entries: Sequence[Entry]) -> tuple[Receipt, ...]:
-        """Record a group of events as one batch with one sync, under the lock; see `Hold.append`."""
+    def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        prepare: Callable[["Hold"], None] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> tuple[Receipt, ...]:
+        """Record a group of events as one batch with one sync, under the lock; see `Hold.append`.
+
+        Groups that threads ask for at the same time share a batch; a failed write fails all of them. `prepare` is done
+        under the lock before anything is written, and when it raises only this group fails. Raises JournalLockTimeout
+        when nothing could be begun in time: then nothing was recorded.
+        """
         assert not self._closed, "the journal is closed"
-        with self._lock.held(self._timeout_seconds):
-            self._enter()
-            return Hold(self).append(entries)
+        request = Request(entries, prepare)
+        wait_seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        self._group.submit(request, self._serve, wait_seconds)
+        return request.receipts
 
     @contextlib.contextmanager
     def exclusive(self, timeout_seconds: float | None = None) -> Iterator["Hold"]:
@@ -193,14 +207,16 @@ class Journal:
         if self._closed:
             return
         self._closed = True
+        self._group.close()
         self._writer.close()
         _JOURNALS.discard(self)
         if all(other._lock is not self._lock for other in list(_JOURNALS)):
             self._lock.close()
 
     def after_fork(self) -> None:
-        """Forget, in the child of a fork, what belongs to the parent: its lock and its open segment."""
+        """Forget, in the child of a fork, what belongs to the parent: lock, open files, waiting requests."""
         self._lock.after_fork()
+        self._group.after_fork()
         self._writer.after_fork()
         self._sure = False
 
@@ -327,6 +343,37 @@ class Journal:
 
     # Appending
 
+    def _serve(self, requests: Sequence[Request]) -> None:
+        """Record what several callers ask for as one batch, under the lock; each request ends by itself.
+
+        Raises what fails all that have not ended.
+        """
+        self._enter()
+        hold, batch = Hold(self), _Batch(self)
+        for request in requests:
+            try:
+                if request.prepare is not None:
+                    request.prepare(hold)
+                batch.add(request)
+            except Exception as error:
+                request.fail(error)
+        try:
+            batch.write()
+        except (LimitExceeded, ValueError):
+            if not self._sure:
+                raise
+            # One of them asks for too much, or all together do. Nothing was written: let each stand for itself.
+            for request in batch.requests:
+                self._serve_alone(request)
+
+    def _serve_alone(self, request: Request) -> None:
+        batch = _Batch(self)
+        try:
+            batch.add(request)
+            batch.write()
+        except (BuffError, ValueError) as error:
+            request.fail(error)
+
     def _write(self, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
         """Append one batch at our position, rotating first when the segment is full; return its lines."""
         lines = self._lines(self._position, items)
@@ -370,6 +417,10 @@ class Journal:
     def _answer(self, key: str) -> Answer | None:
         return self._answers.get(key) or self._natural(key)
 
+    def _receipt(self, event: Answer | Line) -> Receipt:
+        digest = event.sha256 if event.sha256 is not None else self._digest(event.seq)
+        return Receipt(journal_id=self.journal_id, seq=event.seq, sha256=digest)
+
     def _digest(self, seq: int) -> str:
         """Return the hash of an event that was recorded before. Raises JournalCorrupt, StorageUnreadable."""
         try:
@@ -409,21 +460,60 @@ class Hold:
         LimitExceeded, StorageFull and LockBroken (not recorded), RegistryWriteFailed (perhaps recorded: ask again with
         the same keys).
         """
+        request, batch = Request(entries), _Batch(self._journal)
+        batch.add(request)
+        batch.write()
+        return request.receipts
+
+
+class _Batch:
+    """What is to be written at once, and who asked for which part of it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._items: list[tuple[Event, str | None]] = []
+        self._places: dict[str, int] = {}  # of the keys among the items
+        self._asked: list[tuple[Request, list[int | Answer]]] = []
+
+    @property
+    def requests(self) -> list[Request]:
+        """Those who wait for it."""
+        return [request for request, _ in self._asked]
+
+    def add(self, request: Request) -> None:
+        """Take in a request, as if those before it were recorded already. Raises KeyConflict."""
+        if not self._journal._sure:
+            # An append failed earlier in this hold, and may have been recorded all the same: look before asking again.
+            self._journal._enter()
+        entries = request.entries
+        stored = _stored(self._known, entries)
+        found: list[int | Answer]
+        if stored is None:
+            items, places = _share(entries)
+            found = [len(self._items) + place for place in places]
+            for entry, place in zip(entries, places, strict=True):
+                if entry.key is not None:
+                    self._places[entry.key] = len(self._items) + place
+            self._items += items
+        else:
+            found = [self._places.get(key, answer) for key, answer in stored]
+        self._asked.append((request, found))
+
+    def write(self) -> None:
+        """Write it and answer everybody. Raises what `Hold.append` raises."""
         journal = self._journal
         if not journal._sure:
-            journal._enter()  # an append failed earlier in this hold
-        if not entries:
-            return ()
-        stored = _stored(journal._answer, entries)
-        if stored is not None:
-            return tuple(self._receipt(answer) for answer in stored)
-        items, places = _share(entries)
-        lines = journal._write(items)
-        return tuple(self._receipt(lines[place]) for place in places)
+            journal._enter()  # what a `prepare` recorded by itself failed
+        lines = journal._write(self._items) if self._items else []
+        for request, found in self._asked:
+            request.answer(tuple([journal._receipt(lines[each] if isinstance(each, int) else each) for each in found]))
 
-    def _receipt(self, event: Answer | Line) -> Receipt:
-        digest = event.sha256 if event.sha256 is not None else self._journal._digest(event.seq)
-        return Receipt(journal_id=self._journal.journal_id, seq=event.seq, sha256=digest)
+    def _known(self, key: str) -> Answer | None:
+        place = self._places.get(key)
+        if place is None:
+            return self._journal._answer(key)
+        event = self._items[place][0]
+        return Answer(seq=0, sha256=None, type=event.TYPE, identity=identity(event))
 
 
 def _read_back(start: Position, raws: Sequence[bytes], items: Sequence[tuple[Event, str | None]]) -> list[Line]:
@@ -460,18 +550,19 @@ def _unrecordable(event: Event, error: LineInvalid) -> LimitExceeded:
     )
 
 
-def _stored(known: Callable[[str], Answer | None], entries: Sequence[Entry]) -> list[Answer] | None:
-    """Return the answers to a group that was recorded before, None when none of it was. Raises KeyConflict."""
+def _stored(known: Callable[[str], Answer | None], entries: Sequence[Entry]) -> list[tuple[str, Answer]] | None:
+    """Return the keys and answers of a group that was recorded before, None when none of it was. Raises KeyConflict."""
     found = [None if entry.key is None else known(entry.key) for entry in entries]
     if not any(found):
         return None
     stored = []
     for entry, answer in zip(entries, found, strict=True):
-        if answer is None:
+        if answer is None or entry.key is None:
             raise _conflict(entry, "a part of the group was recorded before and this part was not")
         if answer.type != entry.event.TYPE or answer.identity != identity(entry.event):
-            raise _conflict(entry, f"it names event {answer.seq}, which says something else")
-        stored.append(answer)
+            where = f"event {answer.seq}" if answer.seq else "an event that is being recorded"
+            raise _conflict(entry, f"it names {where}, which says something else")
+        stored.append((entry.key, answer))
     return stored
 
 
@@ -562,6 +653,7 @@ def _lock_of(disk: Disk, root: str, holder: Mapping[str, object]) -> Lock:
 def _after_fork() -> None:
     for journal in list(_JOURNALS):
         journal.after_fork()
+    _LOCKS.clear()  # whoever opens the journal anew here gets a lock of this process
 
 
 _LOCKS: "weakref.WeakValueDictionary[tuple[int, int], Lock]" = weakref.WeakValueDictionary()
