@@ -21,6 +21,7 @@ VERBS = {
     "doctor": "buff.cli.doctor",
     "run": "buff.cli.run",
     "serve": "buff.cli.serve",
+    "store": "buff.cli.store",
     "strategies": "buff.cli.strategies",
 }
 INTERRUPTED = 130  # what shells give a process ended by Ctrl-C
