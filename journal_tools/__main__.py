@@ -3,7 +3,10 @@
 Arguments go in, text or JSON and an exit code come out. Nothing is written except by `repair --apply`.
 """
 
+import contextlib
+import functools
 import sys
+import time
 from collections.abc import Sequence
 
 import rich_click as click
@@ -14,12 +17,15 @@ from buff.cli.output import fail, json_option, print_json
 from buff.errors import BuffError
 from buff.files import RealDisk
 from buff.host import this_host
+from buff.journal.line import Line
+from buff.journal.record import Acceptance
 from journal_tools.repair import apply, plan
-from journal_tools.replay import replay
+from journal_tools.replay import fully, replay
 from journal_tools.report import Report
-from journal_tools.show import show
+from journal_tools.show import follow, show
 from journal_tools.verify import claimed, verify
 
+FOLLOW_SECONDS = 0.2
 root_argument = click.argument("root", type=click.Path())
 
 
@@ -38,16 +44,19 @@ def buff_journal() -> None:
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only events of this type; may be repeated.")
 @click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Only events behind SEQ.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the last N of them.")
+@click.option("--follow", "following", is_flag=True, help="Go on with events as they are acknowledged, until Ctrl-C.")
 @json_option
-def show_command(root: str, types: Sequence[str], after: int, limit: int | None, as_json: bool) -> int:
+def show_command(root: str, types: Sequence[str], after: int, limit: int | None, following: bool, as_json: bool) -> int:
     """Print events, one per line; with --json each line exactly as stored, ready for jq."""
-    reading, lines = show(RealDisk(), root, boot=this_host().boot, types=types, after=after, limit=limit)
+    disk, boot = RealDisk(), this_host().boot
+    reading, lines = show(disk, root, boot=boot, types=types, after=after, limit=limit)
     for line in lines:
-        key = f" key={line.key}" if line.key else ""
-        click.echo(
-            line.raw.decode() if as_json else f"{line.seq:>8} {line.time} {line.type}{key} {line.data.decode()}",
-            nl=not as_json,
-        )
+        _print_line(line, as_json)
+    if following and reading.problem is None:
+        with contextlib.suppress(KeyboardInterrupt):
+            pause = functools.partial(time.sleep, FOLLOW_SECONDS)
+            for line in follow(disk, root, boot=boot, types=types, since=reading.position, pause=pause):
+                _print_line(line, as_json)
     if not reading.confirmed:
         click.echo("No HEAD says how far this journal was acknowledged: it may have been cut.", err=True)
     return 0 if reading.problem is None else fail(reading.problem, as_json=as_json)
@@ -56,14 +65,16 @@ def show_command(root: str, types: Sequence[str], after: int, limit: int | None,
 @buff_journal.command("verify")
 @root_argument
 @click.option("--receipt", metavar="SEQ:SHA256", help="Also prove that this event is in the journal.")
+@click.option("--full", is_flag=True, help="Also fold the journal and compare index.json and every checkpoint with it.")
 @json_option
-def verify_command(root: str, receipt: str | None, as_json: bool) -> int:
+def verify_command(root: str, receipt: str | None, full: bool, as_json: bool) -> int:
     """Check every byte of the journal, HEAD and the index against each other. Works on a read-only copy."""
     try:
         claim = None if receipt is None else claimed(receipt)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--receipt") from error
-    return _print(verify(RealDisk(), root, receipt=claim), as_json)
+    report = verify(RealDisk(), root, receipt=claim)
+    return _print(fully(RealDisk(), root, report, boot=this_host().boot) if full else report, as_json)
 
 
 @buff_journal.command("replay")
@@ -82,11 +93,31 @@ def replay_command(root: str, as_of: int | None, as_json: bool) -> int:
 @buff_journal.command("repair")
 @root_argument
 @click.option("--plan/--apply", "planning", default=True, help="Say what would be done (default), or do it.")
+@click.option(
+    "--accept-loss",
+    type=click.IntRange(0),
+    metavar="SEQ",
+    help="Go on behind event SEQ, the last one that is whole, although later ones were acknowledged (R03, R07, R08).",
+)
+@click.option("--why", metavar="TEXT", help="Why the loss is accepted; recorded with who accepts it.")
 @json_option
-def repair_command(root: str, planning: bool, as_json: bool) -> int:
+def repair_command(root: str, planning: bool, accept_loss: int | None, why: str | None, as_json: bool) -> int:
     """Do what a writer does at open, and set a torn tail aside that has no HEAD. Nothing that counts is ever cut."""
-    disk = RealDisk()
-    return _print(plan(disk, root) if planning else apply(disk, root, host=this_host()), as_json)
+    if (accept_loss is None) != (why is None):
+        raise click.UsageError("--accept-loss and --why go together: a loss is accepted for a reason")
+    disk, host = RealDisk(), this_host()
+    accept = None if accept_loss is None or why is None else Acceptance(kept=accept_loss, who=host.user, why=why)
+    if planning:
+        return _print(plan(disk, root, accept=accept), as_json)
+    return _print(apply(disk, root, host=host, accept=accept), as_json)
+
+
+def _print_line(line: Line, as_json: bool) -> None:
+    key = f" key={line.key}" if line.key else ""
+    click.echo(
+        line.raw.decode() if as_json else f"{line.seq:>8} {line.time} {line.type}{key} {line.data.decode()}",
+        nl=not as_json,
+    )
 
 
 def _print(report: Report, as_json: bool) -> int:

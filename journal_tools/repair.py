@@ -2,16 +2,17 @@
 
 A root goes in, a report comes out. Bytes that count are never cut or overwritten: a torn tail is copied to
 `quarantine/` and superseded by a new segment. What the decision table refuses is refused here too, except a torn tail
-without HEAD (row R10).
+without HEAD (row R10), and the loss of acknowledged events when somebody accepts it (rows R03, R07, R08).
 """
 
-from buff.errors import RunsRootInvalid
+from buff.errors import RunConfigInvalid, RunsRootInvalid
 from buff.files import Disk
 from buff.host import Host
 from buff.journal.head import Head
 from buff.journal.log import Journal
 from buff.journal.reader import Verdict, judge
-from buff.journal.recovery import Action, Claim
+from buff.journal.record import Acceptance
+from buff.journal.recovery import LOSSES, Action, Claim
 from buff.journal.survey import Findings, read_head, segment_name
 from buff.store import Store
 from journal_tools.report import Report, report_on
@@ -19,21 +20,23 @@ from journal_tools.report import Report, report_on
 REPAIRABLE = "R10"
 
 
-def plan(disk: Disk, root: str) -> Report:
+def plan(disk: Disk, root: str, *, accept: Acceptance | None = None) -> Report:
     """Say what `apply` would do, byte for byte. Raises RunsRootInvalid when there is no journal."""
     head = read_head(disk, root).current
     verdict = _judge(disk, root, head)
+    _check(verdict, accept)
     report = report_on(verdict, head)
-    exit_code = 0 if verdict.row.name == REPAIRABLE else report.exit_code
-    return Report(values={**report.values, "plan": _steps(verdict)}, exit_code=exit_code)
+    exit_code = 0 if verdict.row.name == REPAIRABLE or accept is not None else report.exit_code
+    return Report(values={**report.values, "plan": _steps(verdict, accept)}, exit_code=exit_code)
 
 
-def apply(disk: Disk, root: str, *, host: Host) -> Report:
+def apply(disk: Disk, root: str, *, host: Host, accept: Acceptance | None = None) -> Report:
     """Do it, then report on the journal as it is now.
 
     Raises JournalCorrupt when the table refuses, and what opening a root for writing raises.
     """
     before = _judge(disk, root, read_head(disk, root).current)
+    _check(before, accept)
     Journal.open(
         disk,
         root,
@@ -41,14 +44,15 @@ def apply(disk: Disk, root: str, *, host: Host) -> Report:
         boot=host.boot,
         holder=host.holder,
         listener=lambda _: None,
-        create=False,
+        create=accept is not None,
         repair=True,
+        accept=accept,
     ).close()
     with Store(root, host=host, disk=disk) as store:
         store.journal()  # sweeps what dead builds left; closing writes the index anew when it is not the journal's
     head = read_head(disk, root).current
     report = report_on(judge(disk, root, head=head), head)
-    return Report(values={**report.values, "done": _steps(before)}, exit_code=report.exit_code)
+    return Report(values={**report.values, "done": _steps(before, accept)}, exit_code=report.exit_code)
 
 
 def _judge(disk: Disk, root: str, head: Head | None) -> Verdict:
@@ -58,8 +62,33 @@ def _judge(disk: Disk, root: str, head: Head | None) -> Verdict:
     return verdict
 
 
-def _steps(verdict: Verdict) -> list[str]:
+def _check(verdict: Verdict, accept: Acceptance | None) -> None:
+    """Refuse to accept a loss where there is none, or another one than is there."""
+    if accept is None:
+        return
+    if verdict.row.name not in LOSSES:
+        raise RunConfigInvalid(
+            f"there is no loss to accept: {verdict.row.says} ({verdict.row.name})",
+            hint="leave out --accept-loss",
+            details={"field": "accept_loss", "row": verdict.row.name},
+        )
+    if verdict.findings.end.seq != accept.kept:
+        raise RunConfigInvalid(
+            f"the journal is whole up to event {verdict.findings.end.seq}, not {accept.kept}",
+            hint=f"`--accept-loss {verdict.findings.end.seq}` would go on from there; look at what is left first",
+            details={"field": "accept_loss", "value": accept.kept, "seq": verdict.findings.end.seq},
+        )
+
+
+def _steps(verdict: Verdict, accept: Acceptance | None = None) -> list[str]:
     """Return what is done to a journal of this verdict, one sentence a step."""
+    if accept is not None:
+        return [
+            "copy HEAD and index.json to quarantine/",
+            f"go on behind event {accept.kept} in a new segment, with a new HEAD; no segment loses a byte",
+            f"record journal_recovered: kept up to {accept.kept}, by {accept.who}: {accept.why}",
+            "write index.json anew from the events that are left",
+        ]
     action = Action.SUPERSEDE if verdict.row.name == REPAIRABLE else verdict.row.action
     steps = _segment_steps(action, verdict.findings)
     if action is not Action.REFUSE and verdict.facts.index is Claim.FOREIGN:

@@ -1,11 +1,12 @@
-"""Print frames: which lines of a journal to show.
+"""Print frames: which lines of a journal to show, and those that come as they are acknowledged.
 
 A root and filters go in, verified lines come out, as stored. Event types this version does not know are shown too.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 
 from buff.files import Disk
+from buff.journal.head import Position
 from buff.journal.line import Line
 from buff.journal.reader import Reading, read
 
@@ -20,3 +21,20 @@ def show(
     reading = read(disk, root, boot=boot)
     lines = [line for line in reading.lines[after:] if not types or line.type in types]
     return reading, lines if limit is None else lines[-limit:]
+
+
+def follow(
+    disk: Disk, root: str, *, boot: str, types: Collection[str], since: Position, pause: Callable[[], None]
+) -> Iterator[Line]:
+    """Yield the lines behind `since` of the given types as they are acknowledged, for ever; `pause` is called between.
+
+    Only what is new is read each time. Raises JournalCorrupt when the journal is damaged, RunsRootInvalid,
+    StorageUnreadable.
+    """
+    while True:
+        reading = read(disk, root, boot=boot, since=since)
+        yield from (line for line in reading.lines if line.seq > since.seq and (not types or line.type in types))
+        if reading.problem is not None:
+            raise reading.problem
+        since = reading.position
+        pause()

@@ -3,13 +3,18 @@
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from buff.errors import JournalCorrupt
 from buff.files import RealDisk
+from buff.host import this_host
+from buff.journal.events import JournalRecovered
 from buff.journal.line import seal
 from buff.journal.log import read
 from buff.journal.reader import judge
@@ -18,6 +23,7 @@ from buff.journal.survey import read_head
 from buff.registry.index import index_bytes
 from buff.registry.projection import project
 from journal_tools.__main__ import main
+from journal_tools.show import follow
 from journals import BOOT, commit, note, open_journal
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "journal_v1"
@@ -293,3 +299,131 @@ def test_looking_leaves_no_trace(root: Path, capsys: pytest.CaptureFixture[str])
     for verb in ("show", "verify", "replay", "repair"):
         assert call(capsys, verb, root)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))} == before
+
+
+# A loss that somebody accepts
+
+
+def lose(root: Path, row: str) -> int:
+    """Make acknowledged events be gone, or another history's; return how many events are left whole."""
+    folder = root / "_journal"
+    lines = segment(root).read_bytes().splitlines(keepends=True)
+    if row == "R08":
+        segment(root).write_bytes(b"".join(lines[:3]))
+        return 3
+    if row == "R08, one event in its segment":
+        segment(root).write_bytes(lines[0])
+        return 1
+    if row == "R08, torn":
+        segment(root).write_bytes(b"".join(lines[:3]) + lines[3][:50])
+        return 3
+    if row == "R07":
+        other = root.parent / "other"
+        other.mkdir()
+        journal = open_journal(None, str(other), new_id=lambda: "jrn_other")
+        journal.append([note("x")])
+        journal.close()
+        shutil.copy(other / "_journal" / "HEAD", folder / "HEAD")
+        return 4
+    assert row == "R03"
+    for path in folder.glob("*.jsonl"):
+        path.unlink()
+    return 0
+
+
+LOST = ["R08", "R08, one event in its segment", "R08, torn", "R07", "R03"]
+
+
+@pytest.mark.parametrize("row", LOST)
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_loss_is_accepted_by_somebody_for_a_reason(
+    root: Path, row: str, indexed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is whole stays, HEAD and the index go aside, who and why is an event, and both verifiers agree."""
+    if indexed:
+        assert call(capsys, "repair", root, "--apply")[0] == 0
+    kept = lose(root, row)
+    assert call(capsys, "repair", root, "--apply")[0] == 8
+    before, head = files_of(root), root / "_journal" / "HEAD"
+    asked = ["--accept-loss", kept, "--why", "the disk was full of holes"]
+    code, out, _ = call(capsys, "repair", root, *asked, "--json")
+    assert (code, len(json.loads(out)["plan"])) == (0, 4)
+    assert files_of(root) == before
+    old_head = head.read_bytes()
+    code, out, _ = call(capsys, "repair", root, *asked, "--apply", "--json")
+    assert (code, json.loads(out)["row"]) == (0, "R12")
+    assert all(path.read_bytes().startswith(data) for path, data in before.items() if path.suffix == ".jsonl")
+    assert old_head in {path.read_bytes() for path in (root / "_journal" / "quarantine").iterdir()}
+    events = [item.event for item in read(RealDisk(), str(root), boot=BOOT).events]
+    recovered = [event for event in events if isinstance(event, JournalRecovered)]
+    assert len(recovered) == 1
+    assert (recovered[0].kept, recovered[0].why) == (kept, "the disk was full of holes")
+    assert recovered[0].who
+    assert call(capsys, "verify", root)[0] == 0
+    assert json.loads(call(capsys, "replay", root, "--json")[1])["index"] == "identical"
+    assert subprocess.run([sys.executable, VERIFIER, root], check=False, capture_output=True).returncode == 0
+    assert len(open_journal(None, str(root), boot=this_host().boot).append([note("on we go")])) == 1
+
+
+def test_a_loss_that_is_another_or_none_is_not_accepted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "repair", root, "--accept-loss", 4, "--why", "no reason")
+    assert code != 0
+    assert "there is no loss to accept" in err
+    lose(root, "R08")
+    for action in ("--plan", "--apply"):
+        code, _, err = call(capsys, "repair", root, "--accept-loss", 2, "--why", "a guess", action)
+        assert code != 0
+        assert "whole up to event 3, not 2" in err
+    assert call(capsys, "repair", root, "--accept-loss", 3)[0] == 2
+    assert call(capsys, "repair", root, "--why", "x")[0] == 2
+
+
+# Following, and everything
+
+
+def test_following_shows_what_is_acknowledged_meanwhile(root: Path) -> None:
+    """Each event once, in order, of the types asked for; damage ends it with the journal's own error."""
+    disk = RealDisk()
+    journal = open_journal(None, str(root))
+    todo = iter([[note("c")], [commit("run_2"), note("d")], [], [note("e")]])
+
+    def pause() -> None:
+        for entries in todo:
+            journal.append(entries)
+            return
+        journal.append([note("lost")])
+        segment(root).write_bytes(segment(root).read_bytes()[:-10])
+
+    coming = follow(disk, str(root), boot=BOOT, types=["orphan_quarantined"], since=journal.position, pause=pause)
+    found = [next(coming) for _ in range(3)]
+    assert [(line.seq, json.loads(line.data)["name"]) for line in found] == [(5, "c"), (7, "d"), (8, "e")]
+    with pytest.raises(JournalCorrupt):
+        next(coming)
+
+
+def test_follow_prints_until_it_is_interrupted(root: Path) -> None:
+    command = [sys.executable, "-m", "journal_tools", "show", str(root), "--json", "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = [json.loads(process.stdout.readline())["seq"] for _ in range(4)]
+        journal = open_journal(None, str(root), boot=this_host().boot)
+        journal.append([note("while it looks")])
+        seen.append(json.loads(process.stdout.readline())["seq"])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_verify_full_holds_every_snapshot_against_the_journal(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "repair", root, "--apply")[0] == 0
+    events = list(read(RealDisk(), str(root), boot=BOOT).events)
+    folder = root / "_journal" / "checkpoints"
+    folder.mkdir()
+    good, bad = folder / f"{2:020}.json", folder / f"{3:020}.json"
+    good.write_bytes(index_bytes(project(events[:2])))
+    code, out, _ = call(capsys, "verify", root, "--full", "--json")
+    assert (code, json.loads(out)["snapshots"], json.loads(out)["differing"]) == (0, 2, [])
+    bad.write_bytes(index_bytes(evolve(project(events[:3]), rejected=7)))
+    code, out, _ = call(capsys, "verify", root, "--full", "--json")
+    assert (code, json.loads(out)["differing"]) == (9, [f"_journal/checkpoints/{bad.name}"])
+    assert call(capsys, "verify", root)[0] == 0

@@ -42,10 +42,18 @@ class TailQuarantined(Event, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class JournalRecovered(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The journal went on without a HEAD it could read (rows R13, R14)."""
+    """The journal went on without a HEAD it could read (rows R13, R14).
+
+    When somebody accepted a loss (rows R03, R07, R08): that there were events up to `claimed`, of which those up to
+    `kept` are left, who says so and why.
+    """
 
     TYPE = "journal_recovered"
     reason: str
+    claimed: int | UnsetType = UNSET
+    kept: int | UnsetType = UNSET
+    who: str | UnsetType = UNSET
+    why: str | UnsetType = UNSET
 
 
 class IngestStarted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,9 @@ import secrets
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from buff.errors import BuffError, KeyConflict, LimitExceeded, RunsRootInvalid
+from attrs import evolve
+
+from buff.errors import BuffError, JournalCorrupt, KeyConflict, LimitExceeded, RunsRootInvalid
 from buff.files import NO_SPACE, Disk
 from buff.journal.chain import follow
 from buff.journal.codec import encode
@@ -32,8 +34,8 @@ from buff.journal.line import (
 )
 from buff.journal.lock import Lock
 from buff.journal.reader import Reading, advance, corrupt, read, refusal, unreadable
-from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, identity, recorded
-from buff.journal.recovery import Action, decide
+from buff.journal.record import Acceptance, Answer, Entry, Receipt, Recorded, Resume, identity, recorded
+from buff.journal.recovery import LOSSES, Action, Row, decide
 from buff.journal.survey import (
     FOLDER,
     Claimed,
@@ -109,6 +111,7 @@ class Journal:
         new_id: Callable[[], str] = lambda: f"jrn_{secrets.token_hex(8)}",
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
         repair: bool = False,
+        accept: Acceptance | None = None,
     ) -> "Journal":
         """Open the journal of an existing root for writing: recover it as the decision table says, or make it.
 
@@ -118,7 +121,8 @@ class Journal:
         listener's own state knows.
         `create=False` refuses a root without a journal. `new_id` names a new journal. A batch that would make its
         segment larger than `segment_bytes_max` begins a new one. `repair=True` also sets aside a torn tail when no HEAD
-        says that it was never acknowledged (row R10).
+        says that it was never acknowledged (row R10). `accept` goes on although acknowledged events
+        are gone (rows R03, R07, R08).
 
         Raises RunsRootInvalid, JournalCorrupt, JournalLockTimeout, StorageUnreadable, StorageFull, RegistryWriteFailed.
         """
@@ -140,7 +144,7 @@ class Journal:
                 _probe(disk, root)
                 if resume is not None:
                     journal._take_up(resume)
-                journal._enter(new_id=new_id if create else None, repair=repair)
+                journal._enter(new_id=new_id if create else None, repair=repair, accept=accept)
         except BaseException:
             journal.close()
             raise
@@ -230,11 +234,17 @@ class Journal:
         self._answers = dict(resume.answers)
         self._sure = True
 
-    def _enter(self, *, new_id: Callable[[], str] | None = None, repair: bool = False) -> None:
+    def _enter(
+        self,
+        *,
+        new_id: Callable[[], str] | None = None,
+        repair: bool = False,
+        accept: Acceptance | None = None,
+    ) -> None:
         head = self._writer.look()
         if not (self._sure and head is not None and self._follow(head)):
             self._sure = False
-            self._recover(head, new_id, repair)
+            self._recover(head, new_id, repair, accept)
             self._sure = True
 
     def _follow(self, head: Head) -> bool:
@@ -255,7 +265,9 @@ class Journal:
             self._position = head.position
         return flaw is None
 
-    def _recover(self, head: Head | None, new_id: Callable[[], str] | None, repair: bool) -> None:
+    def _recover(
+        self, head: Head | None, new_id: Callable[[], str] | None, repair: bool, accept: Acceptance | None
+    ) -> None:
         """Gather the facts, decide, apply, and only then take in what HEAD did not vouch for."""
         pending: list[Line] = []
         limit = head.seq if head is not None else 0
@@ -277,6 +289,9 @@ class Journal:
             receive=receive,
         )
         row = decide(facts(self._disk, self._root, findings, head=head, index=index, receipt=known))
+        if accept is not None and row.name in LOSSES:
+            self._accept(accept, row, findings, claims, pending, new_id)
+            return
         action = Action.SUPERSEDE if repair and row.name == "R10" else row.action
         if action is Action.REFUSE:
             raise refusal(row, findings)
@@ -284,6 +299,47 @@ class Journal:
             raise RunsRootInvalid("this root holds no journal", hint="create a run, or give the root that holds them")
         try:
             self._apply(action, findings, head, pending, new_id)
+        except OSError as error:
+            raise failure(error, "the journal could not be recovered") from error
+        if head is None and action in (Action.ADOPT, Action.CARRY):
+            self._write([(JournalRecovered(reason="there was no valid HEAD"), None)])
+
+    def _accept(
+        self,
+        accept: Acceptance,
+        row: Row,
+        findings: Findings,
+        claims: Sequence[Head | Claimed | None],
+        pending: Sequence[Line],
+        new_id: Callable[[], str] | None,
+    ) -> None:
+        """Go on from what is whole as if nobody had said that there was more, and record who accepted that.
+
+        HEAD is replaced and the index removed last: after a crash on the way the journal is refused again as before.
+        """
+        if findings.end.seq != accept.kept:
+            raise JournalCorrupt(
+                f"the journal is whole up to event {findings.end.seq}, not {accept.kept}: nothing was done",
+                hint=f"look at the plan again; `--accept-loss {findings.end.seq}` would go on from there",
+                details={"row": row.name, "seq": findings.end.seq},
+            )
+        found = facts(self._disk, self._root, findings, head=None, index=None, receipt=None)
+        again = decide(evolve(found, has_runs=False))
+        action = Action.SUPERSEDE if again.name == "R10" else again.action
+        if action is Action.REFUSE:
+            raise refusal(again, findings)
+        recovered = JournalRecovered(
+            reason=row.says,
+            claimed=max(claim.seq for claim in claims if claim is not None),
+            kept=accept.kept,
+            who=accept.who,
+            why=accept.why,
+        )
+        try:
+            self._writer.disown_head()
+            self._apply(action, findings, None, pending, new_id)
+            self._write([(recovered, None)])
+            self._writer.remove_index()
         except OSError as error:
             raise failure(error, "the journal could not be recovered") from error
 
@@ -321,8 +377,6 @@ class Journal:
                 self._learn(findings)
                 end = findings.end
         self._position = end
-        if head is None and action in (Action.ADOPT, Action.CARRY):
-            self._write([(JournalRecovered(reason="there was no valid HEAD"), None)])
 
     def _learn(self, findings: Findings) -> None:
         assert findings.journal is not None, "a journal that is whole has an id"

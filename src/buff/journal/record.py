@@ -51,6 +51,14 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     answers: Mapping[str, Answer]
 
 
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
+    """That somebody goes on with the events up to `kept`, although others were acknowledged; who, and why."""
+
+    kept: int
+    who: str
+    why: str
+
+
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the journal holds it. `time` is when it was written, informative only: the order is that of `seq`."""
 

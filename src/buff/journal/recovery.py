@@ -227,6 +227,10 @@ TABLE: tuple[Row, ...] = (
 )
 
 
+# A loss that somebody may accept: whole events are left, and something outside them says that there were others.
+LOSSES = frozenset({"R03", "R07", "R08"})
+
+
 def decide(facts: Facts) -> Row:
     """Return the first row that covers `facts`. The last row covers everything."""
     return next(row for row in TABLE if row.covers(facts))

@@ -14,7 +14,7 @@ from buff.files import NO_SPACE, Disk, replace_file, write_file
 from buff.journal import head as heads
 from buff.journal.head import START, Head, Position, Slots
 from buff.journal.line import Line
-from buff.journal.survey import FOLDER, HEAD, read_head, segment_path
+from buff.journal.survey import FOLDER, HEAD, INDEX, read_head, segment_path
 
 _AGAIN = "check the disk, then make the same request again: it is answered once, whatever happened to this one"
 
@@ -31,6 +31,7 @@ class Writer:
         self._root = root
         self._folder = os.path.join(root, FOLDER)
         self._head_path = os.path.join(self._folder, HEAD)
+        self._index_path = os.path.join(root, INDEX)
         self._boot = boot
         self.journal = ""
         self._head: Head | None = None
@@ -216,15 +217,32 @@ class Writer:
     def quarantine(self, data: bytes, segment: int, offset: int) -> str:
         """Copy a torn tail to `quarantine/`, durably; return the SHA-256 of it. Raises OSError."""
         digest = hashlib.sha256(data).hexdigest()
+        self._set_aside(data, f"{segment:020d}-{offset}-{digest[:16]}.bin")
+        return digest
+
+    def disown_head(self) -> None:
+        """Copy HEAD and index.json to `quarantine/`, durably, and hold for nothing what HEAD says. Raises OSError."""
+        for path in (self._head_path, self._index_path):
+            if self._disk.exists(path):
+                data = self._disk.read(path)
+                self._set_aside(data, f"{os.path.basename(path)}-{hashlib.sha256(data).hexdigest()[:16]}.bin")
+        self._drop_head()
+        self._head = None
+
+    def remove_index(self) -> None:
+        """Remove index.json, which speaks of another history. Raises OSError."""
+        if self._disk.exists(self._index_path):
+            self._disk.unlink(self._index_path)
+            self._disk.sync_directory(self._root)
+
+    def _set_aside(self, data: bytes, name: str) -> None:
         folder = os.path.join(self._folder, "quarantine")
         if not self._disk.is_directory(folder):
             self._disk.mkdir(folder)
         # Always, even when it was there: the process that made it may have died before this. Without it the copy could
         # vanish together with its folder, while the event that speaks of it stays.
         self._disk.sync_directory(self._folder)
-        name = f"{segment:020d}-{offset}-{digest[:16]}.bin"
         replace_file(self._disk, os.path.join(folder, ".tail.tmp"), os.path.join(folder, name), data)
-        return digest
 
     def begin(self) -> None:
         """Prepare an empty journal: make its folder's name durable and give it a HEAD that names nothing yet."""
