@@ -68,6 +68,11 @@ _STRIKES: Mapping[int, frozenset[str]] = {
 }
 
 
+def strikes(code: int, kind: str) -> bool:
+    """Say whether an operation of some kind can fail with `code`: EIO any, a full disk only what grows."""
+    return code not in _STRIKES or kind in _STRIKES[code]
+
+
 @dataclass
 class _File:
     visible: bytearray = field(default_factory=bytearray)
@@ -76,11 +81,17 @@ class _File:
     doomed: bool = False  # a sync failed on ext4: nothing is saved any more
     late: int = 0  # the errno the next sync reports (ext4-data)
 
+    def copy(self) -> "_File":
+        return _File(bytearray(self.visible), self.durable, list(self.pending), self.doomed, self.late)
+
 
 @dataclass
 class _Folder:
     visible: dict[str, int] = field(default_factory=dict)
     durable: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> "_Folder":
+        return _Folder(dict(self.visible), dict(self.durable))
 
 
 @dataclass
@@ -109,10 +120,14 @@ class LyingDisk:
         self.cut_at: int | None = None
         self.faults: Mapping[int, int] = {}  # step -> errno
         self.trace: list[str] = []
+        self.watch: Callable[[], None] = lambda: None  # called before every step
+        self.deaf: Callable[[str, str], bool] = lambda kind, path: False  # which syncs it only says it did
         self.operations = 0
+        self.hear: Callable[[str], object] = lambda kind: None  # told of every operation
         self.fault: Fault | None = None
         self.free = 1 << 40
         self._inodes = itertools.count(2)
+        self._found: dict[str, int] = {}  # path -> inode, until a name changes
         self._handles: dict[int, int] = {}
         self._opened_as: dict[int, str] = {}
         self._owners: dict[int, int] = {}  # handle -> device of the process that opened it
@@ -184,6 +199,8 @@ class LyingDisk:
 
     def sync_directory(self, path: str) -> None:
         inode = self._find(path)
+        if self.deaf("sync_directory", path):
+            return
         self._step("sync_directory", path)
         for change in [change for change in self.changes if inode in change.folders()]:
             self._settle(change)
@@ -237,6 +254,8 @@ class LyingDisk:
 
     def sync(self, handle: int) -> None:
         file = self._opened(self._handles[handle])
+        if self.deaf("sync", self.path_of(handle)):
+            return
         if file.late:
             late, file.late, file.pending = file.late, 0, []
             raise OSError(late, os.strerror(late))
@@ -285,7 +304,15 @@ class LyingDisk:
         """Return the same disk as another process sees it: shared files and locks, its own counter and faults."""
         other = copy.copy(self)
         other.device, other.steps, other.cut_at, other.faults, other.trace = next(_device), 0, None, {}, []
-        other.operations, other.fault = 0, None
+        other.operations, other.fault, other.watch = 0, None, lambda: None
+        return other
+
+    def snapshot(self) -> "LyingDisk":
+        """Return this disk as it is now, unsynced state and all, with no process running."""
+        other = LyingDisk(self.failing)
+        other._inodes, other.deaf = itertools.count(max(self.nodes) + 1), self.deaf
+        other.nodes = {inode: node.copy() for inode, node in self.nodes.items()}
+        other.changes = list(self.changes)
         return other
 
     def end(self) -> None:
@@ -333,6 +360,18 @@ class LyingDisk:
         """Yield the path of everything there is, directories ending in a slash, and the bytes of files."""
         return self._tree(1, "")
 
+    def content(self, path: str) -> bytearray:
+        """Return the bytes everybody sees of a file, to be changed behind everybody's back."""
+        return self._file(path).visible
+
+    def put(self, path: str, data: bytes) -> None:
+        """Put bytes in a file's place behind everybody's back, durably."""
+        folder, name = self._parent(path)
+        inode = self._add(_File(visible=bytearray(data), durable=data))
+        for names in (self._names_of(folder).visible, self._names_of(folder).durable):
+            names[name] = inode
+        self._found.clear()
+
     def path_of(self, handle: int) -> str:
         """Return the path by which a handle was opened."""
         return self._opened_as[handle]
@@ -340,7 +379,7 @@ class LyingDisk:
     def _left(self, data: Mapping[int, bytes], kept: Sequence[bool]) -> "LyingDisk":
         """Return a disk of what is durable, with other bytes for some files and the changes that survive."""
         image = LyingDisk(self.failing)
-        image._inodes = itertools.count(max(self.nodes) + 1)
+        image._inodes, image.deaf = itertools.count(max(self.nodes) + 1), self.deaf
         image.nodes = {}
         for inode, node in self.nodes.items():
             if isinstance(node, _File):
@@ -370,8 +409,9 @@ class LyingDisk:
     def _touch(self, kind: str) -> bool:
         """Count an operation and let a fault strike it; say whether it is a write that will come out short."""
         number, self.operations = self.operations, self.operations + 1
+        self.hear(kind)
         fault = self.fault
-        if fault is None or number < fault.at or kind not in _STRIKES.get(fault.code, frozenset({kind})):
+        if fault is None or number < fault.at or not strikes(fault.code, kind):
             return False
         if not fault.sticky:
             self.fault = None
@@ -388,6 +428,7 @@ class LyingDisk:
             if short or kind == "sync":
                 on_fault()
             raise
+        self.watch()
         step, self.steps = self.steps, self.steps + 1
         self.trace.append(f"{step} {kind} {detail}")
         if step == self.cut_at:
@@ -418,6 +459,7 @@ class LyingDisk:
         change = _Change(sets)
         for folder, name, inode in sets:
             _set(self._names_of(folder).visible, name, inode)
+        self._found.clear()
         self.changes.append(change)
 
     def _settle(self, change: _Change) -> None:
@@ -440,6 +482,12 @@ class LyingDisk:
         return handle
 
     def _find(self, path: str) -> int:
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = self._walk(path)
+        return found
+
+    def _walk(self, path: str) -> int:
         inode = 1
         for part in path.split("/"):
             if not part:

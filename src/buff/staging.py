@@ -5,6 +5,7 @@ living owner holds and no event names. Nothing is ever deleted that anybody coul
 folders is touched unless an intent of ours names it.
 """
 
+import contextlib
 import os
 from collections.abc import Collection
 from typing import Final
@@ -28,10 +29,14 @@ class Owner:
         make_directory(disk, root, STAGING)
         disk.mkdir(self.directory)
         self._lock = disk.open_lock(self.path(LOCK))
-        if not disk.try_lock(self._lock):
-            raise RunsRootInvalid(f"the new folder {STAGING}/{name} is locked by somebody else")
-        # Without this a crash may forget the folder, and with it the intents that name what it was about to publish.
-        disk.sync_directory(os.path.join(root, STAGING))
+        try:
+            if not disk.try_lock(self._lock):
+                raise RunsRootInvalid(f"the new folder {STAGING}/{name} is locked by somebody else")
+            # Without this a crash may forget the folder, and with it the intents of what it was about to publish.
+            disk.sync_directory(os.path.join(root, STAGING))
+        except BaseException:
+            disk.close(self._lock)  # kept, it would keep every sweep from the folder
+            raise
 
     def path(self, name: str) -> str:
         """Return the path of a name in this folder."""
@@ -61,20 +66,22 @@ class Owner:
         """Leave: remove the folder when nothing is left in it, and give the lock back."""
         if self._lock < 0:
             return
-        if set(self._disk.names(self.directory)) == {LOCK}:
-            self._disk.unlink(self.path(LOCK))
-            self._disk.rmdir(self.directory)
+        with contextlib.suppress(OSError):  # what stays is swept by the next writer
+            if set(self._disk.names(self.directory)) == {LOCK}:
+                self._disk.unlink(self.path(LOCK))
+                self._disk.rmdir(self.directory)
         self._disk.close(self._lock)
         self._lock = -1
 
 
 def make_directory(disk: Disk, root: str, name: str) -> str:
-    """Return the path of a folder of Buff's own under the root, made durable if it was not there."""
+    """Return the path of a folder of Buff's own under the root, made if it was not there, and durable."""
     path = os.path.join(root, name)
     if not disk.is_directory(path):
         disk.mkdir(path)
-        # Without this what is renamed into the folder may vanish with it.
-        disk.sync_directory(root)
+    # Always, even when it was there: whoever made it may have died before this. Without it what is renamed into the
+    # folder may vanish with it.
+    disk.sync_directory(root)
     return path
 
 
@@ -93,9 +100,14 @@ def move_aside(disk: Disk, root: str, path: str, name: str) -> str:
 
 def sweep(disk: Disk, root: str, *, committed: Collection[str]) -> None:
     """Move aside what dead owners left. The caller holds the journal's lock; a living owner is never touched."""
-    staging = os.path.join(root, STAGING)
+    staging, orphans = os.path.join(root, STAGING), os.path.join(root, ORPHANS)
     if not disk.is_directory(staging):
         return
+    if disk.is_directory(orphans):
+        # A sweep that was killed may have moved a directory here and synced nothing. Without these a power cut could
+        # bring it back when its intent is gone, or lose it with the owner's folder, while its event stays.
+        disk.sync_directory(orphans)
+        disk.sync_directory(root)
     for name in disk.names(staging):
         directory = os.path.join(staging, name)
         if disk.is_directory(directory):
