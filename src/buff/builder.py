@@ -6,7 +6,7 @@ left behind. What is decided (`plan`, `artifacts.build`) takes values and return
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,7 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         _check_free(store)
         data = _data(store, request, progress)
         staged = store.owner.path("resample")
+        store.owner.discard("resample")  # what a request before this one left when its disk was full
         bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
         plan = plan_of(request, params, data.dataset, bars, data.symbol)
         known = store.state.runs.get(plan.run_id)
@@ -356,6 +357,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress
     built = build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
     owner, disk = store.owner, store.disk
     staged = owner.path(plan.run_id)
+    owner.discard(plan.run_id)  # what an attempt before this one left, when the disk did not let it clean up
     try:
         artifacts = write_pieces(disk, staged, _shown(pieces(built), progress))
         manifest = manifest_of(
@@ -369,7 +371,8 @@ def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress
         write_manifest(disk, staged, manifest)
         _, existed = store.commit(plan.run_id, _committed(request, plan, built, manifest, store.settings.user))
     finally:
-        owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one
+        with suppress(OSError):  # what happened is told already, and the next attempt or sweep clears this away
+            owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one
     return Created(run=store.run(plan.run_id), existed=existed, warnings=data.warnings)
 
 

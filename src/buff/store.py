@@ -16,12 +16,10 @@ from msgspec import UNSET, UnsetType
 
 from buff.errors import (
     BuffError,
-    JournalCorrupt,
     Nondeterministic,
     RunConfigInvalid,
     RunExists,
     RunsRootInvalid,
-    StorageError,
 )
 from buff.files import Disk, RealDisk, replace_file
 from buff.host import Host
@@ -173,8 +171,8 @@ class Store:
     def _head_bytes(self) -> bytes | None:
         try:
             return self.disk.read(os.path.join(self.root, "_journal", "HEAD"))
-        except FileNotFoundError:
-            return None
+        except OSError:
+            return None  # the journal's reader says what is wrong
 
     # Writing
 
@@ -183,7 +181,7 @@ class Store:
         if self._journal is None:
             self._state, position = self._snapshot()
             self._position, self._seen_head = START, None  # should this fail, the next reading begins anew
-            self._journal = Journal.open(
+            journal = Journal.open(
                 self.disk,
                 self.root,
                 clock=self.host.clock,
@@ -195,8 +193,13 @@ class Store:
                 segment_bytes_max=self._segment_bytes_max,
                 lock_timeout_seconds=self.settings.lock_timeout_seconds,
             )
-            with self._journal.exclusive() as hold:
-                self._settle(hold)
+            try:
+                with journal.exclusive() as hold:
+                    self._settle(hold)
+            except BaseException:
+                journal.close()  # kept, it would pass for one that is swept and has a place of its own
+                raise
+            self._journal = journal
         return self._journal
 
     def _listen(self, events: Sequence[Recorded]) -> None:
@@ -272,11 +275,14 @@ class Store:
             if not existed:
                 guard()
                 self._publish(hold, owner, event, key=_key(run_id, known))
-        if existed:
-            owner.discard(run_id)
-        else:
-            owner.forget(run_id)
-            seal(self.disk, os.path.join(self.root, run_id))
+        # The run exists now, whatever the disk says next: an intent or a copy of ours that stays is swept by a later
+        # writer, and a folder that keeps its write permission harms nobody.
+        with contextlib.suppress(OSError):
+            if existed:
+                owner.discard(run_id)
+            else:
+                owner.forget(run_id)
+                seal(self.disk, os.path.join(self.root, run_id))
         self._write_checkpoint()
         return self._state.runs[run_id], existed
 
@@ -369,7 +375,7 @@ class Store:
         try:
             self._write_checkpoint()
             self.write_index()
-        except (OSError, StorageError, JournalCorrupt):
+        except (OSError, BuffError):
             pass  # the index is disposable: the journal already holds all of it
         finally:
             if self._owner is not None:
