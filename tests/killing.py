@@ -2,10 +2,12 @@
 
 import json
 import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from buff.builder import create
+from buff.space import free
 from buff.store import Store
 from watched_disk import DyingDisk
 from whole import SETTINGS, host
@@ -22,6 +24,20 @@ def create_until(root: Path, values: dict[str, Any], step: int | None, trace: Pa
     child.join(60)
     assert child.exitcode is not None, "the process hangs"
     return child.exitcode
+
+
+def free_until(root: Path, kinds: Sequence[str], step: int | None) -> int:
+    """Free space in another process, killed before its change number `step`; return its exit code."""
+    child = _context.Process(target=_free, args=(str(root), tuple(kinds), step))
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None, "the process hangs"
+    return child.exitcode
+
+
+def _free(root: str, kinds: Sequence[str], step: int | None) -> None:
+    with Store(root, host=host(), settings=SETTINGS, disk=DyingDisk(root, step)) as store:
+        free(store, kinds)
 
 
 def trace_of(root: Path, values: dict[str, Any], folder: Path) -> list[tuple[str, str]]:

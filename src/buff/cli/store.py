@@ -4,13 +4,66 @@ from typing import Any
 
 import rich_click as click
 
-from buff.cli.output import json_option, print_json, progress, root_option
+from buff.cli.output import json_option, print_json, progress, root_option, table
 from buff.cli.run import open_store
 
 
 @click.group("store")
 def command() -> None:
-    """Look after a root: copy it, bring a copy back."""
+    """Look after a root: what takes its space, freeing some, copying it, bringing a copy back."""
+
+
+@command.command("stats")
+@root_option
+@json_option
+def stats(runs_root: str | None, as_json: bool) -> None:
+    """Show what takes the space of a root. Sizes are those of the files."""
+    from attrs import asdict
+
+    from buff.space import usage
+
+    with open_store(runs_root) as store:
+        found = usage(store)
+    if as_json:
+        print_json({name: asdict(each) for name, each in found.items()})
+        return
+    rows = [(name, f"{each.count:,}", f"{each.size_bytes:,}") for name, each in found.items()]
+    total = sum(each.size_bytes for each in found.values())
+    table(("what", "count", "bytes"), [*rows, ("all", "", f"{total:,}")], right=("count", "bytes"))
+
+
+@command.command("gc")
+@click.option("--plan/--apply", "only_plan", default=True, help="Say what would be freed, or free it.  [default: plan]")
+@click.option("--archived-runs", is_flag=True, help="The directories of archived runs.")
+@click.option("--datasets", is_flag=True, help="Datasets to which no run refers, with their resamples.")
+@click.option("--uploads", is_flag=True, help="Uploaded files older than a day.")
+@click.option("--orphans", is_flag=True, help="What dead builds left.")
+@click.option("--quarantine", is_flag=True, help="Torn tails of the journal that were set aside.")
+@root_option
+@json_option
+def gc(only_plan: bool, runs_root: str | None, as_json: bool, **flags: bool) -> None:
+    """Free disk: the only command that does. Without a kind the plan shows every one; --apply wants them named.
+
+    The journal is told before anything is removed. A reclaimed run stays in it: the same inputs make the same run
+    again, with the same id.
+    """
+    from buff.space import KINDS, free, plan
+
+    kinds = [kind for kind in KINDS if flags[kind.replace("-", "_")]]
+    if not only_plan and not kinds:
+        raise click.UsageError("Name what to free: " + ", ".join(f"--{kind}" for kind in KINDS) + ".")
+    with open_store(runs_root) as store:
+        found = plan(store, kinds or KINDS) if only_plan else free(store, kinds)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    rows = [(item.kind, item.name, f"{item.size_bytes:,}") for item in found.items]
+    if rows:
+        table(("kind", "name", "bytes"), rows, right=("bytes",))
+    for kind, why in found.kept.items():
+        click.echo(f"{kind}: nothing is freed now, {why}", err=True)
+    total = sum(item.size_bytes for item in found.items)
+    click.echo(f"{'freed' if found.applied else 'would free'} {total:,} bytes, {len(rows):,} names")
 
 
 @command.command("backup")

@@ -42,7 +42,7 @@ COMMANDS = [
     (),
     *((verb,) for verb in sorted(VERBS)),
     *(("run", verb) for verb in ("create", "list", "show", "verify", "annotate", "archive", "restore")),
-    *(("store", verb) for verb in ("backup", "restore")),
+    *(("store", verb) for verb in ("backup", "gc", "restore", "stats")),
     *(("data", verb) for verb in ("inspect", "list")),
     *(("strategies", verb) for verb in ("list", "show")),
 ]

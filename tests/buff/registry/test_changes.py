@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from buff.journal import events as facts
-from buff.journal.codec import encode
+from buff.journal.codec import decode, encode
+from buff.journal.line import write
 from buff.registry.changes import annotated, archived, restored
 from buff.registry.projection import apply, project
 from buff.registry.state import RunEntry
 from histories import committed, history, recorded
+from journals import TIME
 
 RUN = "run_a"
 
@@ -35,6 +37,23 @@ def test_what_is_so_already_is_not_recorded_again() -> None:
     assert archived(entry_after(archive), why="b", by="me") is None
     assert restored(entry_after(), by="me") is None
     assert annotated(entry_after(), name=None, tags=[], by="me") is None
+
+
+@pytest.mark.parametrize(("event", "data"), [
+    (facts.RunAnnotated(run_id="r", by="me", name=None, notes="n", tags=["a"]),
+     b'{"by":"me","name":null,"notes":"n","run_id":"r","tags":["a"]}'),
+    (facts.RunArchived(run_id="r", why=None, by="me"), b'{"by":"me","run_id":"r","why":null}'),
+    (facts.RunRestored(run_id="r", by="me"), b'{"by":"me","run_id":"r"}'),
+    (facts.RunReclaimed(run_id="r", size_bytes=7, by="me"), b'{"by":"me","run_id":"r","size_bytes":7}'),
+    (facts.DatasetReclaimed(dataset_id="d", size_bytes=7, by="me"), b'{"by":"me","dataset_id":"d","size_bytes":7}'),
+    (facts.StorageReclaimed(kind="orphans", names=["a.0"], size_bytes=7, by="me"),
+     b'{"by":"me","kind":"orphans","names":["a.0"],"size_bytes":7}'),
+], ids=lambda value: getattr(value, "TYPE", ""))  # fmt: skip
+def test_the_bytes_of_these_events_never_change(event: facts.Fact, data: bytes) -> None:
+    """They are on disk for ever: another form is another event, with another version."""
+    assert encode(event) == data
+    line = write(seq=1, prev="0" * 64, first=1, last=1, time=TIME, type=event.TYPE, key=None, data=data)
+    assert decode(line) == event
 
 
 def test_only_what_changed_is_in_the_event() -> None:
