@@ -18,8 +18,8 @@ from buff.datasets import FOLDER, publish
 from buff.errors import BuffError
 from buff.files import write_file
 from buff.host import Host
-from buff.journal.events import DatasetStored, RunCommitted, RunRejected
-from buff.journal.survey import RUN_ID
+from buff.journal.events import DatasetStored, RunCommitted, RunRejected, TailQuarantined
+from buff.journal.survey import RUN_ID, read_head
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_bytes
 from buff.runs.directory import Piece, write_manifest, write_pieces
@@ -76,6 +76,7 @@ class Model:
         self.rejected = 0  # notes acknowledged
         self.noted = 0  # notes asked for
         self.seq = 0  # the last seq a receipt vouched for
+        self.run_seq = 0  # the seq of the last run that was acknowledged: HEAD is durable that far
         self.foreign: set[str] = set()  # directories with a run's name that are nobody's
         self.processes = 0  # that opened the store so far
 
@@ -115,6 +116,8 @@ class Ledger:
             with contextlib.suppress(OSError):
                 store.owner.discard(run_id)
         model.kept.add(run_id)
+        if not existed and getattr(store.disk, "fault", None) is None:  # else HEAD may lag
+            model.run_seq = store.state.runs[run_id].seq
         return existed
 
     def take_in(self) -> None:
@@ -224,6 +227,8 @@ def hold(disk: LyingDisk, model: Model, *, boot: str, seen: set[bytes] | None = 
 
 
 def _read(disk: LyingDisk, model: Model, boot: str) -> None:
+    head = read_head(disk, ROOT).current
+    promise(model.run_seq <= (0 if head is None else head.seq), "HEAD is not durable up to the last run")
     try:
         reader = Store(ROOT, host=host(boot), settings=SETTINGS, disk=disk)
         state = reader.state
@@ -250,10 +255,24 @@ def _judge(disk: LyingDisk, model: Model, store: Store) -> None:
     there = {name for name in disk.names(ROOT) if RUN_ID.fullmatch(name) and disk.is_directory(f"{ROOT}/{name}")}
     nobodys = there - set(state.runs) - model.foreign
     promise(not nobodys, f"directories without an event: {nobodys}")
+    _quarantined(disk, store)
     orphans = f"{ROOT}/_orphans"
     aside = set(disk.names(orphans)) if disk.is_directory(orphans) else set()
     promise(aside <= set(state.orphans), f"orphans nobody was told of: {aside - set(state.orphans)}")
     promise(aside == set(state.orphans), f"orphans that are gone: {set(state.orphans) - aside}")
+
+
+def _quarantined(disk: LyingDisk, store: Store) -> None:
+    """Torn tails that events speak of are there, byte for byte. Few journals have any, so the bytes are asked first."""
+    folder = f"{ROOT}/_journal"
+    names = [name for name in disk.names(folder) if name.endswith(".jsonl")]
+    if not any(b'"tail_quarantined"' in disk.read(f"{folder}/{name}") for name in names):
+        return
+    for event in (item.event for item in store.events()):
+        if isinstance(event, TailQuarantined):
+            path = f"{folder}/quarantine/{event.segment}-{event.offset}-{event.content[:16]}.bin"
+            promise(disk.exists(path), "a torn tail is not in quarantine")
+            promise(hashlib.sha256(disk.read(path)).hexdigest() == event.content, "quarantine holds other bytes")
 
 
 def _whole(disk: LyingDisk, model: Model, run_id: str, manifest: str) -> None:
@@ -324,6 +343,17 @@ def inherited(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
     disk.watch = die
     with contextlib.suppress(PowerCut):
         dead.commit("run_c")
+    return disk.copy(), model
+
+
+def headless(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
+    """Return a root with a run whose HEAD somebody has removed."""
+    disk, model = fresh(failing)
+    first = Ledger(disk, model)
+    first.commit("run_z")
+    first.close()
+    disk.unlink(f"{ROOT}/_journal/HEAD")
+    model.run_seq = 0
     return disk.copy(), model
 
 
