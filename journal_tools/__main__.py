@@ -19,7 +19,7 @@ from buff.files import RealDisk
 from buff.host import this_host
 from buff.journal.line import Line
 from buff.journal.record import Acceptance
-from journal_tools.repair import apply, plan
+from journal_tools.repair import apply, plan, salvage
 from journal_tools.replay import fully, replay
 from journal_tools.report import Report
 from journal_tools.show import follow, show
@@ -34,8 +34,8 @@ root_argument = click.argument("root", type=click.Path())
 def buff_journal() -> None:
     """Show, verify, replay and repair the journal of a runs root.
 
-    Exit codes: 0 in order, 2 usage, 8 the journal or the root is refused, 9 the disk could not be read or index.json is
-    not what the journal says.
+    Exit codes: 0 in order, 2 usage, 3 there is no such loss to accept or nothing to salvage, 8 the journal or the root
+    is refused, 9 the disk could not be read or index.json is not what the journal says.
     """
 
 
@@ -99,13 +99,31 @@ def replay_command(root: str, as_of: int | None, as_json: bool) -> int:
     metavar="SEQ",
     help="Go on behind event SEQ, the last one that is whole, although later ones were acknowledged (R03, R07, R08).",
 )
-@click.option("--why", metavar="TEXT", help="Why the loss is accepted; recorded with who accepts it.")
+@click.option(
+    "--salvage",
+    "new_root",
+    type=click.Path(),
+    metavar="NEW_DIRECTORY",
+    help="Make a new root of what is whole before the damage (R04, R05, R06, R09); the old one stays as it is.",
+)
+@click.option(
+    "--why", metavar="TEXT", help="Why the loss is accepted, or what is left salvaged; recorded with who does it."
+)
 @json_option
-def repair_command(root: str, planning: bool, accept_loss: int | None, why: str | None, as_json: bool) -> int:
-    """Do what a writer does at open, and set a torn tail aside that has no HEAD. Nothing that counts is ever cut."""
-    if (accept_loss is None) != (why is None):
-        raise click.UsageError("--accept-loss and --why go together: a loss is accepted for a reason")
+def repair_command(
+    root: str, planning: bool, accept_loss: int | None, new_root: str | None, why: str | None, as_json: bool
+) -> int:
+    """Do what a writer does at open, and set a torn tail aside that has no HEAD. Nothing that counts is ever cut.
+
+    With --salvage also exit codes 13, 10 and 12: done, and runs or datasets that the new root names are not whole.
+    """
+    if accept_loss is not None and new_root is not None:
+        raise click.UsageError("--accept-loss goes on in this root, --salvage in a new one: give one of them")
+    if (accept_loss is None and new_root is None) != (why is None):
+        raise click.UsageError("--why goes with --accept-loss or --salvage: a loss is accepted for a reason")
     disk, host = RealDisk(), this_host()
+    if new_root is not None and why is not None:
+        return _print(salvage(disk, root, new_root, host=host, why=why, planning=planning), as_json)
     accept = None if accept_loss is None or why is None else Acceptance(kept=accept_loss, who=host.user, why=why)
     if planning:
         return _print(plan(disk, root, accept=accept), as_json)

@@ -2,8 +2,11 @@
 
 A root goes in, a report comes out. Bytes that count are never cut or overwritten: a torn tail is copied to
 `quarantine/` and superseded by a new segment. What the decision table refuses is refused here too, except a torn tail
-without HEAD (row R10), and the loss of acknowledged events when somebody accepts it (rows R03, R07, R08).
+without HEAD (row R10), and the loss of acknowledged events when somebody accepts it (rows R03, R07, R08). A journal
+that is damaged in the middle (rows R04, R05, R06, R09) is salvaged into a new root, and left as it is.
 """
+
+import os
 
 from buff.errors import RunConfigInvalid, RunsRootInvalid
 from buff.files import Disk
@@ -16,8 +19,10 @@ from buff.journal.recovery import LOSSES, Action, Claim
 from buff.journal.survey import Findings, read_head, segment_name
 from buff.store import Store
 from journal_tools.report import Report, report_on
+from journal_tools.salvage import REPORT, SALVAGEABLE, Wreck, check_target, inspect, rescue
 
 REPAIRABLE = "R10"
+_SALVAGE = "nothing in place; `--salvage NEW_DIRECTORY --why TEXT` makes a new root of what is proven"
 
 
 def plan(disk: Disk, root: str, *, accept: Acceptance | None = None) -> Report:
@@ -26,6 +31,10 @@ def plan(disk: Disk, root: str, *, accept: Acceptance | None = None) -> Report:
     verdict = _judge(disk, root, head)
     _check(verdict, accept)
     report = report_on(verdict, head)
+    if verdict.row.name in SALVAGEABLE:
+        wreck = inspect(disk, root, verdict, head)
+        steps = [_SALVAGE if wreck.end.seq else "nothing: no event is proven"]
+        return Report(values={**_left(report, wreck), "plan": steps}, exit_code=report.exit_code)
     exit_code = 0 if verdict.row.name == REPAIRABLE or accept is not None else report.exit_code
     return Report(values={**report.values, "plan": _steps(verdict, accept)}, exit_code=exit_code)
 
@@ -53,6 +62,48 @@ def apply(disk: Disk, root: str, *, host: Host, accept: Acceptance | None = None
     head = read_head(disk, root).current
     report = report_on(judge(disk, root, head=head), head)
     return Report(values={**report.values, "done": _steps(before, accept)}, exit_code=report.exit_code)
+
+
+def salvage(disk: Disk, root: str, target: str, *, host: Host, why: str, planning: bool) -> Report:
+    """Make a new root at `target` of what is proven of a damaged one, or say what that would be; report on it.
+
+    The old root is left as it is. Raises RunConfigInvalid where the table asks for no salvage, and what `check_target`
+    and `rescue` raise.
+    """
+    head, target = read_head(disk, root).current, os.path.abspath(target)
+    verdict = _judge(disk, root, head)
+    if verdict.row.name not in SALVAGEABLE:
+        raise RunConfigInvalid(
+            f"there is nothing to salvage: {verdict.row.says} ({verdict.row.name})",
+            hint="leave out --salvage: the plan says what can be done",
+            details={"field": "salvage", "row": verdict.row.name},
+        )
+    wreck = inspect(disk, root, verdict, head)
+    check_target(disk, root, wreck, target)
+    steps = _salvage_steps(wreck, host, why)
+    if planning:
+        values = _left(report_on(verdict, head), wreck)
+        return Report(values={**values, "runs": list(wreck.runs), "plan": steps}, exit_code=0)
+    salvaged = rescue(disk, root, wreck, target, host=host, why=why)
+    head = read_head(disk, target).current
+    report = report_on(judge(disk, target, head=head), head)
+    values = {**report.values, **wreck.values(), **salvaged.values(), "done": steps}
+    return Report(values=values, exit_code=report.exit_code or salvaged.exit_code)
+
+
+def _left(report: Report, wreck: Wreck) -> dict[str, object]:
+    """Return the report of a damaged journal with what is left of it: more may be proven than a writer looks at."""
+    return {**report.values, "events": wreck.end.seq, "sha256": wreck.end.sha256, **wreck.values()}
+
+
+def _salvage_steps(wreck: Wreck, host: Host, why: str) -> list[str]:
+    return [
+        f"copy events 1 to {wreck.end.seq}, byte for byte, to the journal of a new root",
+        f"record journal_recovered there: kept up to {wreck.end.seq}, by {host.user}: {why}",
+        f"copy what they name (runs: {len(wreck.runs)}, datasets: {len(wreck.state.datasets)}) and verify every byte",
+        f"list in {REPORT} what is valid and not proven (events: {len(wreck.survivors)}); none of it becomes a fact",
+        "the old root keeps all its bytes",
+    ]
 
 
 def _judge(disk: Disk, root: str, head: Head | None) -> Verdict:

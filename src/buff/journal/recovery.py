@@ -108,7 +108,7 @@ class Row:
         return any(all(getattr(facts, name) in values for name, values in case.items()) for case in self.cases)
 
 
-_SALVAGE = "keep a copy of the root and restore a backup; `buff-journal show` reads what is whole before the damage"
+_SALVAGE = "restore a backup, or look at `buff-journal repair --plan` and salvage what is whole into a new root"
 _GONE = "restore the missing files from a backup; nothing was changed here"
 _HISTORY = "two histories were mixed: put back the files that belong together from one backup"
 
@@ -141,7 +141,7 @@ TABLE: tuple[Row, ...] = (
         cases=({"layout": (Layout.BAD,)},),
         action=Action.REFUSE,
         says="a segment is missing, or a name is not that of a segment",
-        hint=_GONE,
+        hint="restore the missing files from a backup, or salvage what is whole with `buff-journal repair --salvage`",
     ),
     Row(
         name="R05",

@@ -158,15 +158,18 @@ def survey(
     known: Position,
     claimed: Collection[int],
     receive: Callable[[Sequence[Line]], None],
+    strays: bool = False,
 ) -> Findings:
     """Walk the journal from the segment that holds event `since` to its end and return what is there.
 
     `receive` gets the lines of the whole batches in order, as they are found. `known` is a position whose hash is
-    proven; `claimed` are the seqs whose hashes the findings shall hold, as far as the walk meets them.
+    proven; `claimed` are the seqs whose hashes the findings shall hold, as far as the walk meets them. `strays` passes
+    over names that are no segment's, which a writer must not.
     """
     folder = os.path.join(root, FOLDER)
     try:
-        firsts = segments(disk.names(folder))
+        names = disk.names(folder)
+        firsts = segments([name for name in names if segments((name,)) is not None] if strays else names)
     except (FileNotFoundError, NotADirectoryError):
         return Findings(layout=Layout.MISSING)
     except OSError as error:
