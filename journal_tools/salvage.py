@@ -214,7 +214,7 @@ def rescue(disk: Disk, root: str, wreck: Wreck, target: str, *, host: Host, why:
             # Without this the name may be durable and what is below it not.
             disk.sync_directory(partial)
             if disk.exists(target):
-                disk.rmdir(target)
+                disk.rmdir(target)  # not every system renames a directory over an empty one
             disk.rename(partial, target)
         except BaseException:
             with contextlib.suppress(OSError):

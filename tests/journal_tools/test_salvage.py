@@ -89,7 +89,9 @@ def damage(root: Path, case: str) -> None:
             second.write_bytes(b"")
         case "R06 mixed":
             line = event_of(third, "six")
-            third.write_bytes(third.read_bytes().replace(line, line[:100] + line) + event_of(first, "one"))
+            third.write_bytes(
+                third.read_bytes().replace(line, line[:100] + line) + event_of(first, "one") + line + line
+            )
         case "R06 break":
             third.write_bytes(third.read_bytes() + event_of(first, "one"))
         case "R09 long":
@@ -115,6 +117,7 @@ def test_what_is_proven_becomes_a_new_root(
 ) -> None:
     """It lists exactly the runs before the damage, whole; it can be written, and both verifiers find it in order."""
     lines = [parse(line) for path in segments(root) for line in path.read_bytes().splitlines(keepends=True)]
+    names = [path.name for path in segments(root)]
     damage(root, case)
     before, target = bytes_of(root), tmp_path / "new"
     code, plan, _ = call(capsys, root)
@@ -131,12 +134,16 @@ def test_what_is_proven_becomes_a_new_root(
     assert [line.raw for line in reading.lines[:kept]] == [line.raw for line in lines[:kept]]
     (recovered,) = [item.event for item in reading.events][kept:]
     assert isinstance(recovered, JournalRecovered)
+    assert [path.name for path in segments(target)] == [name for name in names if int(name[:20]) <= kept]
     assert (recovered.kept, recovered.claimed, recovered.why) == (kept, len(lines), WHY[1])
     assert case[:3] in recovered.reason
     assert subprocess.run([sys.executable, VERIFIER, target], check=False, capture_output=True).returncode == 0
     assert main(["verify", str(target), "--full", "--receipt", f"{kept}:{lines[kept - 1].sha256}"]) == 0
     with opened(target) as store:
         assert list(store.state.runs) == CASES[case]
+        assert {path.name: path.stat().st_mode for path in (target / "one").rglob("*")} == {
+            path.name: path.stat().st_mode for path in (root / "one").rglob("*")
+        }
         assert {verify(store, run_id).outcome for run_id in CASES[case]} == {"identical"}
         store.archive("one")
     capsys.readouterr()
