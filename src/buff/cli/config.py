@@ -1,8 +1,6 @@
 """A request file, and values typed on a command line, as the plain values a request is made of."""
 
-import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +15,9 @@ from buff.settings import Settings
 
 def document(path: str) -> dict[str, Any]:
     """Return the fields of a JSON or TOML file. Raises RequestInvalid when it cannot be read as one."""
+    import json  # read when a request file is, not with every command
+    import tomllib
+
     kind = os.path.splitext(path)[1].lower()
     if kind not in (".json", ".toml"):
         raise RequestInvalid(f"{path} is neither .json nor .toml", hint="name the file so", details={"file": path})

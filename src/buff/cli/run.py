@@ -62,11 +62,12 @@ def create(
     from buff.builder import create as build
     from buff.builder import told
     from buff.cli.config import all_offences, request_values
-    from buff.preview import preview
 
     host, settings = surroundings()
     root = runs_root or settings.runs_root
     if dry_run:
+        from buff.preview import preview
+
         values = request_values(config, options, params, risk_level)
         with progress(quiet=as_json) as show:
             plan = preview(values, root=root, host=host, settings=settings, progress=show)

@@ -129,8 +129,9 @@ _MINUTES = tuple(f"T{hour:02d}:{minute:02d}:00Z" for hour in range(24) for minut
 def stamps(ts: NDArray[np.int64]) -> list[str]:
     """Return the stamps of bars (epoch ms, whole minutes) as `YYYY-MM-DDTHH:MM:SSZ`."""
     days, minutes = np.divmod(ts // MINUTE_MS, len(_MINUTES))
-    names = np.datetime_as_string(np.unique(days).astype("datetime64[D]")).tolist()
-    numbers = np.unique(days, return_inverse=True)[1]
+    fresh = np.diff(days, prepend=days[:1] - 1) != 0  # stamps ascend, so each day is one stretch
+    names = np.datetime_as_string(days[fresh].astype("datetime64[D]")).tolist()
+    numbers = np.cumsum(fresh) - 1
     return [names[day] + _MINUTES[minute] for day, minute in zip(numbers.tolist(), minutes.tolist(), strict=True)]
 
 

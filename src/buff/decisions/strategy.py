@@ -7,8 +7,8 @@ editable install and a zip give the same digest. It knows no path and never writ
 """
 
 import hashlib
+import pkgutil
 from collections.abc import Mapping
-from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
@@ -90,6 +90,7 @@ def source_sha256(strategy: Strategy) -> str:
     assert module.startswith(f"{_PACKAGE}.strategies."), "only built-in strategies are registered"
     digest = hashlib.sha256()
     for name in sorted((_KERNELS, f"strategies/{module.rpartition('.')[2]}.py")):
-        source = resources.files(_PACKAGE).joinpath(name).read_bytes().replace(b"\r\n", b"\n")
-        digest.update(name.encode() + b"\0" + hashlib.sha256(source).digest())
+        source = pkgutil.get_data(_PACKAGE, name)
+        assert source is not None, "the sources of a package are installed with it"
+        digest.update(name.encode() + b"\0" + hashlib.sha256(source.replace(b"\r\n", b"\n")).digest())
     return digest.hexdigest()

@@ -159,7 +159,7 @@ def _volume_jumps(bars: Bars) -> dict[str, Any]:
 def day_medians(values: NDArray[np.float64], first: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the lower median (float64) of each group of `rows` values that begins at `first`, both int64[m]."""
     medians = np.empty(len(first))
-    for size in np.unique(rows).tolist():
+    for size in sorted(set(rows.tolist())):
         groups = np.flatnonzero(rows == size)
         held = values[first[groups][:, None] + np.arange(size)]
         middle = (size - 1) // 2
