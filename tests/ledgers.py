@@ -116,9 +116,18 @@ class Ledger:
             with contextlib.suppress(OSError):
                 store.owner.discard(run_id)
         model.kept.add(run_id)
-        if not existed and getattr(store.disk, "fault", None) is None:  # else HEAD may lag
+        if not existed and not self._head_may_lag():
             model.run_seq = store.state.runs[run_id].seq
         return existed
+
+    def _head_may_lag(self) -> bool:
+        """Say whether HEAD may be behind the run: its sync fails now, or failed once in a process that then gave up.
+
+        A later process cannot know of that failure, and its own syncs of the same file are reported as success. It
+        costs nothing that was acknowledged: HEAD is a lower bound, and recovery reads on to the journal's end.
+        """
+        disk = self.store.disk
+        return getattr(disk, "fault", None) is not None or disk.doubted(f"{ROOT}/_journal/HEAD")
 
     def take_in(self) -> None:
         """Store a dataset of one small file and record it."""

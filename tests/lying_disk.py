@@ -80,9 +80,10 @@ class _File:
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)  # unsynced, in order; None: cut to that size
     doomed: bool = False  # a sync failed on ext4: nothing is saved any more
     late: int = 0  # the errno the next sync reports (ext4-data)
+    doubted: bool = False  # a sync of it failed once, in whatever way
 
     def copy(self) -> "_File":
-        return _File(bytearray(self.visible), self.durable, list(self.pending), self.doomed, self.late)
+        return _File(bytearray(self.visible), self.durable, list(self.pending), self.doomed, self.late, self.doubted)
 
 
 @dataclass
@@ -143,6 +144,10 @@ class LyingDisk:
     def size(self, path: str) -> int:
         self._touch("size")
         return len(self._file(path).visible)
+
+    def doubted(self, path: str) -> bool:
+        """Say whether a sync of the file that has this name now failed once: nobody can know what it saves since."""
+        return self._file(path).doubted
 
     def exists(self, path: str) -> bool:
         try:
@@ -440,6 +445,7 @@ class LyingDisk:
 
     def _fail(self, file: _File) -> None:
         """A sync of this file fails, in the way of its file system."""
+        file.doubted = True
         match self.failing:
             case Failing.EXT4:
                 file.doomed = True
