@@ -23,7 +23,7 @@ from buff.journal.survey import facts, read_head, segment_path, segments, survey
 from journals import BOOT, commit, note, open_journal
 from lying_disk import LyingDisk, PowerCut
 
-ROOT = "/root"
+ROOT = "/base"
 FOLDER = f"{ROOT}/_journal"
 
 

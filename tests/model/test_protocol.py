@@ -159,9 +159,9 @@ def test_a_power_cut_leaves_each_unsynced_batch_whole_torn_or_gone() -> None:
 
 
 OPERATIONS = {
-    "the root is synced": ("sync_directory /root",),
+    "the root is synced": ("sync_directory /base",),
     "there is a new HEAD": ("create", "write", "sync", "rename HEAD"),
-    "_journal is synced": ("sync_directory /root/_journal",),
+    "_journal is synced": ("sync_directory /base/_journal",),
     "the batch is synced": ("sync",),
     "the sync of the batch fails": ("sync",),
     "HEAD is written": ("write_at",),
@@ -223,14 +223,14 @@ def killed_before(protocol: Protocol, place: str) -> State:
 
 
 def ask(disk: LyingDisk, entries: list) -> None:
-    journal = open_journal(disk, "/root", segment_bytes_max=3_000)
+    journal = open_journal(disk, "/base", segment_bytes_max=3_000)
     for entry in entries:
         journal.append([entry])
 
 
 def machine() -> Told:
     disk = Told()
-    disk.mkdir("/root")
+    disk.mkdir("/base")
     disk.trace.clear()
     return disk
 
@@ -282,6 +282,6 @@ def step_of(line: str) -> int:
 
 def tear_head(disk: LyingDisk) -> None:
     """The write of HEAD that was cut: generation 2 goes to the first slot."""
-    handle = disk.update("/root/_journal/HEAD")
+    handle = disk.update("/base/_journal/HEAD")
     LyingDisk.write_at(disk, handle, b"?" * 512, 0)
     disk.close(handle)

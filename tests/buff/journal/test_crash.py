@@ -20,7 +20,7 @@ from buff.journal.survey import read_head
 from journals import BOOT, commit, note, open_journal
 from lying_disk import LyingDisk, PowerCut
 
-ROOT = "/root"
+ROOT = "/base"
 SEGMENT_BYTES_MAX = 2_000  # rotates within the workload
 BATCHES = [
     [note("a")],

@@ -448,23 +448,23 @@ class ReadOnly(LyingDisk):
 
 def machine(kind: type[LyingDisk] = LyingDisk) -> LyingDisk:
     disk = kind()
-    LyingDisk.mkdir(disk, "/root")
+    LyingDisk.mkdir(disk, "/base")
     return disk
 
 
 def test_a_root_on_two_file_systems_is_refused_by_a_real_rename() -> None:
     disk = machine(OtherFileSystem)
-    disk.mkdir("/root/_staging")
+    disk.mkdir("/base/_staging")
     with pytest.raises(RunsRootInvalid) as caught:
-        open_journal(disk, "/root")
+        open_journal(disk, "/base")
     assert "one file system" in caught.value.hint
 
 
 def test_a_root_that_cannot_be_written_can_be_read() -> None:
     disk = machine(ReadOnly)
     with pytest.raises(RunsRootInvalid):
-        open_journal(disk, "/root")
-    reading = read(disk, "/root", boot=BOOT)
+        open_journal(disk, "/base")
+    reading = read(disk, "/base", boot=BOOT)
     assert (reading.problem, list(reading.events)) == (None, [])
 
 
@@ -481,12 +481,12 @@ class Bad(LyingDisk):
 
 def test_an_unreadable_disk_is_no_verdict_on_the_bytes() -> None:
     disk = machine(Bad)
-    open_journal(disk, "/root").append([note("a")])
+    open_journal(disk, "/base").append([note("a")])
     disk.broken = True
     with pytest.raises(StorageUnreadable, match="R01"):
-        open_journal(disk, "/root")
+        open_journal(disk, "/base")
     with pytest.raises(StorageUnreadable):
-        read(disk, "/root", boot=BOOT)
+        read(disk, "/base", boot=BOOT)
 
 
 # Writing that fails
@@ -495,8 +495,8 @@ def test_an_unreadable_disk_is_no_verdict_on_the_bytes() -> None:
 def at_step(disk: LyingDisk, kind: str, which: int = 0) -> int:
     """Return the number of the next step of that kind in an append, by making one on a copy."""
     copy = disk.copy()
-    open_journal(copy, "/root").close()
-    journal, begin = open_journal(copy, "/root"), copy.steps
+    open_journal(copy, "/base").close()
+    journal, begin = open_journal(copy, "/base"), copy.steps
     journal.append([note("probe")])
     steps = [
         int(step.split()[0]) - begin for step in copy.trace if int(step.split()[0]) >= begin and f" {kind} " in step
@@ -506,19 +506,19 @@ def at_step(disk: LyingDisk, kind: str, which: int = 0) -> int:
 
 def test_a_full_disk_records_nothing_and_leaves_nothing() -> None:
     disk = machine()
-    journal = open_journal(disk, "/root")
-    size = disk.size("/root/_journal/00000000000000000001.jsonl")
+    journal = open_journal(disk, "/base")
+    size = disk.size("/base/_journal/00000000000000000001.jsonl")
     disk.faults = {at_step(disk, "write"): errno.ENOSPC}
     with pytest.raises(StorageFull):
         journal.append([note("a")])
-    assert disk.size("/root/_journal/00000000000000000001.jsonl") == size
+    assert disk.size("/base/_journal/00000000000000000001.jsonl") == size
     assert journal.append([note("a")])[0].seq == 2
 
 
 def test_a_failed_sync_moves_the_batch_to_a_new_segment() -> None:
     """The file on which a sync failed is never appended to again, and the caller sees no failure."""
     disk = machine()
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     disk.faults = {at_step(disk, "sync"): errno.EIO}
     (receipt,) = journal.append([note("a")])
     assert journal.position.segment == receipt.seq == 2
@@ -528,7 +528,7 @@ def test_a_failed_sync_moves_the_batch_to_a_new_segment() -> None:
 
 def test_a_failed_sync_and_no_new_segment_is_an_unknown_outcome() -> None:
     disk = machine()
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     step = at_step(disk, "sync")
     disk.faults = {step: errno.EIO, step + 1: errno.ENOSPC}
     with pytest.raises(RegistryWriteFailed):
@@ -541,14 +541,14 @@ def test_a_failed_sync_and_no_new_segment_is_an_unknown_outcome() -> None:
 def test_a_hold_goes_on_after_a_failure() -> None:
     """After an unknown outcome nothing is remembered: the next append looks at the journal itself."""
     disk = machine()
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     step = at_step(disk, "sync")
     disk.faults = {step: errno.EIO, step + 1: errno.EIO}
     with journal.exclusive() as hold:
         with pytest.raises(RegistryWriteFailed):
             hold.append([note("a")])
         (receipt,) = hold.append([note("b")])
-    names = [item.event.name for item in read(disk, "/root", boot=BOOT).events if hasattr(item.event, "name")]
+    names = [item.event.name for item in read(disk, "/base", boot=BOOT).events if hasattr(item.event, "name")]
     assert (names, receipt.seq) == (["a", "b"], 3)
 
 
@@ -564,7 +564,7 @@ class Intruded(LyingDisk):
 
 def test_a_write_without_the_lock_is_seen() -> None:
     disk = machine(Intruded)
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     disk.intruder = b"other bytes\n"
     with pytest.raises(LockBroken):
         journal.append([note("a")])
@@ -573,22 +573,22 @@ def test_a_write_without_the_lock_is_seen() -> None:
 
 def test_a_head_that_cannot_be_written_fails_no_append() -> None:
     disk = machine()
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     disk.faults = {at_step(disk, "write_at", -1): errno.EIO}
     receipt = journal.append([note("a")])[0]
-    assert read_head(disk, "/root").current.seq == receipt.seq, "HEAD was made anew"
+    assert read_head(disk, "/base").current.seq == receipt.seq, "HEAD was made anew"
 
 
 def torn_head(slot: int, *, renewed: bool) -> tuple[LyingDisk, Journal]:
     """Return a machine on which one slot of HEAD is torn; of a renewed HEAD both slots had generation 0."""
     disk = machine()
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     disk.faults = {at_step(disk, "write_at", -1): errno.EIO} if renewed else {}
     journal.append([note("a")])
-    handle = disk.update("/root/_journal/HEAD")
+    handle = disk.update("/base/_journal/HEAD")
     disk.write_at(handle, b"?" * 512, 4096 * slot)
     disk.close(handle)
-    assert read_head(disk, "/root").torn
+    assert read_head(disk, "/base").torn
     return disk, journal
 
 
@@ -601,7 +601,7 @@ def test_a_head_with_a_torn_slot_is_made_anew_before_its_other_slot_is_touched(s
     journal.append([note("b")])
     kinds = [step.split()[1] for step in disk.trace[begin:]]
     assert kinds[:5] == ["create", "write", "sync", "rename", "sync_directory"], "a new HEAD"
-    assert not read_head(disk, "/root").torn
+    assert not read_head(disk, "/base").torn
 
 
 def test_a_torn_head_that_cannot_be_made_anew_stays_as_it_was() -> None:
@@ -611,9 +611,9 @@ def test_a_torn_head_that_cannot_be_made_anew_stays_as_it_was() -> None:
     with pytest.raises(RegistryWriteFailed):
         journal.append([note("b")])
     assert disk.trace[-1].split()[1] == "sync"
-    assert read_head(disk, "/root").torn, "the next one to enter sees it too"
+    assert read_head(disk, "/base").torn, "the next one to enter sees it too"
     assert journal.append([note("b")])[0].seq == 3
-    assert not read_head(disk, "/root").torn
+    assert not read_head(disk, "/base").torn
 
 
 class NoNewHead(LyingDisk):
@@ -630,40 +630,40 @@ class NoNewHead(LyingDisk):
 def test_nothing_is_written_while_there_is_no_head() -> None:
     """The search found a batch torn while HEAD was missing: row R10 refuses that, and it was an honest crash."""
     disk = machine(NoNewHead)
-    open_journal(disk, "/root").append([note("a"), note("b")])
-    disk.unlink("/root/_journal/HEAD")
-    before = read(disk, "/root", boot=BOOT).lines
+    open_journal(disk, "/base").append([note("a"), note("b")])
+    disk.unlink("/base/_journal/HEAD")
+    before = read(disk, "/base", boot=BOOT).lines
     disk.full = True
     with pytest.raises(RegistryWriteFailed):
-        open_journal(disk, "/root")
-    assert read(disk, "/root", boot=BOOT).lines == before
+        open_journal(disk, "/base")
+    assert read(disk, "/base", boot=BOOT).lines == before
     disk.full = False
-    assert open_journal(disk, "/root").append([note("c")])[0].seq == 5, "journal_recovered is event 4"
+    assert open_journal(disk, "/base").append([note("c")])[0].seq == 5, "journal_recovered is event 4"
 
 
 def test_a_head_made_by_a_process_that_died_is_made_durable_before_it_is_relied_on() -> None:
     """The search found a new HEAD whose name nobody synced: lost with the power, a torn tail had none beside it."""
     whole = machine()
-    open_journal(whole, "/root").append([note("a"), note("b")])
-    whole.unlink("/root/_journal/HEAD")
+    open_journal(whole, "/base").append([note("a"), note("b")])
+    whole.unlink("/base/_journal/HEAD")
     whole = whole.copy()
     for step in range(recovery_steps(whole)):
         disk = whole.copy()
         disk.cut_at = step
         with pytest.raises(PowerCut):
-            open_journal(disk, "/root")
+            open_journal(disk, "/base")
         disk.kill()
-        journal = open_journal(disk, "/root")
+        journal = open_journal(disk, "/base")
         disk.cut_at = disk.steps  # the batch
         with pytest.raises(PowerCut):
             journal.append([note("c")])
         for image in disk.images(random.Random(step), 16):
-            open_journal(image, "/root", boot="another boot").close()
+            open_journal(image, "/base", boot="another boot").close()
 
 
 def recovery_steps(disk: LyingDisk) -> int:
     copy = disk.copy()
-    open_journal(copy, "/root")
+    open_journal(copy, "/base")
     return copy.steps
 
 
@@ -689,11 +689,11 @@ def envelope_after(journal: Journal) -> dict[str, object]:
 def test_sync_head_and_close_make_head_durable() -> None:
     disk = machine()
     disk.sync_directory("/")
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     for step in ("sync_head", "close"):
         seq = journal.append([note(step)])[0].seq
         getattr(journal, step)()
-        assert read_head(disk.least(), "/root").current.seq == seq
+        assert read_head(disk.least(), "/base").current.seq == seq
     journal.close()
 
 
@@ -720,7 +720,7 @@ class Model(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.heard.clear()
-        self.journal = open_journal(self.disk, "/root", listener=self.heard.extend, segment_bytes_max=2_000)
+        self.journal = open_journal(self.disk, "/base", listener=self.heard.extend, segment_bytes_max=2_000)
 
     @rule(names=st.lists(NAMES, min_size=1, max_size=4))
     def append(self, names: list[str]) -> None:
@@ -729,7 +729,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def append_elsewhere(self, name: str) -> None:
-        other = open_journal(self.disk.process(), "/root", segment_bytes_max=2_000)
+        other = open_journal(self.disk.process(), "/base", segment_bytes_max=2_000)
         self.receipts += other.append([note(name)])
         self.names.append(name)
         other.close()
@@ -750,7 +750,7 @@ class Model(RuleBasedStateMachine):
     @rule(torn=st.binary(min_size=1, max_size=600))
     def tear(self, torn: bytes) -> None:
         """A process dies in the middle of a write."""
-        path = f"/root/_journal/{self.journal.position.segment:020}.jsonl"
+        path = f"/base/_journal/{self.journal.position.segment:020}.jsonl"
         handle = self.disk.append(path)
         self.disk.write(handle, torn)
         self.disk.close(handle)
@@ -777,16 +777,16 @@ TestModel = Model.TestCase
 def test_a_cut_anywhere_leaves_a_prefix(data: st.DataObject) -> None:
     """Cut a copy without HEAD at any byte: the whole batches before the cut are read, and nothing else."""
     disk = machine()
-    journal = open_journal(disk, "/root", segment_bytes_max=2_000)
+    journal = open_journal(disk, "/base", segment_bytes_max=2_000)
     for group in data.draw(st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=1, max_size=4)):
         journal.append([note(name) for name in group])
-    lines = read(disk, "/root", boot=BOOT).lines
-    path = f"/root/_journal/{journal.position.segment:020}.jsonl"
+    lines = read(disk, "/base", boot=BOOT).lines
+    path = f"/base/_journal/{journal.position.segment:020}.jsonl"
     cut = data.draw(st.integers(0, disk.size(path)))
     handle = disk.update(path)
     disk.truncate(handle, cut)
-    disk.unlink("/root/_journal/HEAD")
-    reading = read(disk, "/root", boot=BOOT)
+    disk.unlink("/base/_journal/HEAD")
+    reading = read(disk, "/base", boot=BOOT)
     assert reading.lines == lines[: len(reading.lines)]
     assert not reading.confirmed
     kept = sum(len(line.raw) for line in reading.lines if line.seq >= journal.position.segment)

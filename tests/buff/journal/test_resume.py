@@ -192,17 +192,17 @@ def test_a_reader_goes_on_where_it_was(tmp_path: Path, at: int) -> None:
 def test_a_reader_goes_on_behind_a_batch_that_was_carried() -> None:
     """The segment it was in ends before it now: the power went, and the last batch is in a segment of its own."""
     disk = LyingDisk()
-    disk.mkdir("/root")
-    journal = open_journal(disk, "/root")
+    disk.mkdir("/base")
+    journal = open_journal(disk, "/base")
     journal.append([note("a")])
     journal.append([commit("run_1")])
     since = journal.position
-    handle = disk.append("/root/_journal/" + f"{1:020}.jsonl")
+    handle = disk.append("/base/_journal/" + f"{1:020}.jsonl")
     disk.write(handle, b"torn")
     disk.close(handle)
-    journal = open_journal(disk, "/root")
+    journal = open_journal(disk, "/base")
     journal.append([note("b")])
-    reading = read(disk, "/root", boot=BOOT, since=since)
+    reading = read(disk, "/base", boot=BOOT, since=since)
     assert reading.since == since
     assert [line.seq for line in reading.lines] == [4, 5]
 
