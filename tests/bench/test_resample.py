@@ -73,7 +73,7 @@ def test_five_years_of_minutes_beside_a_copy_pandas_and_polars() -> None:
         polars = _seconds(lambda name=name: table.group_by_dynamic("ts", every=name).agg(sums), 3)
         print(
             f"{name}: {ours * 1e3:5.1f} ms = {ours / plain:4.1f} x the copy (goal for 1h: 4); "
-            f"pandas {pandas / ours:.1f} x, polars {polars / ours:.1f} x slower"
+            f"pandas {pandas / ours:.2f} x, polars {polars / ours:.2f} x slower"
         )
         made = frame.resample(RULES[name]).agg(how)
         found = resample(bars, timeframe).bars
