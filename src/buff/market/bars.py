@@ -12,6 +12,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from buff.market.timeframe import Timeframe
+from buff.times import iso
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
@@ -74,7 +75,7 @@ class Bars:
         return Bars(timeframe=self.timeframe, decimals=self.decimals, **columns)
 
     def __repr__(self) -> str:
-        span = f"{_iso(self.ts[0])} … {_iso(self.ts[-1])}" if len(self) else "empty"
+        span = f"{iso(self.ts[0])} … {iso(self.ts[-1])}" if len(self) else "empty"
         return f"<Bars {self.timeframe.value} {len(self):,} {span}>"
 
     @property
@@ -87,7 +88,3 @@ class Bars:
         """How many windows have no bar between each bar and the one before it, int64[n]; 0 for the first."""
         number = self.timeframe.index(self.ts)
         return np.diff(number, prepend=number[:1] - 1) - 1
-
-
-def _iso(ts: Any) -> str:
-    return str(np.datetime64(int(ts), "ms").astype("datetime64[s]")) + "Z"

@@ -15,7 +15,8 @@ from buff.market.options import REJECT, CsvOptions
 from buff.market.reading import Reading
 from buff.market.rules import Halt, Offence
 from buff.market.source import Columns
-from buff.market.timestamps import Fault, iso, place
+from buff.market.timestamps import Fault, place
+from buff.times import iso
 
 LINE_BYTES_MAX = 64 * 1024
 NUMBER_CHARACTERS_MAX = 32

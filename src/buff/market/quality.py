@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from buff.market.bars import VALUES, Bars
 from buff.market.resample import Resampling, windows
 from buff.market.timeframe import Timeframe
-from buff.market.timestamps import iso
+from buff.times import iso
 
 SCHEMA = "quality.v1"
 LISTED_MAX = 1_000

@@ -10,7 +10,6 @@ import re
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
 from attrs import frozen
 
 from buff.errors import RunConfigInvalid
@@ -166,11 +165,6 @@ def place(text: str, kind: str | None, declared: Zone | None) -> tuple[str | Non
             rule="TIMEZONE", says=f"{text} {has}, yet {declared.name} was declared for naive times"
         )
     return found.kind, _within_years(declared.instant(found.ns, text), text)
-
-
-def iso(ms: int) -> str:
-    """Return epoch milliseconds as `YYYY-MM-DDTHH:MM:SSZ`, for messages."""
-    return str(np.datetime64(ms, "ms").astype("datetime64[s]")) + "Z"
 
 
 def _iso(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.errors import RunConfigInvalid
-from buff.market.timestamps import HOUR_MS, YEAR_1_NS, Fault, Stamp, iso, place, stamp, zone
+from buff.market.timestamps import HOUR_MS, YEAR_1_NS, Fault, Stamp, place, stamp, zone
+from buff.times import iso
 
 MS = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
