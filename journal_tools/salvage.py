@@ -21,15 +21,13 @@ from buff.audit import verify_all, worst
 from buff.datasets import FOLDER as DATASETS
 from buff.datasets import check
 from buff.errors import (
-    ArtifactsWriteFailed,
     BuffError,
     JournalCorrupt,
     RunDamaged,
     RunsRootInvalid,
-    StorageFull,
     StorageUnreadable,
 )
-from buff.files import NO_SPACE, Disk, read_chunks, remove_tree, write_file
+from buff.files import Disk, not_written, read_chunks, remove_tree, write_file
 from buff.host import Host
 from buff.journal import head as heads
 from buff.journal.chain import valid_lines
@@ -223,9 +221,9 @@ def rescue(disk: Disk, root: str, wreck: Wreck, target: str, *, host: Host, why:
         # Without this a root that was announced may be found under its partial name after a crash.
         disk.sync_directory(os.path.dirname(target))
     except OSError as error:
-        kind = StorageFull if error.errno in NO_SPACE else ArtifactsWriteFailed
-        raise kind(
-            f"the new root could not be made: {error.strerror}",
+        raise not_written(
+            error,
+            "the new root could not be made",
             hint="the old root is as it was; mend the cause and do the same again",
         ) from error
     return salvaged

@@ -17,8 +17,8 @@ from attrs import asdict, field, frozen
 from buff.audit import stored, verify_all, worst
 from buff.builder import silent
 from buff.datasets import FOLDER as DATASETS
-from buff.errors import ArtifactsWriteFailed, RunsRootInvalid, StorageFull, StorageUnreadable
-from buff.files import NO_SPACE, Disk, read_chunks, remove_tree, write_file
+from buff.errors import RunsRootInvalid, StorageUnreadable
+from buff.files import Disk, not_written, read_chunks, remove_tree, write_file
 from buff.intake import Progress
 from buff.journal import head as heads
 from buff.journal.reader import read
@@ -83,9 +83,9 @@ def copy_root(store: Store, target: str, *, progress: Progress = silent) -> Copi
             hint="do the same again: it goes on where it ended",
         ) from error
     except OSError as error:
-        kind = StorageFull if error.errno in NO_SPACE else ArtifactsWriteFailed
-        raise kind(
-            f"the copy could not be finished: {error.strerror}",
+        raise not_written(
+            error,
+            "the copy could not be finished",
             hint="what was copied is kept beside it; mend the cause and do the same again",
         ) from error
     return copied

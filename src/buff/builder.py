@@ -18,7 +18,6 @@ from buff.decisions.metrics import sparkline
 from buff.decisions.risk import POLICY
 from buff.decisions.strategy import source_sha256, strategy
 from buff.errors import (
-    ArtifactsWriteFailed,
     BuffError,
     DataError,
     DatasetNotFound,
@@ -28,9 +27,8 @@ from buff.errors import (
     RunsRootInvalid,
     RunsRootUnset,
     StorageError,
-    StorageFull,
 )
-from buff.files import NO_SPACE
+from buff.files import not_written
 from buff.host import Host
 from buff.intake import Intake, Progress, opened, take_in
 from buff.journal.events import RunCommitted, RunRejected
@@ -192,9 +190,8 @@ def _written() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = StorageFull if error.errno in NO_SPACE else ArtifactsWriteFailed
-        raise kind(
-            f"the run could not be written: {error.strerror}", hint="nothing was committed; free space or try again"
+        raise not_written(
+            error, "the run could not be written", hint="nothing was committed; free space or try again"
         ) from error
 
 

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from buff.errors import ArtifactsWriteFailed, StorageError, StorageFull
+
 WINDOWS = sys.platform == "win32"
 NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
@@ -313,6 +315,12 @@ class RealDisk:
             import fcntl
 
             fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def not_written(error: OSError, says: str, *, hint: str) -> StorageError:
+    """Return the coded error of files that could not be written: STORAGE_FULL where there is no room for them."""
+    kind = StorageFull if error.errno in NO_SPACE else ArtifactsWriteFailed
+    return kind(f"{says}: {error.strerror}", hint=hint)
 
 
 def write_file(disk: Disk, path: str, chunks: Iterable[bytes | memoryview], *, mode: int | None = None) -> int:

@@ -263,8 +263,7 @@ class Store:
 
         Returns the entry and whether the run existed already with the same inputs (then ours is discarded); one that
         was reclaimed is published anew, under its old id. `guard` is asked under the lock, just before the rename, and
-        may raise. Raises RunExists, Nondeterministic, and what
-        the disk says.
+        may raise. Raises RunExists, Nondeterministic, and what the disk says.
         """
         journal, owner = self.journal(), self.owner
         with journal.exclusive() as hold:
