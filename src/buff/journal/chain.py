@@ -93,21 +93,34 @@ def follow_plainly(window: bytes, start: Position, *, until: int | None = None, 
 
 def _follow_together(window: bytes, start: Position, until: int | None, prev: str) -> Chain | None:
     """Return what `follow_plainly` would, when every whole line is good and wanted and no batch is wrong; else None."""
-    lines = together(window[: window.rfind(b"\n") + 1], start.seq, prev)
+    size = window.rfind(b"\n") + 1
+    lines = together(window[:size], start.seq, prev)
     if lines is None or (until is not None and start.seq + len(lines) > until):
         return None
-    counts = _batch_counts(lines, start.seq)
-    if counts is None:
-        return None
-    whole = lines[: sum(counts)]
-    last_batch = whole[len(whole) - counts[-1] :] if counts else whole
+    if _alone(lines, start.seq):
+        count = batches = len(lines)
+        last_batch = lines[-1:]
+    else:
+        counts = _batch_counts(lines, start.seq)
+        if counts is None:
+            return None
+        count, batches = sum(counts), len(counts)
+        lines, beginning = lines[:count], lines[count:]  # of a batch whose end is not in the window
+        size -= beginning.size
+        last_batch = lines[count - counts[-1] :] if counts else lines
     return Chain(
-        lines=whole,
-        end=_end(start, whole.size, whole[-1]) if counts else start,
-        batches=len(counts),
+        lines=lines,
+        end=_end(start, size, lines[-1]) if count else start,
+        batches=batches,
         last_batch_size=last_batch.size,
         stop=Stop.SHORT,
     )
+
+
+def _alone(lines: Lines, seq: int) -> bool:
+    """Say whether each of the lines behind event `seq` is a batch of its own, as most are."""
+    seqs = range(seq + 1, seq + 1 + len(lines))
+    return lines.batches == list(zip(seqs, seqs, strict=True))
 
 
 def _batch_counts(lines: Lines, seq: int) -> list[int] | None:
@@ -116,8 +129,6 @@ def _batch_counts(lines: Lines, seq: int) -> list[int] | None:
     Lines after the last whole batch are the beginning of another.
     """
     says = lines.batches
-    if says == [(at, at) for at in range(seq + 1, seq + 1 + len(says))]:
-        return [1] * len(says)
     counts: list[int] = []
     at = 0
     while at < len(says):

@@ -27,7 +27,7 @@ RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{2,63}")
 
 _SEGMENT = re.compile(r"([0-9]{20})\.jsonl")
 _OPENED = msgspec.json.Decoder(JournalOpened)
-_WINDOW = 1 << 18
+_WINDOW = 1 << 16  # what is made of it stays in the processor's cache
 _PROBE = 1 << 12
 
 

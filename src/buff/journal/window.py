@@ -6,6 +6,7 @@ hold it against the plain walk. Nothing here reads a disk.
 """
 
 import hashlib
+import io
 import re
 import string
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ import msgspec
 
 from buff.journal.line import DEPTH_MAX, LINE_BYTES_MAX, Line, escape
 
-_TRAILER = 77  # the last member, without the newline
+_TRAILER = 78
 _TIME = b"0000-00-00T00:00:00.000000Z"
 _HASH = re.compile("[0-9a-f]{64}")
 _TYPE = re.compile("[a-z][a-z0-9_.]{0,63}")
@@ -51,7 +52,7 @@ class Lines(Sequence[Line]):
     """The lines of a window, each made when it is asked for: whoever only verifies asks for few."""
 
     def __init__(self, raws: list[bytes], stored: list[_Stored]) -> None:
-        """Made by `together`, which has judged them. `raws` are without their newlines."""
+        """Made by `together`, which has judged them. `raws` are whole, with their newlines."""
         self._raws = raws
         self._stored = stored
 
@@ -73,7 +74,7 @@ class Lines(Sequence[Line]):
     @property
     def size(self) -> int:
         """The lines' bytes, newlines included."""
-        return sum(map(len, self._raws)) + len(self._raws)
+        return sum(map(len, self._raws))
 
     @property
     def batches(self) -> list[tuple[int, int]]:
@@ -91,20 +92,19 @@ def together(window: bytes, seq: int, prev: str) -> Lines | None:
         stored = _decode_lines(window)
         if not stored or _encode_lines(stored) != window:
             return None
-        raws = window.split(b"\n")
-        raws.pop()
+        raws = io.BytesIO(window).readlines()
         if not (_follow(raws, stored, seq, prev) and _enveloped(stored) and _strict([line.data for line in stored])):
             return None
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
-    return Lines(raws, stored) if max(map(len, raws)) < LINE_BYTES_MAX else None
+    if len(window) > LINE_BYTES_MAX and max(map(len, raws)) > LINE_BYTES_MAX:
+        return None
+    return Lines(raws, stored)
 
 
 def _line(raw: bytes, line: _Stored) -> Line:
     first, last = line.b
-    return Line(
-        line.seq, line.prev, first, last, line.t, line.type, line.key, bytes(line.data), line.sha256, raw + b"\n"
-    )
+    return Line(line.seq, line.prev, first, last, line.t, line.type, line.key, bytes(line.data), line.sha256, raw)
 
 
 def _follow(raws: list[bytes], stored: list[_Stored], seq: int, prev: str) -> bool:
