@@ -315,7 +315,8 @@ class Journal:
     ) -> None:
         """Go on from what is whole as if nobody had said that there was more, and record who accepted that.
 
-        HEAD is replaced and the index removed last: after a crash on the way the journal is refused again as before.
+        What records it is in the new segment from its birth; only then HEAD is replaced and the index removed. After a
+        crash on the way the journal is refused again as before, or the loss stands in it.
         """
         if findings.end.seq != accept.kept:
             raise JournalCorrupt(
@@ -337,8 +338,7 @@ class Journal:
         )
         try:
             self._writer.disown_head()
-            self._apply(action, findings, None, pending, new_id)
-            self._write([(recovered, None)])
+            self._apply(action, findings, None, pending, new_id, also=(recovered,))
             self._writer.remove_index()
         except OSError as error:
             raise failure(error, "the journal could not be recovered") from error
@@ -350,24 +350,33 @@ class Journal:
         head: Head | None,
         pending: Sequence[Line],
         new_id: Callable[[], str] | None,
+        *,
+        also: Sequence[Event] = (),
     ) -> None:
+        """Do what the table says; `also` is recorded in the segment that comes of it, with its first bytes."""
         self._writer.settle()
         match action:
             case Action.CREATE:
                 assert new_id is not None, "only `open` creates"
-                lines = self._begin(new_id() if head is None else head.journal)
+                lines = self._begin(new_id() if head is None else head.journal, also)
                 self._position = self._writer.new_segment(lines, after=None)
                 self._deliver(lines)
                 return
             case Action.SUPERSEDE:
                 self._learn(findings)
-                lines = self._supersede(findings)
+                lines = self._supersede(findings, also)
                 end = self._writer.new_segment(lines, after=findings.end.segment)
                 self._deliver([*pending, *lines])
             case Action.CARRY:
                 self._learn(findings)
-                end = self._writer.new_segment(findings.last_batch, after=findings.end.segment)
-                self._deliver(pending)
+                lines = self._behind(findings, also)
+                end = self._writer.new_segment([*findings.last_batch, *lines], after=findings.end.segment)
+                self._deliver([*pending, *lines])
+            case Action.ADOPT if also:
+                self._learn(findings)
+                lines = self._behind(findings, also)
+                end = self._writer.new_segment(lines, after=findings.end.segment)
+                self._deliver([*pending, *lines])
             case Action.ADOPT:
                 self._learn(findings)
                 end = findings.end
@@ -382,18 +391,22 @@ class Journal:
         assert findings.journal is not None, "a journal that is whole has an id"
         self.journal_id = self._writer.journal = findings.journal
 
-    def _begin(self, journal: str) -> list[Line]:
+    def _begin(self, journal: str, also: Sequence[Event]) -> list[Line]:
         self.journal_id = self._writer.journal = journal
-        self._writer.begin()
-        return self._lines(START, [(JournalOpened(journal_id=journal), None)])
+        # A HEAD that names nothing would take the place of the one that speaks of the loss, before that is recorded.
+        self._writer.begin(head=not also)
+        return self._lines(START, [(event, None) for event in (JournalOpened(journal_id=journal), *also)])
 
-    def _supersede(self, findings: Findings) -> list[Line]:
+    def _behind(self, findings: Findings, also: Sequence[Event]) -> list[Line]:
+        return self._lines(findings.end, [(event, None) for event in also]) if also else []
+
+    def _supersede(self, findings: Findings, also: Sequence[Event]) -> list[Line]:
         end = findings.end
         size = findings.size - end.offset
         torn = self._disk.read(segment_path(self._root, end.segment), end.offset, size)
         content = self._writer.quarantine(torn, end.segment, end.offset)
         event = TailQuarantined(segment=f"{end.segment:020d}", offset=end.offset, size=size, content=content)
-        return self._lines(end, [(event, None)])
+        return self._lines(end, [(each, None) for each in (event, *also)])
 
     # Appending
 

@@ -244,11 +244,11 @@ class Writer:
         self._disk.sync_directory(self._folder)
         replace_file(self._disk, os.path.join(folder, ".tail.tmp"), os.path.join(folder, name), data)
 
-    def begin(self) -> None:
-        """Prepare an empty journal: make its folder's name durable and give it a HEAD that names nothing yet."""
+    def begin(self, *, head: bool = True) -> None:
+        """Prepare an empty journal: make its folder's name durable, and give it a HEAD that names nothing yet."""
         # Always, even when the folder was there: whoever made it may have died before this.
         self._disk.sync_directory(self._root)
-        if self._head is None:
+        if head and self._head is None:
             self._create_head(START)
 
     def forget(self) -> None:
