@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 from buff.market.bars import VALUES
@@ -24,8 +25,8 @@ NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
 _FRACTION = re.compile(r"\.(\d+)")
 
-PIECE_BYTES = 1 << 16
-_NEWLINE, _SPACE, _COMMA, _MINUS, _ZERO, _COLON, _T, _E = b"\n ,-0:Te"
+PIECE_BYTES = 1 << 17
+_NEWLINE, _SPACE, _COMMA, _MINUS, _DOT, _ZERO, _COLON, _T, _E = b"\n ,-.0:Te"
 _EIGHT_TRUE = np.uint64(0x0101010101010101)
 
 
@@ -46,8 +47,9 @@ def read(block: bytes, reading: Reading) -> Columns | None:
     bare = None if reading.blanks else _bare(block, reading.layout)
     if bare is None:
         return None
-    kind, unit = _kind(bare, reading)
-    if kind is None or not is_plain(bare, epoch=kind != ISO):
+    text = _first_time(bare, reading.layout)
+    kind, unit = _kind(text, reading)
+    if kind is None or not is_plain(bare, form(text)):
         return None
     table = _parse(bare, reading.layout, unit if kind == ISO else None, zoned=reading.options.zone is None)
     if table is None:
@@ -105,24 +107,69 @@ def _is_utf8(block: bytes) -> bool:
     return True
 
 
-def is_plain(block: bytes, *, epoch: bool) -> bool:
+@frozen(kw_only=True)
+class Form:
+    """What every row of a block should have, going by the text of its first time.
+
+    separator: the byte that ends every row's date (T or space), or that every row has but once (its line end) where the
+    times have no hours. others: how many bytes of a row, dots left out, are neither digits nor colons.
+    """
+
+    separator: int
+    others: int
+    epoch: bool
+
+
+def form(time: str) -> Form:
+    """Return the form of rows whose times are written like this one, which the CSV contract accepts."""
+    return Form(
+        separator=ord(time[10]) if time[10:11] in ("T", " ") else _NEWLINE,
+        others=len(VALUES) + 1 + sum(time.count(each) for each in "-+TZ "),
+        epoch=time.isdigit(),
+    )
+
+
+def is_plain(block: bytes, form: Form) -> bool:
     """Say whether a block of whole lines holds only forms that pyarrow reads exactly as the CSV contract does.
 
     Refused: bytes outside the alphabet of plain rows; neighbours that no plain row has (`.5`, `5.`, `+1`, a space that
     is not between digits); hours without minutes; numbers that may be longer than the contract allows; and, where the
     times are epoch digits, zero-padding. Every refusal is only a doubt: the judge decides.
+    What pyarrow itself refuses may pass.
     """
     at = 0
     while at < len(block):
         # Pieces that stay in the cache of one core while they are looked at from all sides.
         end = block.find(b"\n", at + PIECE_BYTES) + 1 or len(block)
-        if not _is_plain(np.frombuffer(block, np.uint8, end - at, at), epoch=epoch):
+        data = np.frombuffer(block, np.uint8, end - at, at)
+        if not _is_bare(data, form) and not _is_regular(data, epoch=form.epoch):
             return False
         at = end
     return True
 
 
-def _is_plain(data: NDArray[np.uint8], *, epoch: bool) -> bool:
+def _is_bare(data: NDArray[np.uint8], form: Form) -> bool:
+    """Say whether rows hold dots and digits, what their form asks for, and nothing else: by counting, the common case.
+
+    pyarrow reads no row that has fewer other bytes than its time and its line ends need. So when all rows together have
+    no more than that, no row has one more, and nothing is left that could be a sign, an exponent, a name or a space.
+    """
+    other = data - np.uint8(48) > 10  # neither digit nor colon
+    low = data < 47  # of the bytes counted here: LF , - . + and space
+    if low[0] or (low[:-1] & other[1:]).any():  # `.5`, `5.` and the like
+        return False
+    separators = data == form.separator
+    rows = np.count_nonzero(separators)
+    if form.separator != _NEWLINE and np.count_nonzero(separators[:-3] & (data[3:] == _COLON)) != rows:
+        return False  # hours without minutes
+    other ^= data == _DOT
+    if np.count_nonzero(other) != rows * form.others or (form.epoch and _is_padded(data)):
+        return False
+    return not _is_long(~other)
+
+
+def _is_regular(data: NDArray[np.uint8], *, epoch: bool) -> bool:
+    """Say the same by looking at every byte that is not a digit: exponents, signs and times of several forms pass."""
     other = np.flatnonzero(data - np.uint8(43) >= 16)  # all but + , - . / 0-9 :, and / is refused by pyarrow
     kinds = data[other]
     if not _OTHERS[kinds].all():
@@ -136,26 +183,30 @@ def _is_plain(data: NDArray[np.uint8], *, epoch: bool) -> bool:
         return False
     if apart[0] and data[0] != _MINUS:
         return False
-    return not (epoch and _is_padded(data, apart)) and not _is_long(data, other[(kinds | 32) == _E])
-
-
-def _is_padded(data: NDArray[np.uint8], apart: NDArray[np.bool_]) -> bool:
-    """Say whether any cell begins with 0 and another digit; such a number is right, such an epoch is not."""
-    begins = (data[:-2] == _COMMA) | (data[:-2] == _NEWLINE)
-    first = data[0] == _ZERO and not apart[1]
-    return bool(first or (begins & (data[1:-1] == _ZERO) & ~apart[2:]).any())
-
-
-def _is_long(data: NDArray[np.uint8], exponents: NDArray[np.int64]) -> bool:
-    """Say whether a number of more than 32 characters is possible, by looking at eight bytes at a time.
-
-    33 characters in a row hold at least three aligned words of eight; 24 may, so some shorter numbers are doubted too.
-    """
-    inside = np.zeros(len(data) + 7 & ~7, np.bool_)
-    np.less(data - np.uint8(45), 13, out=inside[: len(data)])  # - . / 0-9: times are cut at T, space and colon
+    if epoch and _is_padded(data):
+        return False
+    inside = data - np.uint8(45) < 13  # - . / 0-9: times are cut at T, space and colon
+    exponents = other[(kinds | 32) == _E]
     inside[exponents] = True
     inside[exponents + 1] = True  # its sign, which may be a +
-    words = inside.view(np.uint64) == _EIGHT_TRUE
+    return not _is_long(inside)
+
+
+def _is_padded(data: NDArray[np.uint8]) -> bool:
+    """Say whether any cell begins with 0 and another digit; such a number is right, such an epoch is not."""
+    digit = data - np.uint8(48) < 10
+    begins = (data[:-2] == _COMMA) | (data[:-2] == _NEWLINE)
+    first = data[0] == _ZERO and digit[1]
+    return bool(first or (begins & (data[1:-1] == _ZERO) & digit[2:]).any())
+
+
+def _is_long(inside: NDArray[np.bool_]) -> bool:
+    """Say whether a number of more than 32 characters is possible, by looking at eight bytes at a time.
+
+    inside: which bytes may belong to a number. 33 characters in a row hold at least three aligned words of eight; 24
+    may, so some shorter numbers are doubted too.
+    """
+    words = inside[: len(inside) & ~7].view(np.uint64) == _EIGHT_TRUE  # no number reaches into the last bytes alone
     return bool((words[2:] & words[1:-1] & words[:-2]).any())
 
 
@@ -175,12 +226,14 @@ def is_sound(table: Columns) -> bool:
     )
 
 
-def _kind(block: bytes, reading: Reading) -> tuple[str | None, str]:
-    """Return the kind of the block's first time (None: not that of the file so far) and the unit to read it in."""
+def _first_time(block: bytes, layout: Layout) -> str:
+    """Return the time of the first row, or nothing where that row is not one."""
     first = block[: block.index(b"\n")].split(b",")
-    if len(first) != len(reading.layout.order):
-        return None, ""
-    text = first[reading.layout.order.index("ts")].decode("ascii", "replace")
+    return first[layout.order.index("ts")].decode("ascii", "replace") if len(first) == len(layout.order) else ""
+
+
+def _kind(text: str, reading: Reading) -> tuple[str | None, str]:
+    """Return the kind of the block's first time (None: not that of the file so far) and the unit to read it in."""
     found = stamp(text)
     if not isinstance(found, Stamp) or reading.kind not in (None, found.kind):
         return None, ""

@@ -1,21 +1,27 @@
 """The byte gate and the vectorised rules of the plain reader, one form at a time."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from buff.market.header import Layout, layout
-from buff.market.plain import PIECE_BYTES, is_plain, is_sound, without_extras
+from buff.market.plain import PIECE_BYTES, form, is_plain, is_sound, without_extras
 from buff.market.profiles import PROFILES
+from buff.market.timestamps import Stamp, stamp
+from csv_files import HEADER, outcome
 
 ISO_ROW = b"2020-01-01T00:00:00Z,10.5,11,9,1e-05,0\n"
 EPOCH_ROW = b"1577836800,10.5,11,9,1e+05,0\n"
+BARE_ROW = ISO_ROW.replace(b"1e-05", b"0.5")  # what most files have: nothing but digits, dots and a time
+ISO_FORM, EPOCH_FORM = form("2020-01-01T00:00:00Z"), form("1577836800")
 
 
 @pytest.mark.parametrize(
-    "row", [ISO_ROW, EPOCH_ROW, b"2020-01-01 00:00,-1,2,3,4,5\n", ISO_ROW.replace(b"Z", b"+01:00")]
+    "row", [ISO_ROW, BARE_ROW, EPOCH_ROW, b"2020-01-01 00:00,-1,2,3,4,5\n", ISO_ROW.replace(b"Z", b"+01:00")]
 )
 def test_plain_rows_pass(row: bytes) -> None:
-    assert is_plain(row * 3, epoch=row is EPOCH_ROW)
+    assert is_plain(row * 3, EPOCH_FORM if row is EPOCH_ROW else ISO_FORM)
 
 
 @pytest.mark.parametrize(
@@ -24,31 +30,32 @@ def test_plain_rows_pass(row: bytes) -> None:
      b"2020-01-01 00", b"2020-01-01T00Z", b"1.2345678901234567e+0000000000000003"],
 )  # fmt: skip
 def test_doubtful_cells_do_not_pass_wherever_they_stand(cell: bytes) -> None:
-    for row in (ISO_ROW.replace(b"10.5", cell), cell + b"," + ISO_ROW, ISO_ROW[:-2] + cell + b"\n"):
-        assert not is_plain(ISO_ROW + row, epoch=False)
-        assert not is_plain(row + ISO_ROW, epoch=False)
+    for whole in (ISO_ROW, BARE_ROW):
+        for row in (whole.replace(b"10.5", cell), cell + b"," + whole, whole[:-2] + cell + b"\n"):
+            assert not is_plain(whole + row, ISO_FORM)
+            assert not is_plain(row + whole, ISO_FORM)
 
 
 def test_a_padded_epoch_does_not_pass_and_a_padded_price_does() -> None:
-    assert not is_plain(b"0" + EPOCH_ROW, epoch=True)
-    assert not is_plain(EPOCH_ROW + b"0" + EPOCH_ROW, epoch=True)
-    assert is_plain(ISO_ROW.replace(b"10.5", b"010.5"), epoch=False)
+    assert not is_plain(b"0" + EPOCH_ROW, EPOCH_FORM)
+    assert not is_plain(EPOCH_ROW + b"0" + EPOCH_ROW, EPOCH_FORM)
+    assert is_plain(ISO_ROW.replace(b"10.5", b"010.5"), ISO_FORM)
 
 
 def test_every_piece_of_a_long_block_is_looked_at() -> None:
-    count = 3 * PIECE_BYTES // len(ISO_ROW)
+    count = 3 * PIECE_BYTES // len(BARE_ROW)
     for at in (0, count // 2, count - 1):
-        rows = [ISO_ROW] * count
-        assert is_plain(b"".join(rows), epoch=False)
-        rows[at] = ISO_ROW.replace(b"10.5", b".5")
-        assert not is_plain(b"".join(rows), epoch=False)
+        rows = [BARE_ROW] * count
+        assert is_plain(b"".join(rows), ISO_FORM)
+        rows[at] = BARE_ROW.replace(b"10.5", b".5")
+        assert not is_plain(b"".join(rows), ISO_FORM)
 
 
 @pytest.mark.parametrize("characters", range(1, 33))
 def test_numbers_well_under_the_limit_are_never_doubted(characters: int) -> None:
     """24 characters may already be doubted (the judge then reads them); 33 always are."""
-    row = ISO_ROW.replace(b"10.5", b"1" * characters)
-    passed = {is_plain(b"2020-01-01,"[:shift] + row, epoch=False) for shift in range(8)}
+    rows = [whole.replace(b"10.5", b"1" * characters) for whole in (ISO_ROW, BARE_ROW)]
+    passed = {is_plain(b"2020-01-01,"[:shift] + row, ISO_FORM) for row in rows for shift in range(8)}
     assert passed == {True} or characters >= 24
 
 
@@ -91,3 +98,36 @@ NARROW = layout(b"ts,open,high,low,close,volume,x", PROFILES["buff"], "bars.csv"
 )
 def test_ignored_columns_are_cut_out(block: bytes, columns: Layout, bare: bytes | None) -> None:
     assert without_extras(block, columns) == bare
+
+
+def times(day: int) -> list[str]:
+    """A midnight of January 2020 in many forms, some of which the contract refuses and pyarrow does not."""
+    date, epoch = f"2020-01-{day:02}", 1577836800 + 86_400 * day
+    forms = (
+        "", "Z", " 00", "T00Z", "T0000Z", " 00:00", "T00:00Z", " 00:00:00", "T00:00:00", "T00:00:00Z", " 00:00:00Z",
+        "T00:00:00.000Z", " 00:00:00.000", "T00:00:00+00:00", " 00:00:00+00:00", "T00:00+00", "T00+00:00",
+    )  # fmt: skip
+    return [*(date + form for form in forms), f"{epoch}", f"0{epoch}", f"{epoch}000"]
+
+
+CELLS = ("1", " 1", "1 ", "  1", "+1", "-0", "1e0", "1e+0", "1e00", ".5", "5.", "nan", "inf", "INFINITY", "0x1", "1:1",
+         "1" * 33)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", range(len(times(1))))
+def test_what_one_row_has_too_little_does_not_make_up_for_what_another_has_too_much(form: int) -> None:
+    """Invariants checked: the readers agree, whatever two rows leave out of the first row's form or add to it.
+
+    The gate counts bytes over many rows, so the nasty cases are those in which two wrongs add up to the right count.
+    """
+    first, last = times(1)[form], times(3)[form]
+    options = {"gaps": "keep", "timezone": "UTC" if stamped_naive(first) else None}
+    for middle, volume, other in itertools.product(times(2), CELLS, ("1", " 1", ".5")):
+        table = ((first, "1"), (middle, other), (last, volume))
+        content = HEADER + "".join(f"{time},1,1,1,1,{cell}\n" for time, cell in table).encode()
+        assert outcome(content, **options) == outcome(content, reference=True, **options), content
+
+
+def stamped_naive(time: str) -> bool:
+    found = stamp(time)
+    return isinstance(found, Stamp) and not found.zoned
