@@ -16,9 +16,17 @@ from typing import Protocol
 
 from buff.errors import ArtifactsWriteFailed, StorageError, StorageFull
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 WINDOWS = sys.platform == "win32"
 NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
+# Asking for access is half the price of asking for the facts of a name that is not there. Where the system cannot look
+# at a link itself it says no to everything, the root too.
+_ACCESS = os.access in os.supports_follow_symlinks and os.access(os.sep, os.F_OK, follow_symlinks=False)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 
@@ -145,7 +153,7 @@ class RealDisk:
             os.lseek(handle, start, os.SEEK_SET)
             parts = []
             while wanted > 0:
-                part = os.read(handle, min(wanted, 1 << 26))
+                part = os.read(handle, min(wanted, 1 << 30))  # no system takes more than 2 GiB
                 if not part:
                     break
                 parts.append(part)
@@ -160,7 +168,7 @@ class RealDisk:
 
     def exists(self, path: str) -> bool:
         """Say whether the name exists, even as a dangling link."""
-        return os.path.lexists(path)
+        return os.access(path, os.F_OK, follow_symlinks=False) if _ACCESS else os.path.lexists(path)
 
     def is_directory(self, path: str) -> bool:
         """Say whether the name is a real directory, not a link to one."""
@@ -232,20 +240,19 @@ class RealDisk:
 
     def write(self, handle: int, data: bytes | memoryview) -> None:
         """Write all of `data`: a short write is followed by another (seen at ENOSPC, and above 2 GiB)."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        done = os.write(handle, data)
+        while done < len(data):
+            done += os.write(handle, memoryview(data)[done:])
 
     def write_at(self, handle: int, data: bytes, offset: int) -> None:
         """Write all of `data` at an offset."""
-        rest = memoryview(data)
-        while rest:
-            if WINDOWS:
-                os.lseek(handle, offset, os.SEEK_SET)
-                done = os.write(handle, rest)
-            else:
-                done = os.pwrite(handle, rest, offset)
-            rest, offset = rest[done:], offset + done
+        if WINDOWS:
+            os.lseek(handle, offset, os.SEEK_SET)
+            self.write(handle, data)
+            return
+        done = os.pwrite(handle, data, offset)
+        while done < len(data):
+            done += os.pwrite(handle, memoryview(data)[done:], offset + done)
 
     def read_at(self, handle: int, size: int, offset: int) -> bytes:
         """Return up to `size` bytes of an open file from an offset."""
@@ -270,8 +277,6 @@ class RealDisk:
     def sync(self, handle: int) -> None:
         """Make the content of an open file durable, or raise: fdatasync, F_FULLFSYNC on macOS, fsync on Windows."""
         if sys.platform == "darwin":
-            import fcntl
-
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
         elif WINDOWS:
             os.fsync(handle)  # noqa: TID251 - its one home
@@ -290,13 +295,9 @@ class RealDisk:
         """Take an OS lock without waiting: flock, or a byte-range lock far beyond the text on Windows."""
         try:
             if sys.platform == "win32":
-                import msvcrt
-
                 os.lseek(handle, 1 << 30, os.SEEK_SET)
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             else:
-                import fcntl
-
                 fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
@@ -307,13 +308,9 @@ class RealDisk:
     def unlock(self, handle: int) -> None:
         """Give the lock back."""
         if sys.platform == "win32":
-            import msvcrt
-
             os.lseek(handle, 1 << 30, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(handle, fcntl.LOCK_UN)
 
 

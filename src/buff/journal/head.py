@@ -53,7 +53,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return Position(segment=self.segment, offset=self.offset, seq=self.seq, sha256=self.sha256)
 
 
-_DECODER = msgspec.json.Decoder(Head)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Head).decode
 
 
 class Slots(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def make(position: Position, *, gen: int, boot: str, journal: str) -> Head:
 
 def encode(head: Head) -> bytes:
     """Return the 512 bytes of one slot: JSON padded to 446, the SHA-256 of these in hex, two newlines."""
-    text = msgspec.json.encode(head).ljust(_TEXT)
+    text = _encode(head).ljust(_TEXT)
     assert len(text) == _TEXT, f"boot and journal id are too long for HEAD: {head}"
     return text + hashlib.sha256(text).hexdigest().encode() + b"\n\n"
 
@@ -102,7 +103,7 @@ def decode(slot: bytes) -> Head | None:
     if len(slot) != SLOT_SIZE or slot[_TEXT:] != hashlib.sha256(text).hexdigest().encode() + b"\n\n":
         return None
     try:
-        return _DECODER.decode(text)
+        return _decode(text)
     except msgspec.DecodeError:
         return None
 

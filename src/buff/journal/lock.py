@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from types import TracebackType
 
 import msgspec
 
@@ -36,18 +37,29 @@ class Lock:
         self._identities: dict[str, tuple[int, int]] = {}  # of the files the handles are of
         self._forked_while_held = False
 
-    @contextlib.contextmanager
-    def held(self, timeout_seconds: float) -> Iterator[None]:
-        """Hold the lock; a thread that holds it may not ask again. Raises JournalLockTimeout, RunsRootInvalid."""
+    def held(self, timeout_seconds: float) -> "Held":
+        """Hold the lock in a `with` block; a thread that holds it may not ask again.
+
+        Entering raises JournalLockTimeout, RunsRootInvalid.
+        """
+        return Held(self, timeout_seconds)
+
+    def take(self, timeout_seconds: float) -> None:
+        """Begin to hold the lock; see `held`."""
         self._enter(timeout_seconds)
         try:
-            self._acquire(time.monotonic() + timeout_seconds)
-            try:
-                yield
-            except BaseException:
-                self.close()  # gives the lock back whatever state the handles are in
-                raise
-            self._disk.unlock(self._handles["lock"])
+            self._acquire(timeout_seconds)
+        except BaseException:
+            self._leave()
+            raise
+
+    def give_back(self, *, well: bool) -> None:
+        """End holding the lock; `well` is False after an error, whatever state that left the handles in."""
+        try:
+            if well:
+                self._disk.unlock(self._handles["lock"])
+            else:
+                self.close()
         finally:
             self._leave()
 
@@ -63,7 +75,7 @@ class Lock:
     def _enter(self, timeout_seconds: float) -> None:
         assert not self.held_here, "this thread holds the journal already"
         assert not self._forked_while_held, "this process was forked while the journal was in use: open it again"
-        if not self._mutex.acquire(timeout=max(timeout_seconds, 0.0)):
+        if not (self._mutex.acquire(blocking=False) or self._mutex.acquire(timeout=max(timeout_seconds, 0.0))):
             raise JournalLockTimeout(
                 f"another thread of this process used the journal for more than {timeout_seconds:g} s",
                 hint="try again",
@@ -94,9 +106,10 @@ class Lock:
         self._owner = 0
         self.close()
 
-    def _acquire(self, deadline: float) -> None:
+    def _acquire(self, timeout_seconds: float) -> None:
         """Wait in turn, then for the lock: a busy process cannot overtake one that has been waiting."""
         started = time.monotonic()
+        deadline = started + timeout_seconds
         try:
             if self._take("turn", deadline) and self._take("lock", deadline):
                 self._sign(self._handles["lock"])
@@ -125,7 +138,9 @@ class Lock:
     def _take(self, name: str, deadline: float) -> bool:
         wait_seconds, wait_seconds_max = _WAIT_SECONDS
         while True:
-            handle = self._handle(name)
+            handle = self._handles.get(name)
+            if handle is None:
+                handle = self._open(name)
             if self._disk.try_lock(handle):
                 if self._is_current(name):
                     return True
@@ -138,11 +153,10 @@ class Lock:
             time.sleep(min(wait_seconds, left))
             wait_seconds = min(2 * wait_seconds, wait_seconds_max)
 
-    def _handle(self, name: str) -> int:
-        if name not in self._handles:
-            self._handles[name] = handle = self._disk.open_lock(self._paths[name])
-            self._identities[name] = self._disk.identity_of(handle)
-        return self._handles[name]
+    def _open(self, name: str) -> int:
+        self._handles[name] = handle = self._disk.open_lock(self._paths[name])
+        self._identities[name] = self._disk.identity_of(handle)
+        return handle
 
     def _is_current(self, name: str) -> bool:
         try:
@@ -180,3 +194,24 @@ class Lock:
         except OSError:
             return ""
         return _STATES.get(fields[0].decode(), "running") if fields else ""
+
+
+class Held:
+    """The lock while a `with` block holds it. A class, because one is entered for every append."""
+
+    __slots__ = ("_lock", "_timeout_seconds")
+
+    def __init__(self, lock: Lock, timeout_seconds: float) -> None:
+        """Made by `Lock.held`."""
+        self._lock = lock
+        self._timeout_seconds = timeout_seconds
+
+    def __enter__(self) -> None:
+        """Wait for the lock."""
+        self._lock.take(self._timeout_seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        self._lock.give_back(well=kind is None)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from buff.errors import BuffError, LockBroken, RegistryWriteFailed, StorageFull
 from buff.files import NO_SPACE, Disk, replace_file, write_file
 from buff.journal import head as heads
-from buff.journal.head import START, Head, Position, Slots
+from buff.journal.head import START, Head, Position
 from buff.journal.line import Line
 from buff.journal.survey import FOLDER, HEAD, INDEX, read_head, segment_path
 
@@ -35,6 +35,7 @@ class Writer:
         self._boot = boot
         self.journal = ""
         self._head: Head | None = None
+        self._left = b""  # HEAD's bytes as we last saw or left them, sound and with our boot id; b"" when unknown
         self._unsynced = False  # whether we wrote to HEAD since its last sync
         self._head_file: tuple[tuple[int, int], int] | None = None  # identity of the HEAD that is open, its handle
         self._open: tuple[int, int] | None = None  # first seq of a segment, its handle
@@ -46,11 +47,22 @@ class Writer:
 
         A boot mark that is not ours tells readers that no writer has been here since the power came back.
         """
-        slots = self._slots()
-        self._head = slots.current
-        if self._head is not None and (slots.torn or self._head.boot != self._boot):
+        try:
+            data = self._head_bytes()
+            if self._left and data == self._left:
+                return self._head
+            slots = heads.read(data)
+        except OSError:
+            self._drop_head()
+            data, slots = b"", read_head(self._disk, self._root)
+        self._head, self._left = slots.current, b""
+        if self._head is None:
+            return None
+        if slots.torn or self._head.boot != self._boot:
             with _failures("HEAD could not be marked"):
                 self._mark(self._head, torn=slots.torn)
+        else:
+            self._left = data
         return self._head
 
     def _mark(self, head: Head, *, torn: bool) -> None:
@@ -100,15 +112,11 @@ class Writer:
         self.forget()
         self._drop_head()
 
-    def _slots(self) -> Slots:
-        """Read both slots of the file that is HEAD now, which stays open: it is written next."""
-        try:
-            if self._head_file is None or self._head_file[0] != self._disk.identity(self._head_path):
-                self._drop_head()
-            return heads.read(self._disk.read_at(self._head_handle(), heads.READ_SIZE, 0))
-        except OSError:
+    def _head_bytes(self) -> bytes:
+        """Read both slots of the file that is HEAD now, which stays open: it is written next. Raises OSError."""
+        if self._head_file is None or self._head_file[0] != self._disk.identity(self._head_path):
             self._drop_head()
-            return read_head(self._disk, self._root)
+        return self._disk.read_at(self._head_handle(), heads.READ_SIZE, 0)
 
     def _head_handle(self) -> int:
         if self._head_file is None:
@@ -117,6 +125,7 @@ class Writer:
         return self._head_file[1]
 
     def _drop_head(self) -> None:
+        self._left = b""
         if self._head_file is not None:
             _, handle = self._head_file
             self._head_file = None
@@ -142,10 +151,13 @@ class Writer:
     def _put(self, position: Position) -> None:
         assert self._head is not None, "there is a HEAD to update"
         head = heads.make(position, gen=self._head.gen + 1, boot=self._boot, journal=self._head.journal)
+        slot, offset = heads.encode(head), heads.slot_offset(head.gen)
         handle = self._head_handle()
         self._unsynced = True
-        self._disk.write_at(handle, heads.encode(head), heads.slot_offset(head.gen))
+        self._disk.write_at(handle, slot, offset)
         self._head = head
+        if self._left:
+            self._left = self._left[:offset] + slot + self._left[offset + heads.SLOT_SIZE :]
 
     def _sync_head(self) -> None:
         self._disk.sync(self._head_handle())
