@@ -140,6 +140,7 @@ class DatasetWriter:
         disk.mkdir(directory)
         self._columns: dict[str, ColumnWriter] = {}
         self._decimals = {name: _Decimals() for name in VALUES}
+        self._inspection = quality.Inspection(base=base)
         self._rows = 0
         try:
             for name in COLUMNS:
@@ -154,6 +155,7 @@ class DatasetWriter:
             self._columns[name].write(block[name])
         for name, seen in self._decimals.items():
             seen.see(block[name])
+        self._inspection.see(block)
         self._rows += len(block["ts"])
 
     def finish(self) -> Dataset:
@@ -161,7 +163,8 @@ class DatasetWriter:
         assert self._rows, "a dataset has at least one bar"
         hashes = {name: column.finish() for name, column in self._columns.items()}
         bars = _bars(self._directory, self._base, self._rows, None)
-        dataset = _dataset(bars, hashes, {name: seen.decimals for name, seen in self._decimals.items()})
+        decimals = {name: seen.decimals for name, seen in self._decimals.items()}
+        dataset = _dataset(bars, hashes, self._inspection.facts(bars, decimals))
         for name in COLUMNS:
             self._disk.chmod(_column_path(self._directory, name), READ_ONLY_FILE)
         for name, value in (("dataset.json", _header(dataset)), ("quality.json", _quality(dataset))):
@@ -226,9 +229,8 @@ class _Decimals:
         return self._least
 
 
-def _dataset(bars: Bars, hashes: Mapping[str, str], decimals: Mapping[str, int | None]) -> Dataset:
-    """Return the dataset that these bars and column hashes are."""
-    facts = quality.dataset_facts(bars, decimals)
+def _dataset(bars: Bars, hashes: Mapping[str, str], facts: Mapping[str, Any]) -> Dataset:
+    """Return the dataset that these bars, column hashes and quality facts are."""
     checks = facts["checks"]
     return Dataset(
         id=digest_of(_hashed(bars.timeframe, len(bars), hashes)),
@@ -241,7 +243,7 @@ def _dataset(bars: Bars, hashes: Mapping[str, str], decimals: Mapping[str, int |
         missing=checks["gaps"]["missing"],
         filled=checks["filled"]["count"],
         zero_volume=checks["zero_volume"]["count"],
-        decimals=dict(decimals),
+        decimals=facts["decimals"],
         quality=facts,
     )
 
@@ -316,7 +318,8 @@ def check(root: str, dataset_id: str) -> Dataset:
     dataset = load(root, dataset_id)
     bars = base_bars(root, dataset)
     _prove(dataset_id, bars, dataset.columns)
-    if _dataset(bars, dataset.columns, {name: volume.decimals(getattr(bars, name)) for name in VALUES}) != dataset:
+    decimals = {name: volume.decimals(getattr(bars, name)) for name in VALUES}
+    if _dataset(bars, dataset.columns, quality.dataset_facts(bars, decimals)) != dataset:
         raise _damaged(dataset_id, "dataset.json", "its facts are not those of its columns")
     return dataset
 

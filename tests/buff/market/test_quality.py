@@ -1,5 +1,7 @@
 """The quality report: each check against data that has exactly what it looks for."""
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 
 from buff.canonical import encode
 from buff.market import quality
-from buff.market.bars import VALUES, Bars
+from buff.market.bars import COLUMNS, VALUES, Bars
 from buff.market.resample import resample
 from buff.market.timeframe import DAY_MS, MINUTE_MS, Timeframe
+from buff.times import iso
 
 DECIMALS = dict.fromkeys(VALUES, 2)
 
@@ -153,6 +156,75 @@ def test_day_medians_are_the_lower_middle_of_each_day(days: list[list[float]]) -
     first = np.cumsum(sizes) - sizes
     found = quality.day_medians(np.concatenate([np.array(day) for day in days]), first, sizes)
     assert found.tolist() == [sorted(day)[(len(day) - 1) // 2] for day in days]
+
+
+BAR = st.tuples(
+    st.integers(1, 3).map(lambda bars: max(bars - 1, 1)),  # mostly no gap
+    st.sampled_from((100.0, 100.5, 900.0)),
+    st.sampled_from((0.0, 1.0, 1.0, 500.0)),
+    st.booleans(),
+    st.integers(1, 25),  # how often the bar is repeated
+)
+
+
+@given(
+    st.lists(BAR, min_size=1, max_size=12),
+    st.sampled_from((Timeframe.MINUTE_1, Timeframe.HOUR_4)),
+    st.lists(st.integers(0, 60)),
+)
+def test_facts_are_those_of_a_slow_look_however_the_bars_are_cut_into_blocks(
+    parts: list[tuple[int, float, float, bool, int]], base: Timeframe, cuts: list[int]
+) -> None:
+    """Invariants checked: gaps, fills, stale runs and volume by day equal a loop over rows; blocks change nothing."""
+    assert base.step_ms
+    table = [(step if at == 0 else 1, *cells) for step, *cells, times in parts for at in range(times)]
+    steps, close, volume, filled = (np.array(column) for column in zip(*table, strict=True))
+    columns = dict.fromkeys(("open", "high", "low", "close"), close) | {"volume": volume, "filled": filled}
+    data = Bars(timeframe=base, ts=np.cumsum(steps) * base.step_ms, **columns)
+    inspection = quality.Inspection(base=base)
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    for first, last in itertools.pairwise(edges):
+        inspection.see({name: getattr(data, name)[first:last] for name in COLUMNS})
+    found = inspection.facts(data, DECIMALS)
+    assert found == quality.dataset_facts(data, DECIMALS)
+    checks = found["checks"]
+    missing = [step - 1 for step in steps[1:].tolist() if step > 1]
+    assert [each["missing"] for each in checks["gaps"]["ranges"]] == missing
+    assert (checks["gaps"]["count"], checks["gaps"]["missing"]) == (len(missing), sum(missing))
+    rows = [(row, bool(mark)) for row, mark in enumerate(filled.tolist())]
+    fills = [[row for row, _ in group] for mark, group in itertools.groupby(rows, lambda each: each[1]) if mark]
+    assert checks["filled"] == {"count": sum(map(len, fills)), "ranges": [_range(data, rows) for rows in fills]}
+    bars = list(enumerate(zip(close.tolist(), volume.tolist(), strict=True)))
+    equal = [[row for row, _ in group] for bar, group in itertools.groupby(bars, lambda each: each[1]) if bar[1]]
+    assert checks["stale"]["ranges"] == [_range(data, rows) for rows in equal if len(rows) >= quality.STALE_BARS_MIN]
+    days = [
+        (day, sorted(volume[row] for row in rows)[(len(rows) - 1) // 2])
+        for day, rows in ((day, list(rows)) for day, rows in itertools.groupby(range(len(data)), _day(data)))
+    ]
+    traded = [(day, median) for day, median in days if median > 0.0]
+    jumps = [(day, now) for (_, old), (day, now) in itertools.pairwise(traded) if now > old * 100 or now * 100 < old]
+    assert [(each["day"], each["median"]) for each in checks["volume_jumps"]["ranges"]] == jumps
+
+
+def _range(data: Bars, rows: list[int]) -> dict[str, Any]:
+    return {"first": iso(data.ts[rows[0]]), "last": iso(data.ts[rows[-1]]), "bars": len(rows)}
+
+
+def _day(data: Bars) -> Callable[[int], str]:
+    return lambda row: iso(data.ts[row] - data.ts[row] % DAY_MS)
+
+
+@given(st.lists(st.sampled_from((1.0, 1.5, 2.0, 300.0)), min_size=1, max_size=100), st.integers(1, 9))
+def test_spikes_are_those_of_a_slow_look_however_many_moves_are_made_at_once(close: list[float], rows: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quality, "BLOCK_ROWS", rows)
+        found = check(bars(len(close), close=np.array(close)), "spikes")
+    moves = [abs(now / before - 1.0) for before, now in itertools.pairwise(close)]
+    median = sorted(moves)[(len(moves) - 1) // 2] if moves else 0.0
+    spikes = [(iso(row * MINUTE_MS), move) for row, move in enumerate(moves, 1) if median and move > 20.0 * median]
+    assert found["threshold"]["median"] == median
+    assert [(each["ts"], each["move"]) for each in found["ranges"]] == spikes
+    assert found["count"] == len(spikes)
 
 
 def test_constants_are_those_of_the_documentation() -> None:
