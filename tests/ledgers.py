@@ -21,7 +21,7 @@ from buff.host import Host
 from buff.journal.events import DatasetStored, RunCommitted, RunRejected, TailQuarantined
 from buff.journal.survey import RUN_ID, read_head
 from buff.registry.index import NAME as INDEX
-from buff.registry.index import index_bytes
+from buff.registry.index import index_bytes, state_of
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.manifest import content_sha256, manifest_of, manifest_sha256
 from buff.settings import Settings
@@ -295,7 +295,9 @@ def _whole(disk: LyingDisk, model: Model, run_id: str, manifest: str) -> None:
 def _index(disk: LyingDisk, model: Model, state: Any) -> None:
     data = disk.read(f"{ROOT}/{INDEX}")
     promise(data == index_bytes(state), "index.json is not what the journal says")
-    listed = {entry["run_id"]: entry for entry in msgspec.json.decode(data)["runs"]}
+    stored = state_of(data)
+    promise(stored is not None, "index.json is no index")
+    listed = {} if stored is None else {run_id: msgspec.structs.asdict(entry) for run_id, entry in stored.runs.items()}
     promise(listed.keys() == state.runs.keys(), "index.json lists other runs")
     for run_id, entry in listed.items():
         asked = msgspec.to_builtins(model.asked[run_id])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 import buff
@@ -116,7 +117,15 @@ def test_datasets_and_index(root: Path) -> None:
         store.write_index()
     datasets = [json.loads(path.read_bytes()) for path in root.glob("_datasets/*/dataset.json")]
     assert names("member of dataset.json") == keys(datasets)
-    assert names("member of index.json") == set(json.loads((root / "index.json").read_bytes()))
+    index = json.loads((root / "index.json").read_bytes())
+    assert names("member of index.json") == set(index)
+    members, detail = ([row[1].split("`")[0] for row in table(f"place in {what}")] for what in ("a run", "`detail`"))
+    with buff.open(root) as store:
+        assert len(index["runs"]) == len(store.state.runs) > 0
+        for run in index["runs"]:
+            found = dict(zip(members, run, strict=True))
+            found |= zip(detail, found.pop("detail"), strict=True)
+            assert found == msgspec.structs.asdict(store.entry(found["run_id"]))
 
 
 def test_the_numbers_of_actions_and_states() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from buff.market.timeframe import Timeframe
     from buff.proof import Verdict, verify
     from buff.registry.queries import Page
-    from buff.registry.state import RunEntry
+    from buff.registry.rows import RunEntry
     from buff.runs.run import Metric, Records, Run
     from buff.store import Store
 
@@ -40,7 +40,7 @@ _HOMES = {
     "Page": "buff.registry.queries",
     "Records": "buff.runs.run",
     "Run": "buff.runs.run",
-    "RunEntry": "buff.registry.state",
+    "RunEntry": "buff.registry.rows",
     "Store": "buff.store",
     "Timeframe": "buff.market.timeframe",
     "Verdict": "buff.proof",

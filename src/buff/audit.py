@@ -17,7 +17,7 @@ from buff.intake import Progress
 from buff.journal.events import RunVerified
 from buff.market.bars import DTYPES
 from buff.proof import EXITS, Difference, Verdict, verify
-from buff.registry.state import RunEntry
+from buff.registry.rows import RunEntry
 from buff.runs.directory import committed_manifest, faults
 from buff.runs.manifest import NAME
 from buff.store import Store

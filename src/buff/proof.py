@@ -29,7 +29,7 @@ from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
 from buff.registry.queries import held
-from buff.registry.state import RunEntry
+from buff.registry.rows import RunEntry
 from buff.runs.artifacts import build, pieces
 from buff.runs.directory import Piece, committed_manifest, faults
 from buff.runs.identity import ENGINE_VERSION

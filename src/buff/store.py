@@ -34,8 +34,9 @@ from buff.registry import changes, queries
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_bytes, state_of
 from buff.registry.projection import fold
-from buff.registry.queries import Page, Query
-from buff.registry.state import DatasetEntry, RegistryState, RunEntry
+from buff.registry.queries import Facets, Page, Query
+from buff.registry.rows import RunEntry
+from buff.registry.state import DatasetEntry, RegistryState
 from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
 from buff.runs.manifest import content_sha256
@@ -44,8 +45,7 @@ from buff.runs.run import Run
 from buff.settings import Settings
 from buff.staging import ORPHANS, Owner, move_aside, sweep
 
-INDEX_EAGER_RUNS = 10_000  # above it the index is written only when it is this far behind:
-INDEX_LAG_EVENTS = 1_000
+INDEX_RUNS_PER_EVENT = 100  # an event may stay out of the index for each so many runs that writing it would write
 CHECKPOINTS = f"{FOLDER}/checkpoints"
 SNAPSHOT_EVENTS_MIN = 4_096  # a shorter journal is verified in full whenever it is opened
 
@@ -75,6 +75,7 @@ class Store:
         self._state = RegistryState()
         self._segment_bytes_max = segment_bytes_max
         self._due: RegistryState | None = None  # a checkpoint to be written
+        self._indexed: RegistryState | None = None  # what index.json holds, since we last read or wrote it
         self._position = START  # where the events end that the state was folded from
         self._seen_head: bytes | None = None
         self._reading = threading.Lock()
@@ -126,6 +127,10 @@ class Store:
         """Return a page of runs; filters are those of `queries.Query`."""
         return queries.runs(self.state if as_of is None else self.as_of(as_of), Query(**filters))
 
+    def facets(self) -> Facets:
+        """Return what a list can be narrowed by: the values its runs have, and how many runs have each."""
+        return queries.facets(self.state)
+
     def entry(self, run_id: str) -> RunEntry:
         """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""
         return queries.find(self.state, run_id)
@@ -162,11 +167,18 @@ class Store:
         """Return what index.json holds and where its events end, if the journal agrees and is long; else nothing."""
         head = read_head(self.disk, self.root).current
         if head is not None and head.seq >= SNAPSHOT_EVENTS_MIN:
-            state = _stored(self.disk, os.path.join(self.root, INDEX))
-            position = None if state is None else resume(self.disk, self.root, _claim(state))
-            if state is not None and position is not None:
-                return state, position
+            return self._index() or (RegistryState(), START)
         return RegistryState(), START
+
+    def _index(self) -> tuple[RegistryState, Position] | None:
+        """Return what index.json holds and where its events end, if the journal agrees.
+
+        It is read once: whatever another process has made of it since, the journal still says what follows.
+        """
+        state = self._indexed or _stored(self.disk, os.path.join(self.root, INDEX))
+        position = None if state is None else resume(self.disk, self.root, _claim(state))
+        self._indexed = None if position is None else state
+        return None if state is None or position is None else (state, position)
 
     def _head_bytes(self) -> bytes | None:
         try:
@@ -227,7 +239,7 @@ class Store:
         return Answer(seq=run.seq, sha256=None, type=RunCommitted.TYPE, identity=(run.run_id, run.inputs_hash))
 
     def _settle(self, hold: Hold) -> None:
-        kept = [entry.run_id for entry in self._state.runs.values() if entry.state != "reclaimed"]
+        kept = [row.run_id for row in self._state.runs.rows() if row.state != "reclaimed"]
         sweep(self.disk, self.root, committed=kept)
         self._record_orphans(hold, "a build died before its run was committed")
         self._owner = Owner(self.disk, self.root, f"{self.host.pid}-{self.host.token()}")
@@ -357,14 +369,19 @@ class Store:
         return self._state.runs[known]
 
     def write_index(self) -> bool:
-        """Write index.json when it is behind the journal; say whether it was written."""
+        """Write index.json when it is further behind the journal than its size allows; say whether it was written.
+
+        What is not in it is read from the journal by whoever opens the root.
+        """
         journal, state = self.journal(), self._state
-        path = os.path.join(self.root, INDEX)
-        if not _behind(_stored(self.disk, path), state):
+        found = self._index()
+        if found is not None and not _behind(found[0], state):
             return False
         # Without this an index could come back from a power cut ahead of a HEAD that did not.
         journal.sync_head()
+        path = os.path.join(self.root, INDEX)
         replace_file(self.disk, self.owner.path(".index.tmp"), path, index_bytes(state))
+        self._indexed = state
         return True
 
     def close(self) -> None:
@@ -435,11 +452,10 @@ def _stored(disk: Disk, path: str) -> RegistryState | None:
         return None
 
 
-def _behind(stored: RegistryState | None, state: RegistryState) -> bool:
-    """An index that is not of this history is always behind; one that is may lag a little in a large root."""
-    if stored is None or stored.journal_id != state.journal_id or stored.seq > state.seq:
-        return True
+def _behind(stored: RegistryState, state: RegistryState) -> bool:
+    """Say whether an index of this history is to be written anew: one that is ahead of what we know, or lags.
+
+    It may lag more in a larger root, so that a commit costs the same share of it, however many runs there are.
+    """
     lag = state.seq - stored.seq
-    if lag == 0:
-        return stored.head_sha256 != state.head_sha256
-    return len(state.runs) <= INDEX_EAGER_RUNS or lag >= INDEX_LAG_EVENTS
+    return lag < 0 or lag * INDEX_RUNS_PER_EVENT > len(state.runs)

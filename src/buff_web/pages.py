@@ -3,7 +3,6 @@
 A page shows what the registry and the artifacts say and recomputes nothing. Each names its machine form.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -25,8 +24,6 @@ from buff_web.reading import public_manifest, rows, trades_of
 from buff_web.site import Asked, Site
 
 IMMUTABLE = "public, max-age=31536000, immutable"
-HIDDEN = ("archived", "reclaimed")  # what a list leaves out
-FACETS = ("symbol", "timeframe", "strategy", "risk_level")
 SORTS = (
     ("created", "Run"),
     ("symbol", "Symbol"),
@@ -61,7 +58,7 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     asked = query.given(request.scope["query_string"], allowed=(*query.FILTERS, "limit", "after"))
     filters = query.run_filters(asked)
     page = site.store.runs(**filters)
-    listed = [entry for entry in site.store.state.runs.values() if entry.state not in HIDDEN]
+    known = site.store.facets()
     chosen = {name: text for name, text in asked.items() if name not in ("sort", "limit", "after")}
     kept = {name: text for name, text in asked.items() if name != "after"}
     before = max(filters["after"] - filters["limit"], 0)
@@ -69,13 +66,13 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
         "runs.html",
         rows=rows(site.store, page),
         total=page.total,
-        everything=len(listed),
+        everything=known.total,
         first=filters["after"],
         asked=asked,
         chosen=chosen,
         sentence=_sentence(chosen, asked.get("sort", "-created")),
-        facets=_facets(listed, asked),
-        tags=sorted({tag for entry in listed for tag in entry.tags}),
+        facets=_facets(known.counts, asked),
+        tags=known.tags,
         columns=[_column(name, label, asked) for name, label in SORTS],
         drop={name: _link({key: text for key, text in kept.items() if key != name}) for name in chosen},
         next=_link({**kept, "after": page.next}) if page.next is not None else None,
@@ -122,10 +119,10 @@ def handlers() -> Sequence[HTTPRouteHandler]:
 # The list ----------------------------------------------------------------------------------------------------------
 
 
-def _facets(entries: Sequence[RunEntry], asked: Given) -> list[Facet]:
+def _facets(counts: Mapping[str, Mapping[Any, int]], asked: Given) -> list[Facet]:
     facets = []
-    for name in FACETS:
-        counted = Counter(str(getattr(entry, name)) for entry in entries)
+    for name, found in counts.items():
+        counted = {str(value): count for value, count in found.items()}
         chosen = asked.get(name, "")
         if chosen:
             counted.setdefault(chosen, 0)

@@ -116,6 +116,55 @@ def test_an_index_that_disagrees_is_not_used(root: Path, member: str) -> None:
     assert opened(root).state == truth(root)
 
 
+def commits(root: Path, *names: str) -> None:
+    with opened(root) as store:
+        store.journal().append([commit(name) for name in names])
+
+
+def test_a_larger_root_leaves_its_index_behind_for_longer(tmp_path: Path) -> None:
+    """Writing it costs what its runs cost, so a commit may not ask for it each time; nobody misses what it lacks."""
+    commits(tmp_path, *(f"run_{at:03}" for at in range(250)))
+    before = (tmp_path / "index.json").read_bytes()
+    for number in (1, 2):
+        commits(tmp_path, f"more_{number}")
+        assert (tmp_path / "index.json").read_bytes() == before
+        assert opened(tmp_path).state == truth(tmp_path)
+    commits(tmp_path, "more_3")
+    assert (tmp_path / "index.json").read_bytes() == index_bytes(truth(tmp_path)) != before
+
+
+@pytest.mark.parametrize("junk", [b"", b"{}", seal(b'{"journal":"jrn_other","seq":9,"head_sha256":"x"}')])
+def test_an_index_nobody_can_use_is_written_anew_however_little_it_lags(tmp_path: Path, junk: bytes) -> None:
+    commits(tmp_path, *(f"run_{at:03}" for at in range(250)))
+    (tmp_path / "index.json").write_bytes(junk)
+    commits(tmp_path, "more")
+    assert (tmp_path / "index.json").read_bytes() == index_bytes(truth(tmp_path))
+
+
+class Named(RealDisk):
+    """A disk that knows which files it read in full."""
+
+    def __init__(self) -> None:
+        self.whole: list[str] = []
+
+    def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
+        if size is None:
+            self.whole.append(Path(path).name)
+        return super().read(path, start, size)
+
+
+def test_a_store_reads_its_index_once(root: Path) -> None:
+    """To look, to open the journal, and to say at the end whether it is to be written: it may have 100 megabytes."""
+    disk = Named()
+    with opened(root, disk) as store:
+        assert store.runs().total
+        store.record(orphan("new"))
+        store.write_index()
+        store.record(orphan("newer"))
+    assert disk.whole.count("index.json") == 1
+    assert (root / "index.json").read_bytes() == index_bytes(truth(root))
+
+
 def test_a_commit_before_the_snapshot_is_answered_by_the_run(root: Path) -> None:
     with opened(root) as store:
         receipt = store.journal().append([commit("run_000000")])[0]

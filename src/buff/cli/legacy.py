@@ -19,7 +19,7 @@ from buff.legacy.records import LegacyTrade
 from buff.legacy.root import LegacyRoot, artifacts_root_of, behind, is_legacy
 from buff.legacy.run import LegacyEntry, LegacyRun
 from buff.registry.queries import Page, Query
-from buff.registry.state import RunEntry
+from buff.registry.rows import RunEntry
 from buff.runs.sketch import short
 from buff.store import Store
 from buff.times import iso

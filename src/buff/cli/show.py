@@ -11,7 +11,8 @@ from buff.cli.output import table
 from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
 from buff.registry.queries import Page
-from buff.registry.state import DatasetEntry, RunEntry
+from buff.registry.rows import RunEntry
+from buff.registry.state import DatasetEntry
 from buff.runs.run import Run
 from buff.runs.sketch import blocks, percent, short, shown
 from buff.store import Store

@@ -120,10 +120,13 @@ def metrics(bars: Bars, outcome: Outcome, *, warmup: int) -> dict[str, dict[str,
 
 
 def sparkline(equity: Floats) -> list[float]:
-    """Return 32 points of the equity curve, evenly spaced from the first to the last (repeated where it is shorter)."""
+    """Return 32 points of the equity curve, evenly spaced from the first to the last (repeated where it is shorter).
+
+    They are rounded to six significant digits, more than a curve of that size can show: in full they would be the
+    largest part of what the journal and index.json hold of a run.
+    """
     places = np.arange(SPARKLINE_POINTS) * (len(equity) - 1) // (SPARKLINE_POINTS - 1)
-    points: list[float] = equity[places].tolist()
-    return points
+    return [float(f"{point:.6g}") for point in equity[places].tolist()]
 
 
 def _described(id: str, value: _Value, span_ms: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from buff.legacy.plan import plan
 from buff.legacy.problem import Problem
 from buff.legacy.run import LegacyEntry, LegacyRun, read
 from buff.registry.queries import Page, Query, check
-from buff.registry.state import RunEntry
+from buff.registry.rows import RunEntry
 
 # A metric of ours -> the member of a legacy metrics.json that was the same question.
 _METRICS = {"net_return": "total_return"}

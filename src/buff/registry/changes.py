@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from buff.journal.events import RunAnnotated, RunArchived, RunRestored
-from buff.registry.state import RunEntry
+from buff.registry.rows import RunEntry
 
 
 def annotated(

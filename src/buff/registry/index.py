@@ -6,27 +6,28 @@ machine; and back. It is never trusted over the journal: one that does not match
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from buff import canonical
 from buff.journal.line import LineInvalid, escape, seal, unseal
-from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState, RunEntry
+from buff.registry.rows import Row, Rows
+from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState
 
 NAME = "index.json"
-SCHEMA = "index.v1"
-PROJECTOR = 3  # bumped when the fold changes: an index of another projector is ignored
+SCHEMA = "index.v2"
+PROJECTOR = 4  # bumped when the fold changes: an index of another projector is ignored
 
 
-class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     schema: str
     projector: int
     journal: str
     seq: int
     head_sha256: str
-    runs: list[RunEntry]
+    runs: list[Row]
     datasets: list[DatasetEntry]
     ingests: list[IngestEntry]
     orphans: list[str]
@@ -41,30 +42,24 @@ _decode = msgspec.json.Decoder(_Document).decode
 
 def index_bytes(state: RegistryState) -> bytes:
     """Return the bytes of index.json for a state: no clock, no path, nothing but the journal's facts."""
-    document = _Document(
-        schema=SCHEMA,
-        projector=PROJECTOR,
-        journal=state.journal_id,
-        seq=state.seq,
-        head_sha256=state.head_sha256,
-        runs=sorted(state.runs.values(), key=lambda entry: entry.seq),
-        datasets=sorted(state.datasets.values(), key=lambda entry: entry.seq),
-        ingests=sorted(state.ingests.values(), key=lambda entry: entry.seq),
-        orphans=list(state.orphans),
-        rejected=state.rejected,
-        keys=list(state.keys.values()),
-    )
-    return seal(_canonical(document))
+    members = {
+        "schema": SCHEMA,
+        "projector": PROJECTOR,
+        "journal": state.journal_id,
+        "seq": state.seq,
+        "head_sha256": state.head_sha256,
+        "runs": state.runs.rows(),  # canonical by themselves
+        "datasets": _canonical(sorted(state.datasets.values(), key=lambda entry: entry.seq)),
+        "ingests": _canonical(sorted(state.ingests.values(), key=lambda entry: entry.seq)),
+        "orphans": state.orphans,
+        "rejected": state.rejected,
+        "keys": _canonical(list(state.keys.values())),
+    }
+    return seal(escape(_encode(members)))
 
 
-def _canonical(document: _Document) -> bytes:
-    """Return canonical JSON, which the plain encoder writes too for all but a few values: see `journal.codec`."""
-    data = _encode(document)
-    with _no_collection():
-        if b"-0.0" not in data and _decode(data) == document:
-            return escape(data)
-    members: dict[str, Any] = msgspec.to_builtins(document)
-    return canonical.encode(members)
+def _canonical(entries: Sequence[Any]) -> msgspec.Raw:
+    return msgspec.Raw(canonical.encode(entries))
 
 
 @contextlib.contextmanager
@@ -93,10 +88,10 @@ def state_of(data: bytes) -> RegistryState | None:
         journal_id=document.journal,
         seq=document.seq,
         head_sha256=document.head_sha256,
-        runs={entry.run_id: entry for entry in document.runs},
+        runs=Rows(document.runs),
         datasets={entry.dataset_id: entry for entry in document.datasets},
         ingests={entry.ingest: entry for entry in document.ingests},
-        orphans=tuple(document.orphans),
+        orphans=document.orphans,
         rejected=document.rejected,
         keys={entry.key: entry for entry in document.keys},
     )

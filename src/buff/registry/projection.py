@@ -5,16 +5,18 @@ before it ships.
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Protocol, assert_never
 
 import msgspec
-from attrs import define
+from attrs import evolve
 from msgspec import UNSET
 
 from buff.journal import events as facts
 from buff.journal.events import Fact
 from buff.journal.record import identity
-from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState, RunEntry
+from buff.registry.rows import Row, committed
+from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState
 
 KEYS_MAX = 10_000  # so many keys are answered however long ago they were used
 
@@ -48,50 +50,60 @@ class Recorded(Protocol):
         ...
 
 
-@define
 class _Draft:
-    """The fold's own copy of a state; it never leaves this module."""
+    """What events change of a state. A part is copied when it is first changed: a fold costs what its events change."""
 
-    journal_id: str
-    seq: int
-    head_sha256: str
-    runs: dict[str, RunEntry]
-    datasets: dict[str, DatasetEntry]
-    ingests: dict[str, IngestEntry]
-    orphans: list[str]
-    rejected: int
-    keys: dict[str, KeyEntry]
+    def __init__(self, state: RegistryState) -> None:
+        self.before = state
+        self.journal_id, self.seq, self.head_sha256 = state.journal_id, state.seq, state.head_sha256
+        self.rejected = state.rejected
+        self.runs: dict[str, Row] = {}  # those that changed, and new ones
+
+    @cached_property
+    def datasets(self) -> dict[str, DatasetEntry]:
+        return dict(self.before.datasets)
+
+    @cached_property
+    def ingests(self) -> dict[str, IngestEntry]:
+        return dict(self.before.ingests)
+
+    @cached_property
+    def orphans(self) -> list[str]:
+        return list(self.before.orphans)
+
+    @cached_property
+    def keys(self) -> dict[str, KeyEntry]:
+        return dict(self.before.keys)
+
+    def run(self, run_id: str) -> Row | None:
+        return self.runs.get(run_id) or self.before.runs.row(run_id)
+
+    @property
+    def state(self) -> RegistryState:
+        copied = {name: part for name, part in vars(self).items() if name in _COPIED}
+        return evolve(
+            self.before,
+            journal_id=self.journal_id,
+            seq=self.seq,
+            head_sha256=self.head_sha256,
+            rejected=self.rejected,
+            runs=self.before.runs.having(self.runs),
+            **copied,
+        )
+
+
+_COPIED = frozenset({"datasets", "ingests", "orphans", "keys"})
 
 
 def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
-    """Return the state after the events: one copy, however many there are."""
-    draft = _Draft(
-        state.journal_id,
-        state.seq,
-        state.head_sha256,
-        dict(state.runs),
-        dict(state.datasets),
-        dict(state.ingests),
-        list(state.orphans),
-        state.rejected,
-        dict(state.keys),
-    )
+    """Return the state after the events; what they do not change is shared with the one before."""
+    draft = _Draft(state)
     for item in recorded:
         assert item.seq == draft.seq + 1, f"event {item.seq} folded after {draft.seq}"
         _apply(draft, item)
         _remember(draft, item)
         draft.seq, draft.head_sha256 = item.seq, item.sha256
-    return RegistryState(
-        journal_id=draft.journal_id,
-        seq=draft.seq,
-        head_sha256=draft.head_sha256,
-        runs=draft.runs,
-        datasets=draft.datasets,
-        ingests=draft.ingests,
-        orphans=tuple(draft.orphans),
-        rejected=draft.rejected,
-        keys=draft.keys,
-    )
+    return draft.state
 
 
 def apply(state: RegistryState, recorded: Recorded) -> RegistryState:
@@ -135,7 +147,7 @@ def _apply(draft: _Draft, item: Recorded) -> None:
             draft.ingests.pop(event.ingest, None)
             draft.rejected += 1
         case facts.RunCommitted():
-            draft.runs[event.run_id] = _run_entry(item, event, draft.runs.get(event.run_id))
+            _commit_run(draft, item, event)
         case facts.RunRejected():
             draft.rejected += 1
         case facts.OrphanQuarantined():
@@ -145,7 +157,7 @@ def _apply(draft: _Draft, item: Recorded) -> None:
         case facts.StorageReclaimed():
             if event.kind == "orphans":
                 given_up = frozenset(event.names)
-                draft.orphans = [name for name in draft.orphans if name not in given_up]
+                draft.orphans[:] = [name for name in draft.orphans if name not in given_up]
         case (
             facts.RunVerified()
             | facts.RunAnnotated()
@@ -153,7 +165,7 @@ def _apply(draft: _Draft, item: Recorded) -> None:
             | facts.RunRestored()
             | facts.RunReclaimed()
         ):
-            found = draft.runs.get(event.run_id)
+            found = draft.run(event.run_id)
             if found is not None:
                 draft.runs[event.run_id] = msgspec.structs.replace(found, **_changes(found, event, item.time))
         case _:
@@ -161,18 +173,19 @@ def _apply(draft: _Draft, item: Recorded) -> None:
 
 
 def _changes(
-    found: RunEntry,
+    found: Row,
     event: facts.RunVerified | facts.RunAnnotated | facts.RunArchived | facts.RunRestored | facts.RunReclaimed,
     time: str,
 ) -> dict[str, Any]:
-    """Return the members of a run's entry that an event about it changes."""
+    """Return the members of a run's row that an event about it changes."""
     match event:
         case facts.RunVerified():
             hidden = found.state in ("archived", "reclaimed")
             state = found.state if hidden else _listed(event.verdict)
             return {"verdict": event.verdict, "verified_at": time, "state": state}
         case facts.RunAnnotated():
-            members = {"name": event.name, "notes": event.notes, "tags": event.tags}
+            tags = UNSET if event.tags is UNSET else tuple(event.tags)
+            members = {"name": event.name, "notes": event.notes, "tags": tags}
             return {name: value for name, value in members.items() if value is not UNSET}
         case facts.RunArchived():
             return {"state": "archived", "why": event.why}
@@ -189,10 +202,12 @@ def _listed(verdict: str | None) -> str:
     return "damaged" if verdict == "damaged" else "committed"
 
 
-def _run_entry(item: Recorded, event: facts.RunCommitted, before: RunEntry | None) -> RunEntry:
-    members = msgspec.structs.asdict(event)
-    del members["job"]
-    return RunEntry(seq=item.seq, created=item.time, reclaimed=0 if before is None else before.reclaimed, **members)
+def _commit_run(draft: _Draft, item: Recorded, event: facts.RunCommitted) -> None:
+    before = draft.run(event.run_id)
+    draft.runs.pop(event.run_id, None)  # one that was given up and is made again comes last
+    draft.runs[event.run_id] = committed(
+        event, seq=item.seq, created=item.time, reclaimed=0 if before is None else before.reclaimed
+    )
 
 
 def _store_dataset(draft: _Draft, item: Recorded, event: facts.DatasetStored) -> None:

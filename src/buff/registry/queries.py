@@ -4,31 +4,28 @@ A state and a `Query` go in; a page of entries comes out, with the total that ma
 Order is by seq unless asked otherwise, never by clock.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
-from buff.errors import RunConfigInvalid, RunNotFound
-from buff.registry.state import DatasetEntry, RegistryState, RunEntry
+from buff.errors import DatasetNotFound, RunConfigInvalid, RunNotFound
+from buff.registry.rows import Row, RunEntry
+from buff.registry.state import DatasetEntry, RegistryState
 
 Entry = TypeVar("Entry")
 
 LIMIT_MAX = 1_000
 HIDDEN = frozenset({"archived", "reclaimed"})  # the states a list leaves out unless it is asked for them
-SORTS: dict[str, Callable[[RunEntry], Any]] = {
-    "created": lambda run: run.seq,
-    "run_id": lambda run: run.run_id,
-    "symbol": lambda run: run.symbol,
-    "timeframe": lambda run: run.timeframe,
-    "strategy": lambda run: run.strategy,
-    "risk_level": lambda run: run.risk_level,
-    "start": lambda run: run.start,
-    "bars": lambda run: run.bars,
-    "trades": lambda run: run.trades,
+FACETS = ("symbol", "timeframe", "strategy", "risk_level")  # what a list is narrowed by, beside tags and times
+SORTS: dict[str, Callable[[Row], Any]] = {
+    "created": attrgetter("seq"),
+    **{name: attrgetter(name) for name in ("run_id", *FACETS, "start", "bars", "trades")},
     **{
-        name: lambda run, name=name: run.metrics.get(name)  # type: ignore[misc]
+        name: lambda row, name=name: row.metrics.get(name)  # type: ignore[misc]
         for name in ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
     },
 }
@@ -93,9 +90,9 @@ class Page(Generic[Entry]):
 def runs(state: RegistryState, query: Query) -> Page[RunEntry]:
     """Return one page of the runs that match. Raises RunConfigInvalid on a sort or limit that cannot be."""
     check(query)
-    found = [run for run in state.runs.values() if _matches(run, query)]
-    ordered = _ordered(found, SORTS[query.sort.removeprefix("-")], descending=query.sort.startswith("-"))
-    items = tuple(ordered[query.after : query.after + query.limit])
+    found = _matching(state.runs.rows(), query)
+    ordered = _ordered(found, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
+    items = tuple(row.entry for row in ordered[query.after : query.after + query.limit])
     end = query.after + len(items)
     return Page(items=items, total=len(found), next=end if end < len(found) else None)
 
@@ -114,25 +111,60 @@ def check(query: Query) -> None:
         )
 
 
-def _matches(run: RunEntry, query: Query) -> bool:
-    return (
-        (query.archived or run.state not in HIDDEN)
-        and (query.symbol is None or run.symbol == query.symbol.upper())
-        and (query.timeframe is None or run.timeframe == query.timeframe)
-        and (query.strategy is None or run.strategy == query.strategy)
-        and (query.risk_level is None or run.risk_level == query.risk_level)
-        and (query.tag is None or query.tag in run.tags)
-        and (query.since is None or run.created >= query.since)
-        and (query.until is None or run.created < query.until)
+def _matching(rows: list[Row], query: Query) -> list[Row]:
+    """Return the rows that match, in the same order: one pass for each filter that was asked for, most ask for few."""
+    wanted = {name: getattr(query, name) for name in FACETS} | {"symbol": query.symbol and query.symbol.upper()}
+    if not query.archived:
+        rows = _listed(rows)
+    for name, value in wanted.items():
+        if value is not None:
+            member = attrgetter(name)
+            rows = [row for row in rows if member(row) == value]
+    if query.tag is not None:
+        rows = [row for row in rows if query.tag in row.tags]
+    if query.since is not None:
+        rows = [row for row in rows if row.created >= query.since]
+    if query.until is not None:
+        rows = [row for row in rows if row.created < query.until]
+    return rows
+
+
+def _listed(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.state not in HIDDEN]
+
+
+def _ordered(rows: list[Row], sort: str, *, descending: bool) -> list[Row]:
+    """Sort what is in order of seq by a key, then seq; what has no value comes last in both directions."""
+    by_seq = rows[::-1] if descending else rows
+    if sort == "created":
+        return by_seq
+    key = SORTS[sort]
+    keyed = [(key(row), row) for row in by_seq]
+    valued = [pair for pair in keyed if pair[0] is not None]
+    valued.sort(key=itemgetter(0), reverse=descending)
+    return [row for _, row in valued] + [row for value, row in keyed if value is None]
+
+
+@frozen(kw_only=True)
+class Facets:
+    """What the runs of a list have in common: how many there are, and how many have each value of each of FACETS.
+
+    `tags` are all that are in use, in order. Archived and reclaimed runs do not count.
+    """
+
+    total: int
+    counts: Mapping[str, Mapping[Any, int]]
+    tags: tuple[str, ...]
+
+
+def facets(state: RegistryState) -> Facets:
+    """Return what the runs of a state can be narrowed by."""
+    rows = _listed(state.runs.rows())
+    return Facets(
+        total=len(rows),
+        counts={name: Counter(map(attrgetter(name), rows)) for name in FACETS},
+        tags=tuple(sorted({tag for row in rows for tag in row.tags})),
     )
-
-
-def _ordered(found: Iterable[RunEntry], key: Callable[[RunEntry], Any], *, descending: bool) -> list[RunEntry]:
-    """Sort by key, then seq; what has no value comes last in both directions."""
-    by_seq = sorted(found, key=lambda run: run.seq, reverse=descending)
-    valued = [run for run in by_seq if key(run) is not None]
-    without = [run for run in by_seq if key(run) is None]
-    return sorted(valued, key=key, reverse=descending) + without
 
 
 def find(state: RegistryState, run_id: str) -> RunEntry:
@@ -164,3 +196,15 @@ def held(state: RegistryState, run_id: str) -> RunEntry:
 def datasets(state: RegistryState) -> tuple[DatasetEntry, ...]:
     """Return every stored dataset, the newest first."""
     return tuple(sorted(state.datasets.values(), key=lambda entry: entry.seq, reverse=True))
+
+
+def find_dataset(state: RegistryState, dataset_id: str) -> DatasetEntry:
+    """Return the entry of a dataset by its id, or by the only id that begins so. Raises DatasetNotFound."""
+    begin = [known for known in state.datasets if dataset_id and known.startswith(dataset_id)]
+    if len(begin) == 1:
+        return state.datasets[begin[0]]
+    raise DatasetNotFound(
+        f"no dataset {dataset_id!r} in this root" if not begin else f"{len(begin)} datasets begin with {dataset_id!r}",
+        hint="`buff data list` shows what is there",
+        details={"dataset_id": dataset_id},
+    )

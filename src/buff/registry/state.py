@@ -1,52 +1,17 @@
 """What the journal says is true: runs, datasets, ingests under way, orphans.
 
-A state is a value: `projection.fold` makes the next one from it and some events. Entries carry all that a list shows,
-so no run directory is opened to show one.
+A state is a value: `projection.fold` makes the next one from it and some events, and both share what did not change.
+Entries carry all that a list shows, so no run directory is opened to show one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from attrs import field, frozen
 
-
-class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One committed run. Times are text: `created` and `verified_at` wall clock, `start` and `end` market time.
-
-    `state` is committed, damaged, archived or reclaimed; `why` says why it was archived. `reclaimed` counts how often
-    the directories of this id were given up: the next commit of it is another fact than the last, with another key.
-    """
-
-    run_id: str
-    seq: int
-    created: str
-    inputs_hash: str
-    manifest_sha256: str
-    content_sha256: str
-    dataset_id: str
-    symbol: str
-    timeframe: str
-    start: str
-    end: str
-    strategy: str
-    strategy_version: str
-    params: dict[str, Any]
-    risk_level: int
-    bars: int
-    trades: int
-    metrics: dict[str, float | None]
-    sparkline: list[float]
-    name: str | None
-    notes: str | None
-    tags: list[str]
-    by: str
-    state: str = "committed"
-    verdict: str | None = None
-    verified_at: str | None = None
-    why: str | None = None
-    reclaimed: int = 0
+from buff.registry.rows import Rows
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +51,11 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(mapping))
+    return mapping if isinstance(mapping, MappingProxyType) else MappingProxyType(dict(mapping))
+
+
+def _tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
 
 
 @frozen(kw_only=True)
@@ -96,9 +65,9 @@ class RegistryState:
     journal_id: str = ""
     seq: int = 0
     head_sha256: str = "0" * 64
-    runs: Mapping[str, RunEntry] = field(factory=dict, converter=_frozen)
+    runs: Rows = field(factory=Rows)
     datasets: Mapping[str, DatasetEntry] = field(factory=dict, converter=_frozen)
     ingests: Mapping[str, IngestEntry] = field(factory=dict, converter=_frozen)
-    orphans: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = field(default=(), converter=_tuple)
     rejected: int = 0
     keys: Mapping[str, KeyEntry] = field(factory=dict, converter=_frozen)

@@ -11,7 +11,7 @@ from buff.journal.codec import decode, encode
 from buff.journal.line import write
 from buff.registry.changes import annotated, archived, restored
 from buff.registry.projection import apply, project
-from buff.registry.state import RunEntry
+from buff.registry.rows import RunEntry
 from histories import committed, history, recorded
 from journals import TIME
 

@@ -1,0 +1,218 @@
+"""Rows: the runs of a registry as index.json holds them, each made a `RunEntry` when somebody looks at it.
+
+A commit goes in and its `Row` comes out: what a list filters and sorts by is there to be compared, and what no list
+asks for stays JSON until it is. `Rows` is a mapping of run ids to entries that never changes: the next one shares all
+it can with the one before, so an event costs what it changes, however many runs there are.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from buff import canonical
+from buff.journal.events import RunCommitted
+from buff.journal.line import escape
+
+
+class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One committed run. Times are text: `created` and `verified_at` wall clock, `start` and `end` market time.
+
+    `state` is committed, damaged, archived or reclaimed; `why` says why it was archived. `reclaimed` counts how often
+    the directories of this id were given up: the next commit of it is another fact than the last, with another key.
+    """
+
+    run_id: str
+    seq: int
+    created: str
+    inputs_hash: str
+    manifest_sha256: str
+    content_sha256: str
+    dataset_id: str
+    symbol: str
+    timeframe: str
+    start: str
+    end: str
+    strategy: str
+    strategy_version: str
+    params: dict[str, Any]
+    risk_level: int
+    bars: int
+    trades: int
+    metrics: dict[str, float | None]
+    sparkline: list[float]
+    name: str | None
+    notes: str | None
+    tags: list[str]
+    by: str
+    state: str = "committed"
+    verdict: str | None = None
+    verified_at: str | None = None
+    why: str | None = None
+    reclaimed: int = 0
+
+
+class Detail(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the commit of a run said once for all and no list filters by. The metrics come first: some sorts ask."""
+
+    metrics: dict[str, float | None]
+    params: dict[str, Any]
+    sparkline: list[float]
+    end: str
+    strategy_version: str
+    dataset_id: str
+    inputs_hash: str
+    manifest_sha256: str
+    content_sha256: str
+    by: str
+
+
+class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """One run: what lists compare and what later events change, then the canonical, ASCII JSON of its `Detail`.
+
+    Members have the names and meanings of `RunEntry`; none holds a float, so any encoder writes them canonically.
+    """
+
+    run_id: str
+    seq: int
+    created: str
+    state: str
+    symbol: str
+    timeframe: str
+    strategy: str
+    risk_level: int
+    start: str
+    bars: int
+    trades: int
+    name: str | None
+    notes: str | None
+    tags: tuple[str, ...]
+    verdict: str | None
+    verified_at: str | None
+    why: str | None
+    reclaimed: int
+    detail: Raw
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The metrics alone, for a sort."""
+        return _decode_metrics(self.detail).metrics
+
+    @property
+    def entry(self) -> RunEntry:
+        """All that is known of the run."""
+        members = msgspec.structs.asdict(self)
+        detail = _decode_detail(members.pop("detail"))
+        return RunEntry(**{**members, **msgspec.structs.asdict(detail), "tags": list(self.tags)})
+
+
+class _Metrics(msgspec.Struct, array_like=True, frozen=True):
+    metrics: dict[str, float | None]
+
+
+_SAID = tuple(name for name in Row.__struct_fields__ if name in RunCommitted.__struct_fields__ and name != "tags")
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode_detail = msgspec.json.Decoder(Detail).decode
+_decode_metrics = msgspec.json.Decoder(_Metrics).decode
+
+
+def committed(event: RunCommitted, *, seq: int, created: str, reclaimed: int) -> Row:
+    """Return the row of a run as its commit leaves it, `reclaimed` as often before."""
+    return Row(
+        seq=seq,
+        created=created,
+        state="committed",
+        tags=tuple(event.tags),
+        verdict=None,
+        verified_at=None,
+        why=None,
+        reclaimed=reclaimed,
+        detail=_detail(event),
+        **{name: getattr(event, name) for name in _SAID},
+    )
+
+
+def _detail(event: RunCommitted) -> Raw:
+    """Return canonical JSON, which the plain encoder writes too but for negative zero: a journal holds no NaN."""
+    detail = Detail(**{name: getattr(event, name) for name in Detail.__struct_fields__})
+    data = _encode(detail)
+    return Raw(escape(data if b"-0.0" not in data else canonical.encode(detail)))
+
+
+class Rows(Mapping[str, RunEntry]):
+    """Runs by id, in the order in which they were committed. No method changes one that somebody holds."""
+
+    __slots__ = ("_layers",)
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        """Hold some rows, given in order of seq."""
+        # What is in front stands for what is behind it, or follows it. Both change at once: readers are threads.
+        self._layers: tuple[dict[str, Row], dict[str, Row]] = ({row.run_id: row for row in rows}, {})
+
+    def __getitem__(self, run_id: str) -> RunEntry:
+        """Return the entry of a run, decoded anew each time."""
+        row = self.row(run_id)
+        if row is None:
+            raise KeyError(run_id)
+        return row.entry
+
+    def __contains__(self, run_id: object) -> bool:
+        """Say whether there is such a run."""
+        behind, front = self._layers
+        return run_id in behind or run_id in front
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids."""
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        """Return how many runs there are."""
+        behind, front = self._layers
+        return len(behind) + sum(run_id not in behind for run_id in front)
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the same runs are known by the same facts."""
+        return self._whole() == other._whole() if isinstance(other, Rows) else super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as for every mapping
+
+    def __repr__(self) -> str:
+        """Say how many there are: all of them would fill a screen many times."""
+        return f"<Rows of {len(self):,} runs>"
+
+    def row(self, run_id: str) -> Row | None:
+        """Return the row of a run, or None."""
+        behind, front = self._layers
+        return front.get(run_id) or behind.get(run_id)
+
+    def rows(self) -> list[Row]:
+        """Return every row, in order of seq."""
+        return list(self._whole().values())
+
+    def having(self, changed: Mapping[str, Row]) -> "Rows":
+        """Return the same with other rows for some runs, and new runs behind the others, in the order given.
+
+        A run that was committed again, which its other seq tells, moves to the end.
+        """
+        if not changed:
+            return self
+        behind, front = self._layers
+        again = {run_id for run_id, row in changed.items() if (known := self.row(run_id)) and known.seq != row.seq}
+        if again:
+            behind, front = {id: row for id, row in (behind | front).items() if id not in again}, {}
+        front = {**front, **changed}
+        # A small front is copied for each event and a large dict for each front that has grown: a square root of both.
+        if len(front) ** 2 > len(behind):
+            behind, front = behind | front, {}
+        made = Rows()
+        made._layers = behind, front
+        return made
+
+    def _whole(self) -> dict[str, Row]:
+        """Return all rows in one dict, which nobody changes; looking at all of them puts the layers together."""
+        behind, front = self._layers
+        if front:
+            behind = behind | front
+            self._layers = behind, {}
+        return behind

@@ -1,0 +1,191 @@
+"""The registry beside a plain one: whole entries in a dict, a whole copy for each event, every run judged alone."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from buff.journal import events as facts
+from buff.registry import queries
+from buff.registry.index import index_bytes, state_of
+from buff.registry.projection import apply, fold, project
+from buff.registry.queries import FACETS, HIDDEN, SORTS, Query
+from buff.registry.rows import RunEntry
+from buff.registry.state import RegistryState
+from histories import Item, committed, recorded
+
+Plain = dict[str, RunEntry]
+
+
+def plainly(runs: Plain, item: Item) -> Plain:
+    """Return the runs after one event, by the words of `docs/reference/python_api.md`."""
+    event, runs = item.event, dict(runs)
+    if isinstance(event, facts.RunCommitted):
+        before = runs.pop(event.run_id, None)
+        said = {name: value for name, value in msgspec.structs.asdict(event).items() if name != "job"}
+        times = 0 if before is None else before.reclaimed
+        runs[event.run_id] = RunEntry(seq=item.seq, created=item.time, reclaimed=times, **said)
+        return runs
+    known = runs.get(getattr(event, "run_id", ""))
+    if known is None:
+        return runs
+    changed: dict[str, Any] = {}
+    verdict = known.verdict
+    match event:
+        case facts.RunVerified():
+            verdict = event.verdict
+            changed = {"verdict": verdict, "verified_at": item.time}
+        case facts.RunAnnotated():
+            asked = {"name": event.name, "notes": event.notes, "tags": event.tags}
+            changed = {name: value for name, value in asked.items() if value is not UNSET}
+        case facts.RunArchived():
+            changed = {"state": "archived", "why": event.why}
+        case facts.RunReclaimed():
+            changed = {"state": "reclaimed", "reclaimed": known.reclaimed + 1}
+        case facts.RunRestored():
+            changed = {"why": None}
+    listed = isinstance(event, facts.RunRestored) or (
+        isinstance(event, facts.RunVerified) and known.state not in HIDDEN
+    )
+    if listed:
+        changed["state"] = "damaged" if verdict == "damaged" else "committed"
+    runs[known.run_id] = msgspec.structs.replace(known, **changed)
+    return runs
+
+
+def projected(items: Sequence[Item]) -> Plain:
+    runs: Plain = {}
+    for item in items:
+        runs = plainly(runs, item)
+    return runs
+
+
+ids = st.sampled_from([f"run_{letter}" for letter in "abcdefgh"])
+numbers = st.sampled_from([None, 0.0, -0.0, 1.5, -2.25, 1e16])
+commits = st.builds(
+    committed,
+    ids,
+    symbol=st.sampled_from(["BTC", "ETH", "日本"]),
+    timeframe=st.sampled_from(["1h", "4h"]),
+    strategy=st.sampled_from(["hold", "ma_cross"]),
+    risk_level=st.integers(1, 3),
+    bars=st.integers(1, 3),
+    metrics=st.fixed_dictionaries({}, optional={"sharpe": numbers, "net_return": numbers}),
+    tags=st.lists(st.sampled_from(["x", "ÿ"]), max_size=2, unique=True),
+)
+texts = st.sampled_from([None, "n", "日"])
+changes = st.one_of(
+    st.builds(facts.RunVerified, run_id=ids, verdict=st.sampled_from(["identical", "damaged"]), artifact=st.none(),
+              by=st.just("me")),
+    st.builds(facts.RunAnnotated, run_id=ids, by=st.just("me"), name=st.just(UNSET) | texts, notes=texts,
+              tags=st.just(UNSET) | st.lists(st.sampled_from(["x", "z"]), max_size=1)),
+    st.builds(facts.RunArchived, run_id=ids, why=texts, by=st.just("me")),
+    st.builds(facts.RunRestored, run_id=ids, by=st.just("me")),
+    st.builds(facts.RunReclaimed, run_id=ids, size_bytes=st.just(1), by=st.just("me")),
+    st.builds(facts.OrphanQuarantined, name=st.sampled_from(["o", "p"]), reason=st.just("r"), identical=st.just(False)),
+)  # fmt: skip
+journals = st.lists(commits | changes, max_size=30).map(
+    lambda events: [recorded(seq, event, day=1 + seq % 28) for seq, event in enumerate(events, 1)]
+)
+
+
+@given(journals, st.lists(st.integers(0, 30), max_size=6))
+def test_the_registry_is_that_of_the_plain_fold(items: list[Item], cuts: list[int]) -> None:
+    """Invariants checked: folded in any groups, and through index.json between any two of them, the runs are those of
+    the plain fold, in order of seq; every state on the way still says what it said.
+    """
+    places = [0, *sorted(cut for cut in cuts if cut < len(items)), len(items)]
+    state, said = RegistryState(), []
+    for begin, end in pairwise(places):
+        said.append((state, begin))
+        state = fold(state, items[begin:end])
+        if begin % 2:
+            read = state_of(index_bytes(state))
+            assert read == state
+            state = read
+    for then, end in [*said, (state, len(items))]:
+        plain = projected(items[:end])
+        assert dict(then.runs) == plain
+        assert [row.seq for row in then.runs.rows()] == sorted(entry.seq for entry in plain.values())
+        assert index_bytes(then) == index_bytes(project(items[:end]))
+
+
+def test_an_event_costs_no_copy_of_what_it_does_not_change() -> None:
+    """The state of a hundred thousand runs must not be copied for each commit."""
+    before = project(recorded(seq, committed(f"run_{seq}")) for seq in range(1, 1_001))
+    after = apply(before, recorded(1_001, committed("run_new")))
+    assert (after.datasets, after.ingests, after.keys) == (before.datasets, before.ingests, before.keys)
+    assert after.datasets is before.datasets
+    assert after.keys is before.keys
+    assert after.orphans is before.orphans
+    assert after.runs._layers[0] is before.runs._layers[0]
+    assert list(after.runs._layers[1]) == ["run_new"]
+
+
+def matches(entry: RunEntry, query: Query) -> bool:
+    return (
+        (query.archived or entry.state not in HIDDEN)
+        and all(getattr(query, name) in (None, getattr(entry, name)) for name in FACETS if name != "symbol")
+        and (query.symbol is None or entry.symbol == query.symbol.upper())
+        and (query.tag is None or query.tag in entry.tags)
+        and (query.since is None or entry.created >= query.since)
+        and (query.until is None or entry.created < query.until)
+    )
+
+
+def plain_list(entries: Sequence[RunEntry], query: Query) -> list[RunEntry]:
+    """Return all that matches, in order: by a value, then by seq, both turned around by '-'; without a value last."""
+    name, turned = query.sort.removeprefix("-"), query.sort.startswith("-")
+    key: Callable[[RunEntry], Any] = lambda entry: (  # noqa: E731
+        entry.seq if name == "created" else getattr(entry, name, entry.metrics.get(name))
+    )
+    found = [entry for entry in entries if matches(entry, query)]
+    valued = sorted((entry for entry in found if key(entry) is not None), key=lambda entry: entry.seq, reverse=turned)
+    rest = sorted((entry for entry in found if key(entry) is None), key=lambda entry: entry.seq, reverse=turned)
+    return sorted(valued, key=key, reverse=turned) + rest
+
+
+maybe = st.none()
+asked = st.builds(
+    Query,
+    symbol=maybe | st.sampled_from(["btc", "ETH", "", "日本"]),
+    timeframe=maybe | st.just("1h"),
+    strategy=maybe | st.just("hold"),
+    risk_level=maybe | st.integers(1, 3),
+    tag=maybe | st.sampled_from(["x", "none"]),
+    since=maybe | st.sampled_from(["2026-02-05", "2026-02-28"]),
+    until=maybe | st.just("2026-02-10"),
+    archived=st.booleans(),
+    sort=st.builds(lambda turn, name: turn + name, st.sampled_from(["", "-"]), st.sampled_from(sorted(SORTS))),
+    limit=st.integers(1, 4),
+    after=st.integers(0, 6),
+)
+
+
+@given(journals, asked)
+def test_a_page_is_a_part_of_the_plain_list(items: list[Item], query: Query) -> None:
+    """Invariants checked: items, total and next are those of filtering and sorting whole entries one by one."""
+    page = queries.runs(project(items), query)
+    every = plain_list(list(projected(items).values()), query)
+    end = query.after + query.limit
+    assert list(page.items) == every[query.after : end]
+    assert page.total == len(every)
+    assert page.next == (end if end < len(every) else None)
+
+
+@given(journals)
+def test_facets_count_what_a_list_shows(items: list[Item]) -> None:
+    """Invariants checked: every value of every facet counts as many runs as a list filtered by it has."""
+    state = project(items)
+    found = queries.facets(state)
+    assert found.total == queries.runs(state, Query()).total
+    assert tuple(found.counts) == FACETS
+    for name, counts in found.counts.items():
+        assert sum(counts.values()) == found.total
+        assert all(queries.runs(state, Query(**{name: value})).total == count for value, count in counts.items())
+    assert all(queries.runs(state, Query(tag=tag)).total for tag in found.tags)
+    assert list(found.tags) == sorted({tag for entry in queries.runs(state, Query()).items for tag in entry.tags})

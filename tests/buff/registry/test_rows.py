@@ -1,0 +1,92 @@
+"""Rows: an entry comes back as it was said, and a mapping that shares its parts is still a plain mapping."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buff.canonical import encode
+from buff.journal.line import escape
+from buff.registry.rows import Detail, Row, Rows, RunEntry, committed
+from histories import committed as commit
+
+ENTRY = {
+    **msgspec.structs.asdict(commit("run_a", tags=["x", "y"], name="première")),
+    "seq": 7,
+    "created": "2026-02-01T00:00:00.000000Z",
+    "reclaimed": 2,
+}
+
+
+def row(run_id: str, seq: int, **members: object) -> Row:
+    return committed(commit(run_id, **members), seq=seq, created=ENTRY["created"], reclaimed=0)
+
+
+def test_an_entry_says_what_the_commit_said() -> None:
+    made = committed(commit("run_a", tags=["x", "y"], name="première"), seq=7, created=ENTRY["created"], reclaimed=2)
+    assert made.entry == RunEntry(**{name: ENTRY[name] for name in RunEntry.__struct_fields__ if name in ENTRY})
+    assert made.metrics == made.entry.metrics
+
+
+def test_every_member_of_an_entry_is_in_its_row_or_its_detail_and_none_in_both() -> None:
+    """Or a fact would be lost on the way through index.json, or kept twice and change in one place only."""
+    members = [*Row.__struct_fields__[:-1], *Detail.__struct_fields__]
+    assert sorted(members) == sorted(RunEntry.__struct_fields__)
+    assert Row.__struct_fields__[-1] == "detail"
+
+
+def test_what_is_not_decoded_is_canonical() -> None:
+    """Negative zero is zero, names are in order, everything is ASCII: index.json takes it as it is."""
+    made = row("run_a", 1, metrics={"sharpe": -0.0, "cagr": 1.0}, params={"名": [2, {"b": 1, "a": -0.0}]}, by="é\x7f")
+    detail = bytes(made.detail)
+    assert detail.startswith(b'[{"cagr":1.0,"sharpe":0.0},{"\\u540d":[2,{"a":0.0,"b":1}]}')
+    assert b'"\\u00e9\\u007f"' in detail
+    assert escape(encode(msgspec.json.decode(detail))) == detail
+    assert made.entry.params == {"名": [2, {"b": 1, "a": 0.0}]}
+
+
+def test_a_run_that_is_not_there() -> None:
+    rows = Rows([row("run_a", 1)])
+    assert "run_b" not in rows
+    assert rows.row("run_b") is rows.get("run_b") is None
+    with pytest.raises(KeyError):
+        rows["run_b"]
+    assert rows != Rows()
+    assert rows == {"run_a": row("run_a", 1).entry}
+
+
+steps = st.lists(st.lists(st.tuples(st.sampled_from("cca"), st.integers(0, 30)), min_size=1, max_size=4), max_size=25)
+
+
+@given(st.integers(0, 30), steps)
+def test_rows_are_a_mapping_of_which_nothing_ever_changes(count: int, steps: list[list[tuple[str, int]]]) -> None:
+    """Invariants checked: whatever is committed, committed again and changed, in whatever groups, looked at or not, a
+    `Rows` is the dict that a plain model is, in order of seq; and every earlier one still says what it said.
+    """
+    seq = count
+    model = {f"run_{at}": row(f"run_{at}", at + 1) for at in range(count)}
+    rows = Rows(model.values())
+    said = [(rows, dict(model))]
+    for step in steps:
+        changed: dict[str, Row] = {}
+        for what, number in step:
+            run_id, seq = f"run_{number}", seq + 1
+            known = model.pop(run_id, None) if what == "c" else model.get(run_id)
+            if what == "c":
+                changed.pop(run_id, None)
+                made = row(run_id, seq)
+            elif known is not None:
+                made = msgspec.structs.replace(known, why=f"at {seq}")
+            else:
+                continue
+            changed[run_id] = model[run_id] = made
+        rows = rows.having(changed)
+        said.append((rows, dict(model)))
+        if seq % 3 == 0:
+            assert list(rows) == list(model)
+    for then, told in said:
+        assert len(then) == len(told)
+        assert all(then.row(run_id) is each for run_id, each in told.items())
+        assert then.rows() == list(told.values()) == sorted(told.values(), key=lambda each: each.seq)
+        assert then == Rows(told.values())
+        assert dict(then) == {run_id: each.entry for run_id, each in told.items()}
