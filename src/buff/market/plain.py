@@ -57,9 +57,10 @@ def read(block: bytes, reading: Reading) -> Columns | None:
     ts = _instants(table.pop("ts"), kind, unit, reading)
     if ts is None or not is_sound(table) or not _in_step(ts, reading):
         return None
-    if not table["volume"].all() and (b"e" in bare or b"E" in bare):
-        return None  # a zero may be the rest of a number too small for a float
-    table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
+    if not table["volume"].all():
+        if b"e" in bare or b"E" in bare:
+            return None  # a zero may be the rest of a number too small for a float
+        table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
     _move(ts, kind, reading)
     return {"ts": ts, **table}
 
@@ -278,7 +279,7 @@ def _array(column: Any, dtype: str) -> NDArray[Any]:
 
 
 def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) -> NDArray[np.int64] | None:
-    """Return UTC epoch milliseconds (int64) on the grid of the base, or None."""
+    """Return UTC epoch milliseconds (int64), or None."""
     per_unit = UNITS_NS[unit]
     if kind != ISO and not _of_unit(raw, unit):
         return None
@@ -293,9 +294,6 @@ def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) ->
         if offset is None:
             return None
         ms = ms - offset
-    assert reading.options.base.step_ms is not None
-    if (ms % reading.options.base.step_ms != 0).any():
-        return None
     return ms if ms.min() >= YEAR_1_NS // NS and ms.max() < YEAR_9999_NS // NS else None
 
 
@@ -308,13 +306,18 @@ def _of_unit(raw: NDArray[np.int64], unit: str) -> bool:
 
 
 def _in_step(ts: NDArray[np.int64], reading: Reading) -> bool:
-    """Say whether every step, that from the block before included, is allowed by the gap policy."""
-    base = reading.options.step_ns
+    """Say whether all times are on the grid of the base, and every step, that from the block before included, allowed.
+
+    ts: UTC epoch milliseconds.
+    """
+    base = reading.options.step_ns // NS
+    # In nanoseconds: the line before this block may have had a time that is between two milliseconds.
+    first = base * NS if reading.last_ns is None else int(ts[0]) * NS - reading.last_ns
+    kept = reading.options.gaps != REJECT
+    if ts[0] % base or first <= 0 or (first != base * NS and not kept):
+        return False
     steps = np.diff(ts)
-    first = base if reading.last_ns is None else int(ts[0]) * NS - reading.last_ns
-    if reading.options.gaps == REJECT:
-        return first == base and bool((steps == base // NS).all())
-    return first > 0 and bool((steps > 0).all())
+    return bool((steps == base).all()) or (kept and bool((steps > 0).all()) and not (steps % base).any())
 
 
 def _move(ts: NDArray[np.int64], kind: str, reading: Reading) -> None:
