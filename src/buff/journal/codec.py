@@ -6,7 +6,7 @@ rest of Buff sees only the newest. Nothing here reads a disk, and nothing is eve
 does not know is refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from buff.journal.line import Line, escape
 # Type of an old version -> how its data becomes the event of today. Empty until an event changes for the first time.
 UPCASTERS: Mapping[str, Callable[[bytes], Fact]] = {}
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode_lines = msgspec.json.Encoder(order="sorted").encode_lines
 _DECODERS: Mapping[str, Callable[[bytes], Fact]] = {
     event.TYPE: msgspec.json.Decoder(event).decode for event in EVENTS
 } | dict(UPCASTERS)
@@ -29,19 +29,29 @@ def encode(event: Event) -> bytes:
 
     It is the event's canonical JSON, which the plain encoder writes too for all but a few values.
     """
-    data = _encode(event)
-    return escape(data if _is_canonical(data, event) else canonical.encode(event))
+    return encode_all((event,))[0][0]
 
 
-def _is_canonical(data: bytes, event: Event) -> bool:
-    """Say whether the plain encoder's bytes are surely canonical: they come back equal, and hold no negative zero.
+def encode_all(events: Sequence[Event]) -> list[tuple[bytes, Fact]]:
+    """Return the `data` of each event, and the event that whoever reads it will see. Raises what `encode` does.
 
-    A float that is not finite was written as null, so it comes back as another value or not at all.
+    The plain encoder's bytes are surely canonical when they come back equal and hold no negative zero. A float that is
+    not finite was written as null, so it comes back as another value or not at all.
     """
+    written = _encode_lines(events)
+    datas = written.split(b"\n")[:-1]
     try:
-        return _DECODERS[event.TYPE](data) == event and b"-0.0" not in data
+        facts = [_DECODERS[event.TYPE](data) for event, data in zip(events, datas, strict=True)]
     except msgspec.ValidationError:
-        return False
+        return [_carefully(event) for event in events]
+    if facts == list(events) and b"-0.0" not in written:
+        return list(zip(map(escape, datas), facts, strict=True))
+    return [_carefully(event) for event in events]
+
+
+def _carefully(event: Event) -> tuple[bytes, Fact]:
+    data = canonical.encode(event)
+    return escape(data), _DECODERS[event.TYPE](data)
 
 
 def decode(line: Line) -> Fact:

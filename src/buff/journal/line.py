@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +27,7 @@ ZEROS = "0" * 64
 MARKER = b'{"v":1,"seq":'
 
 _TRAILER = 78
+_SEALED = b',"sha256":"'
 _ENVELOPE_MAX = 512  # the longest envelope, to its data, has 396 bytes
 _ENVELOPE = re.compile(
     r'\{"v":1,"seq":([1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})","b":\[([1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],'
@@ -73,7 +75,7 @@ def form(*, seq: int, prev: str, first: int, last: int, time: str, type: str, ke
     name = "null" if key is None else f'"{key}"'
     head = f'{{"v":1,"seq":{seq},"prev":"{prev}","b":[{first},{last}],"t":"{time}","type":"{type}","key":{name},"data":'
     try:
-        return seal(b"%b%b}" % (head.encode("ascii"), data))
+        return seal(b"".join((head.encode("ascii"), data, b"}")))
     except UnicodeEncodeError as error:
         raise LineInvalid("time, type or key is not ASCII") from error
 
@@ -106,15 +108,29 @@ def digest_of(raw: bytes) -> str:
 
 def seal(body: bytes) -> bytes:
     """Return a JSON object's bytes with their own SHA-256 as its last member, and a newline: a fixed 78 bytes more."""
-    return b'%b,"sha256":"%b"}\n' % (body[:-1], hashlib.sha256(body).hexdigest().encode())
+    return b"".join((body[:-1], _SEALED, hashlib.sha256(body).hexdigest().encode(), b'"}\n'))
+
+
+def seal_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what `seal` returns of the pieces put together, piece by piece: a snapshot may be large."""
+    hashed, held = hashlib.sha256(), b""
+    for piece in pieces:
+        if held:
+            yield held
+        hashed.update(piece)
+        held = piece
+    yield b"".join((held[:-1], _SEALED, hashed.hexdigest().encode(), b'"}\n'))
 
 
 def unseal(raw: bytes) -> str:
     """Return the SHA-256 a sealed line carries, after checking it. Raises LineInvalid when it does not fit."""
-    hashed = hashlib.sha256(memoryview(raw)[:-_TRAILER])  # a snapshot may be large: no copy of it
-    hashed.update(b"}")
-    digest = hashed.hexdigest()
-    if not raw.endswith(b"".join((b',"sha256":"', digest.encode(), b'"}\n'))):
+    if len(raw) < LINE_BYTES_MAX:
+        digest = hashlib.sha256(raw[:-_TRAILER] + b"}").hexdigest()
+    else:  # a snapshot may be large: no copy of it
+        hashed = hashlib.sha256(memoryview(raw)[:-_TRAILER])
+        hashed.update(b"}")
+        digest = hashed.hexdigest()
+    if not raw.endswith(b"".join((_SEALED, digest.encode(), b'"}\n'))):
         raise LineInvalid("the hash does not fit the bytes")
     return digest
 

@@ -13,13 +13,14 @@ import secrets
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
 from attrs import evolve
 
 from buff.errors import BuffError, JournalCorrupt, KeyConflict, LimitExceeded, RunsRootInvalid
 from buff.files import NO_SPACE, Disk
 from buff.journal.chain import follow
-from buff.journal.codec import encode
-from buff.journal.events import Event, JournalOpened, JournalRecovered, SegmentOpened, TailQuarantined
+from buff.journal.codec import encode_all
+from buff.journal.events import Event, JournalOpened, JournalRecovered, RunCommitted, SegmentOpened, TailQuarantined
 from buff.journal.group import Group, Request
 from buff.journal.head import START, Head, Position
 from buff.journal.line import (
@@ -50,7 +51,7 @@ from buff.journal.survey import (
     segment_path,
     survey,
 )
-from buff.journal.writer import Writer, failure
+from buff.journal.writer import Batch, Writer, batch_of, failure
 
 __all__ = ["Entry", "Hold", "Journal", "Listener", "Position", "Reading", "Receipt", "Recorded", "read"]
 
@@ -58,6 +59,7 @@ __all__ = ["Entry", "Hold", "Journal", "Listener", "Position", "Reading", "Recei
 BESIDE = (FOLDER, "_staging", "_orphans", "_datasets")
 
 Listener = Callable[[Sequence[Recorded]], None]
+_Item = tuple[Event, str | None]  # what is to be recorded, and its key
 
 
 class Journal:
@@ -358,25 +360,30 @@ class Journal:
         match action:
             case Action.CREATE:
                 assert new_id is not None, "only `open` creates"
-                lines = self._begin(new_id() if head is None else head.journal, also)
-                self._position = self._writer.new_segment(lines, after=None)
-                self._deliver(lines)
+                draft = self._begin(new_id() if head is None else head.journal, also)
+                self._position = self._writer.new_segment(draft.batch, after=None)
+                self._tell(draft.events)
                 return
             case Action.SUPERSEDE:
                 self._learn(findings)
-                lines = self._supersede(findings, also)
-                end = self._writer.new_segment(lines, after=findings.end.segment)
-                self._deliver([*pending, *lines])
+                draft = self._supersede(findings, also)
+                end = self._writer.new_segment(draft.batch, after=findings.end.segment)
+                self._deliver(pending, draft.events)
+            case Action.CARRY if also:
+                self._learn(findings)
+                draft = self._draft(findings.end, [(event, None) for event in also])
+                batch = batch_of(findings.last_batch, draft.batch)
+                end = self._writer.new_segment(batch, after=findings.end.segment)
+                self._deliver(pending, draft.events)
             case Action.CARRY:
                 self._learn(findings)
-                lines = self._behind(findings, also)
-                end = self._writer.new_segment([*findings.last_batch, *lines], after=findings.end.segment)
-                self._deliver([*pending, *lines])
+                end = self._writer.new_segment(batch_of(findings.last_batch), after=findings.end.segment)
+                self._deliver(pending)
             case Action.ADOPT if also:
                 self._learn(findings)
-                lines = self._behind(findings, also)
-                end = self._writer.new_segment(lines, after=findings.end.segment)
-                self._deliver([*pending, *lines])
+                draft = self._draft(findings.end, [(event, None) for event in also])
+                end = self._writer.new_segment(draft.batch, after=findings.end.segment)
+                self._deliver(pending, draft.events)
             case Action.ADOPT:
                 self._learn(findings)
                 end = findings.end
@@ -391,22 +398,19 @@ class Journal:
         assert findings.journal is not None, "a journal that is whole has an id"
         self.journal_id = self._writer.journal = findings.journal
 
-    def _begin(self, journal: str, also: Sequence[Event]) -> list[Line]:
+    def _begin(self, journal: str, also: Sequence[Event]) -> "_Draft":
         self.journal_id = self._writer.journal = journal
         # A HEAD that names nothing would take the place of the one that speaks of the loss, before that is recorded.
         self._writer.begin(head=not also)
-        return self._lines(START, [(event, None) for event in (JournalOpened(journal_id=journal), *also)])
+        return self._draft(START, [(event, None) for event in (JournalOpened(journal_id=journal), *also)])
 
-    def _behind(self, findings: Findings, also: Sequence[Event]) -> list[Line]:
-        return self._lines(findings.end, [(event, None) for event in also]) if also else []
-
-    def _supersede(self, findings: Findings, also: Sequence[Event]) -> list[Line]:
+    def _supersede(self, findings: Findings, also: Sequence[Event]) -> "_Draft":
         end = findings.end
         size = findings.size - end.offset
         torn = self._disk.read(segment_path(self._root, end.segment), end.offset, size)
         content = self._writer.quarantine(torn, end.segment, end.offset)
         event = TailQuarantined(segment=f"{end.segment:020d}", offset=end.offset, size=size, content=content)
-        return self._lines(end, [(each, None) for each in (event, *also)])
+        return self._draft(end, [(each, None) for each in (event, *also)])
 
     # Appending
 
@@ -441,50 +445,59 @@ class Journal:
         except (BuffError, ValueError) as error:
             request.fail(error)
 
-    def _write(self, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
-        """Append one batch at our position, rotating first when the segment is full; return its lines."""
-        lines = self._lines(self._position, items)
-        size = sum([len(line.raw) for line in lines])
+    def _write(self, items: Sequence[_Item]) -> list[Recorded]:
+        """Append one batch at our position, rotating first when the segment is full; return its events."""
+        draft = self._draft(self._position, items)
         try:
-            if self._position.offset + size > self._segment_bytes_max:
+            if self._position.offset + len(draft.batch.data) > self._segment_bytes_max:
                 self._rotate()
-                lines = self._lines(self._position, items)
-            self._position = self._writer.append(lines, self._position)
+                draft = self._draft(self._position, items)
+            self._position = self._writer.append(draft.batch, self._position)
         except BaseException:
             # Whatever happened, the next enter looks at the journal itself and trusts nothing we remember.
             self._sure = False
             self._writer.forget()
             raise
-        self._deliver(lines)
-        return lines
+        self._tell(draft.events)
+        return draft.events
 
     def _rotate(self) -> None:
-        lines = self._lines(self._position, [(SegmentOpened(), None)])
+        draft = self._draft(self._position, [(SegmentOpened(), None)])
         try:
-            self._position = self._writer.new_segment(lines, after=self._position.segment)
+            self._position = self._writer.new_segment(draft.batch, after=self._position.segment)
         except OSError as error:
             raise failure(error, "a new segment could not be made; nothing was recorded") from error
-        self._deliver(lines)
+        self._tell(draft.events)
 
-    def _lines(self, start: Position, items: Sequence[tuple[Event, str | None]]) -> list[Line]:
-        """Return the lines of one batch behind `start`, read back from their own bytes."""
+    def _draft(self, start: Position, items: Sequence[_Item]) -> "_Draft":
+        """Return one batch behind `start`, read back from its own bytes. Raises LimitExceeded."""
         time, prev = self._clock(), start.sha256
         first, last = start.seq + 1, start.seq + len(items)
-        raws = []
-        for seq, (event, key) in enumerate(items, first):
-            data = encode(event)
+        raws, events = [], []
+        for seq, (event, key), (data, fact) in zip(
+            range(first, last + 1), items, encode_all([event for event, _ in items]), strict=True
+        ):
             try:
                 raw = form(seq=seq, prev=prev, first=first, last=last, time=time, type=event.TYPE, key=key, data=data)
             except LineInvalid as error:
                 raise _unrecordable(event, error) from error
-            raws.append(raw)
             prev = digest_of(raw)
-        return _read_back(start, raws, items)
+            raws.append(raw)
+            events.append(Recorded(seq=seq, time=time, event=fact, sha256=prev, key=key))
+        batch = Batch(
+            data=b"".join(raws),
+            first=first,
+            last=last,
+            sha256=prev,
+            commits=any(isinstance(event, RunCommitted) for event, _ in items),
+        )
+        _read_back(start, batch, raws, items)
+        return _Draft(batch=batch, events=events)
 
     def _answer(self, key: str) -> Answer | None:
         return self._answers.get(key) or self._natural(key)
 
-    def _receipt(self, event: Answer | Line) -> Receipt:
+    def _receipt(self, event: Answer | Recorded) -> Receipt:
         digest = event.sha256 if event.sha256 is not None else self._digest(event.seq)
         return Receipt(journal_id=self.journal_id, seq=event.seq, sha256=digest)
 
@@ -498,9 +511,12 @@ class Journal:
             raise corrupt(Flaw(segment=FOLDER, offset=0, says=f"event {seq} cannot be found"))
         return found[1].sha256
 
-    def _deliver(self, lines: Sequence[Line]) -> None:
-        """Tell the listener of every line it was not told of yet. They are acknowledged, whatever comes next."""
-        fresh = [recorded(line) for line in lines if line.seq > self._delivered]
+    def _deliver(self, lines: Sequence[Line], behind: Sequence[Recorded] = ()) -> None:
+        """Tell the listener of every line it was not told of yet, and of the events behind them."""
+        self._tell([*(recorded(line) for line in lines if line.seq > self._delivered), *behind])
+
+    def _tell(self, fresh: Sequence[Recorded]) -> None:
+        """Tell the listener of events it was not told of yet. They are acknowledged, whatever comes next."""
         if not fresh:
             return
         for item in fresh:
@@ -538,7 +554,7 @@ class _Batch:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._items: list[tuple[Event, str | None]] = []
+        self._items: list[_Item] = []
         self._places: dict[str, int] = {}  # of the keys among the items
         self._asked: list[tuple[Request, list[int | Answer]]] = []
 
@@ -571,9 +587,9 @@ class _Batch:
         journal = self._journal
         if not journal._sure:
             journal._enter()  # what a `prepare` recorded by itself failed
-        lines = journal._write(self._items) if self._items else []
+        events = journal._write(self._items) if self._items else []
         for request, found in self._asked:
-            request.answer(tuple([journal._receipt(lines[each] if isinstance(each, int) else each) for each in found]))
+            request.answer(tuple([journal._receipt(events[each] if isinstance(each, int) else each) for each in found]))
 
     def _known(self, key: str) -> Answer | None:
         place = self._places.get(key)
@@ -583,28 +599,32 @@ class _Batch:
         return Answer(seq=0, sha256=None, type=event.TYPE, identity=identity(event))
 
 
-def _read_back(start: Position, raws: Sequence[bytes], items: Sequence[tuple[Event, str | None]]) -> list[Line]:
-    """Return the lines of a batch as a reader will see them, so that nothing is written that could not be read.
+class _Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch to be written and its events, which its lines hold byte for byte."""
 
-    Raises LimitExceeded.
-    """
-    size = sum(map(len, raws))
+    batch: Batch
+    events: list[Recorded]
+
+
+def _read_back(start: Position, batch: Batch, raws: Sequence[bytes], items: Sequence[_Item]) -> None:
+    """Read a batch as a reader will, so that nothing is written that could not be read. Raises LimitExceeded."""
+    size = len(batch.data)
     if len(raws) > BATCH_LINES_MAX or size > BATCH_BYTES_MAX:
         raise LimitExceeded(
             f"{len(raws)} events of {size} bytes are more than one batch may hold",
             hint=f"record at most {BATCH_LINES_MAX} events and {BATCH_BYTES_MAX} bytes at once",
             details={"events": len(raws), "size_bytes": size},
         )
-    if len(raws) > 1:
-        lines = list(follow(b"".join(raws), start).lines)
-        if len(lines) == len(raws):
-            return lines
-    return [_parse_back(raw, event) for raw, (event, _) in zip(raws, items, strict=True)]
+    if len(raws) > 1 and follow(batch.data, start).end == batch.end(start.segment, start.offset):
+        return
+    for raw, (event, _) in zip(raws, items, strict=True):
+        _parse_back(raw, event)
+    assert len(raws) == 1, "lines that are each valid and do not follow one another were formed wrongly"
 
 
-def _parse_back(raw: bytes, event: Event) -> Line:
+def _parse_back(raw: bytes, event: Event) -> None:
     try:
-        return parse(raw)
+        parse(raw)
     except LineInvalid as error:
         raise _unrecordable(event, error) from error
 
@@ -633,12 +653,12 @@ def _stored(known: Callable[[str], Answer | None], entries: Sequence[Entry]) -> 
     return stored
 
 
-def _share(entries: Sequence[Entry]) -> tuple[list[tuple[Event, str | None]], list[int]]:
+def _share(entries: Sequence[Entry]) -> tuple[list[_Item], list[int]]:
     """Return what to write, one event for each key however often the group names it, and each entry's place in it.
 
     Raises KeyConflict when the group uses a key for two things.
     """
-    items: list[tuple[Event, str | None]] = []
+    items: list[_Item] = []
     places: list[int] = []
     place_of: dict[str, int] = {}
     for entry in entries:

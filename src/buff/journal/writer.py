@@ -9,6 +9,8 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from buff.errors import BuffError, LockBroken, RegistryWriteFailed, StorageFull
 from buff.files import NO_SPACE, Disk, replace_file, write_file
 from buff.journal import head as heads
@@ -17,6 +19,31 @@ from buff.journal.line import Line
 from buff.journal.survey import FOLDER, HEAD, INDEX, read_head, segment_path
 
 _AGAIN = "check the disk, then make the same request again: it is answered once, whatever happened to this one"
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole batch, or two in a row: its bytes, its first and last seq, the hash of its last line.
+
+    `commits` says that a run is committed by it.
+    """
+
+    data: bytes
+    first: int
+    last: int
+    sha256: str
+    commits: bool = False
+
+    def end(self, segment: int, offset: int) -> Position:
+        """Return where it ends when it begins at byte `offset` of a segment."""
+        return Position(segment=segment, offset=offset + len(self.data), seq=self.last, sha256=self.sha256)
+
+
+def batch_of(lines: Sequence[Line], then: Batch | None = None) -> Batch:
+    """Return the batch of these lines, and what follows it in the same bytes."""
+    data = b"".join([line.raw for line in lines])
+    if then is None:
+        return Batch(data=data, first=lines[0].seq, last=lines[-1].seq, sha256=lines[-1].sha256)
+    return Batch(data=data + then.data, first=lines[0].seq, last=then.last, sha256=then.sha256)
 
 
 class Writer:
@@ -138,7 +165,7 @@ class Writer:
         journal = self.journal if self._head is None else self._head.journal
         head = heads.make(position, gen=0, boot=self._boot, journal=journal)
         # Whole or not there: a crash must not leave a HEAD with one slot that was never written.
-        replace_file(self._disk, os.path.join(self._folder, ".HEAD.tmp"), self._head_path, heads.whole(head))
+        replace_file(self._disk, os.path.join(self._folder, ".HEAD.tmp"), self._head_path, (heads.whole(head),))
         self._head, self._unsynced = head, False
 
     def _renew_head(self, position: Position) -> None:
@@ -165,7 +192,7 @@ class Writer:
 
     # Segments
 
-    def append(self, lines: Sequence[Line], start: Position) -> Position:
+    def append(self, batch: Batch, start: Position) -> Position:
         """Write one batch at `start`, the end of its segment, make it durable and acknowledge it; return its end.
 
         Raises StorageFull (not recorded), LockBroken, RegistryWriteFailed (not recorded when a write failed; unknown
@@ -175,10 +202,10 @@ class Writer:
             # Without this a batch torn now could not be told from one that was acknowledged (row R10).
             with _failures("HEAD could not be made; nothing was recorded"):
                 self._create_head(start)
-        data = b"".join(line.raw for line in lines)
+        end = batch.end(start.segment, start.offset)
         handle = self._segment(start.segment)
-        self._write(handle, data, start.offset)
-        if self._disk.length(handle) != start.offset + len(data):
+        self._write(handle, batch.data, start.offset)
+        if self._disk.length(handle) != end.offset:
             raise LockBroken(
                 f"segment {start.segment} grew by other bytes than ours while we held the lock",
                 hint="a journal on a network share, or written by a tool that takes no lock, cannot be used",
@@ -190,23 +217,20 @@ class Writer:
         except OSError:
             # The failure was reported once; another sync of this file may return success and lose the batch.
             with _failures("the batch could not be synced, nor written to a new segment", always_unknown=True):
-                return self.new_segment(lines, after=start.segment)
-        end = _end(start.segment, start.offset + len(data), lines)
-        self.acknowledge(end, durable=_is_commit(lines))
+                return self.new_segment(batch, after=start.segment)
+        self.acknowledge(end, durable=batch.commits)
         return end
 
-    def new_segment(self, lines: Sequence[Line], *, after: int | None) -> Position:
+    def new_segment(self, batch: Batch, *, after: int | None) -> Position:
         """Make a segment that holds one whole batch from the moment its name exists; return its end.
 
         The one way for creation, rotation, recovery and a failed sync. `after` is the first seq of the segment before.
         Raises OSError.
         """
-        first = lines[0].seq
-        data = b"".join(line.raw for line in lines)
         temporary = os.path.join(self._folder, ".segment.tmp")
         # The content is synced before the name exists: a crash must not leave a segment that is not whole.
-        write_file(self._disk, temporary, (data,))
-        self._disk.rename(temporary, segment_path(self._root, first))
+        write_file(self._disk, temporary, (batch.data,))
+        self._disk.rename(temporary, segment_path(self._root, batch.first))
         # Without this a power cut could forget the name, and with it an acknowledged batch.
         self._disk.sync_directory(self._folder)
         self.forget()
@@ -214,7 +238,7 @@ class Writer:
             # The segment before will never be written again; should its mode stay as it is, that harms nobody.
             with contextlib.suppress(OSError):
                 self._disk.chmod(segment_path(self._root, after), 0o444)
-        end = _end(first, len(data), lines)
+        end = batch.end(batch.first, 0)
         self.acknowledge(end, durable=True)
         return end
 
@@ -254,7 +278,7 @@ class Writer:
         # Always, even when it was there: the process that made it may have died before this. Without it the copy could
         # vanish together with its folder, while the event that speaks of it stays.
         self._disk.sync_directory(self._folder)
-        replace_file(self._disk, os.path.join(folder, ".tail.tmp"), os.path.join(folder, name), data)
+        replace_file(self._disk, os.path.join(folder, ".tail.tmp"), os.path.join(folder, name), (data,))
 
     def begin(self, *, head: bool = True) -> None:
         """Prepare an empty journal: make its folder's name durable, and give it a HEAD that names nothing yet."""
@@ -308,11 +332,3 @@ def _failures(says: str, *, always_unknown: bool = False) -> Iterator[None]:
                 f"{says}: {error.strerror}", hint=_AGAIN, details={"error": error.strerror or str(error)}
             ) from error
         raise failure(error, says) from error
-
-
-def _is_commit(lines: Sequence[Line]) -> bool:
-    return any(line.type == "run_committed" for line in lines)
-
-
-def _end(segment: int, offset: int, lines: Sequence[Line]) -> Position:
-    return Position(segment=segment, offset=offset, seq=lines[-1].seq, sha256=lines[-1].sha256)

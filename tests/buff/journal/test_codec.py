@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from buff import canonical
 from buff.errors import RunsRootInvalid
-from buff.journal.codec import decode, encode
+from buff.journal.codec import decode, encode, encode_all
 from buff.journal.events import EVENTS, RunCommitted
 from buff.journal.line import escape, write
-from journals import TIME, commit
+from journals import TIME, commit, note
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 EVENT = commit("run_1").event
@@ -78,3 +78,14 @@ def test_what_this_version_does_not_know_is_refused_by_name(kind: str, data: byt
         decode(line_of(kind, data))
     assert caught.value.details == {"rule": rule, "type": kind, "seq": 1}
     assert caught.value.hint
+
+
+def test_a_group_is_encoded_as_its_events_are_one_by_one() -> None:
+    """One value that the plain encoder cannot write changes nothing about its neighbours."""
+    odd = msgspec.structs.replace(EVENT, metrics={"net_return": -0.0}, params={"fast": (1, 2)})
+    for group in ([], [EVENT], [EVENT, note("première\n").event, note("x").event], [note("x").event, odd, EVENT]):
+        found = encode_all(group)
+        assert [data for data, _ in found] == [escape(canonical.encode(event)) for event in group]
+        assert [fact for _, fact in found] == [decode(line_of(event.TYPE, encode(event))) for event in group]
+    with pytest.raises(ValueError, match="cannot be written"):
+        encode_all([EVENT, msgspec.structs.replace(EVENT, metrics={"sharpe": math.nan})])
