@@ -57,5 +57,5 @@ def committed(run_id: str, **members: Any) -> facts.RunCommitted:
 def stored(ingest: str, dataset_id: str, *, symbol: str | None = None) -> facts.DatasetStored:
     return facts.DatasetStored(
         ingest=ingest, dataset_id=dataset_id, base_timeframe="1m", rows=10, first_ts=0, last_ts=540_000, gaps=0,
-        filled=0, symbol=symbol, existed=False, source={"name": "a.csv"},
+        filled=0, symbol=symbol, existed=False, source={"name": "a.csv"}, milliseconds=1,
     )  # fmt: skip

@@ -166,6 +166,7 @@ STORED = DatasetStored(
     symbol="BTCUSDT",
     existed=False,
     source={},
+    milliseconds=1,
 )
 
 

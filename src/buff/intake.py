@@ -1,7 +1,8 @@
 """Intake: CSV files in, a stored dataset out, every step a journal event.
 
 Paths and options go in; a `Dataset` under `_datasets/` comes out, or the coded error and an `ingest_rejected` event.
-An ingest that is interrupted leaves no file behind, and its `ingest_started` without an end shows that it was.
+What was parsed is told before it is made durable; validated and stored are told together, once both are true. An
+ingest that is interrupted leaves no file behind, and its `ingest_started` without an end shows that it was.
 """
 
 import os
@@ -13,20 +14,24 @@ from typing import Any
 from attrs import frozen
 
 from buff.canonical import document
-from buff.datasets import Dataset, DatasetWriter, publish
+from buff.datasets import Dataset, DatasetWriter, base_bars, publish
 from buff.errors import BuffError, DataError, DataInvalid, DataSourceNotFound, LimitExceeded
 from buff.files import Disk, read_chunks
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
+from buff.market.quality import report, resample_facts
+from buff.market.resample import resample
 from buff.market.rules import Offence
 from buff.market.source import CsvFile
+from buff.registry.state import DatasetEntry
 from buff.settings import Settings
 from buff.store import Store
 from buff.times import iso
 
 Progress = Callable[[str, int, int], None]
 READING = "reading"
+SHOWN = 16  # digits of an id that people see and type
 
 
 @frozen(kw_only=True)
@@ -65,9 +70,19 @@ def _text(name: str) -> str:
 
 
 def read_into(
-    disk: Disk, directory: str, paths: Sequence[str], options: CsvOptions, *, settings: Settings, progress: Progress
+    disk: Disk,
+    directory: str,
+    paths: Sequence[str],
+    options: CsvOptions,
+    *,
+    settings: Settings,
+    progress: Progress,
+    parsed: Callable[[Ingested], None] = lambda ingested: None,
 ) -> tuple[Dataset, Ingested]:
-    """Read files into a new directory of canonical columns. Raises DataInvalid, LimitExceeded, DataSourceNotFound."""
+    """Read files into a new directory of canonical columns; `parsed` is told when all is read and not yet durable.
+
+    Raises DataInvalid, LimitExceeded, DataSourceNotFound.
+    """
     files = opened(paths)
     total = sum(os.path.getsize(path) for path in paths)
     writer = DatasetWriter(disk, directory, options.base)
@@ -80,6 +95,7 @@ def read_into(
             rows_max=settings.rows_max,
             bytes_max=settings.csv_bytes_max,
         )
+        parsed(ingested)
         return writer.finish(), ingested
     finally:
         writer.close()
@@ -116,38 +132,92 @@ def write_offences(
 def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: str, progress: Progress) -> Intake:
     """Return the dataset these files are, stored and journalled. Raises what `read_into` does, recorded as an event."""
     ingest_id = f"ing_{store.host.token()}"
-    owner, disk, began = store.owner, store.disk, store.host.monotonic()
+    owner, disk, watch = store.owner, store.disk, _Watch(store.host.monotonic)
     staged = owner.path(ingest_id)
+
+    def parsed(ingested: Ingested) -> None:
+        store.record(_parsed(ingest_id, ingested, watch.lap()))
+
     try:
         opened(paths)
-        store.record(_started(ingest_id, paths, options, store.settings.user))
-        dataset, ingested = read_into(disk, staged, paths, options, settings=store.settings, progress=progress)
+        store.record(
+            _started(ingest_id, os.path.basename(owner.directory), paths, options, symbol, store.settings.user)
+        )
+        dataset, ingested = read_into(
+            disk, staged, paths, options, settings=store.settings, progress=progress, parsed=parsed
+        )
+        validated = watch.lap()
         existed = publish(disk, store.root, staged, dataset)
     except (DataError, LimitExceeded) as error:
         owner.discard(ingest_id)
-        store.record(rejected(ingest_id, error, store.settings.user))
+        store.record(rejected(ingest_id, error, paths, store.settings.user, milliseconds=watch.total()))
         raise
     except BaseException:
         owner.discard(ingest_id)  # Ctrl-C, a full disk, a bug: nothing half-made stays
         raise
-    source = source_of(ingested)
-    warnings = (*ingested.warnings, *_unfinished(dataset, store.host.clock()))
-    milliseconds = round((store.host.monotonic() - began) * 1000)
-    parsed = IngestParsed(
-        ingest=ingest_id,
-        rows=ingested.rows,
-        sha256=[each["sha256"] for each in ingested.sources],
-        milliseconds=milliseconds,
+    intake = Intake(
+        dataset=dataset,
+        source=source_of(ingested, options),
+        symbol=symbol,
+        fresh=not existed,
+        warnings=(
+            *ingested.warnings,
+            *_unfinished(dataset, store.host.clock()),
+            *_overlaps(dataset, symbol, store.state.datasets),
+        ),
     )
-    validated = IngestValidated(
-        ingest=ingest_id,
-        gaps=ingested.gap_count,
-        filled=ingested.filled,
-        zero_volume=ingested.zero_volume,
-        warnings=list(warnings),
+    verdict = report_of(store.root, dataset)["verdict"]
+    store.record(
+        _validated(ingest_id, intake, ingested, verdict=verdict, milliseconds=validated),
+        _stored(ingest_id, intake, milliseconds=watch.lap()),
     )
-    store.record(parsed, validated, _stored(ingest_id, dataset, source, symbol, existed=existed))
-    return Intake(dataset=dataset, source=source, symbol=symbol, fresh=not existed, warnings=warnings)
+    return intake
+
+
+def report_of(root: str, dataset: Dataset) -> dict[str, Any]:
+    """Return the quality report of a stored dataset as it is, at its own timeframe. Raises RunDamaged."""
+    return report(dataset.quality, resample_facts(resample(base_bars(root, dataset), dataset.base)))
+
+
+class _Watch:
+    """Counts whole milliseconds on a clock that never goes back."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = self._last = clock()
+
+    def lap(self) -> int:
+        """Return the time since the lap before, and begin another."""
+        before, self._last = self._last, self._clock()
+        return round((self._last - before) * 1000)
+
+    def total(self) -> int:
+        """Return the time since the beginning."""
+        return round((self._clock() - self._began) * 1000)
+
+
+def _overlaps(dataset: Dataset, symbol: str, known: Mapping[str, DatasetEntry]) -> tuple[str, ...]:
+    """Tell of earlier datasets of the same symbol and base whose range meets this one: a file that was revised."""
+    same = known.get(dataset.id)
+    if same is not None and symbol in same.symbols:
+        return ()  # nothing new was said of this symbol
+    earlier = [
+        entry
+        for entry in known.values()
+        if entry.dataset_id != dataset.id
+        and symbol in entry.symbols
+        and entry.base_timeframe == dataset.base.value
+        and entry.first_ts <= dataset.last_ts
+        and dataset.first_ts <= entry.last_ts
+    ]
+    if not earlier:
+        return ()
+    last = max(earlier, key=lambda entry: entry.seq).dataset_id
+    many = "an earlier dataset" if len(earlier) == 1 else f"{len(earlier):,} earlier datasets"
+    return (
+        f"the range overlaps that of {many} of {symbol} {dataset.base.value}; "
+        f"see what changed: buff data diff {last[:SHOWN]} {dataset.id[:SHOWN]}",
+    )
 
 
 def _unfinished(dataset: Dataset, now: str) -> tuple[str, ...]:
@@ -159,52 +229,89 @@ def _unfinished(dataset: Dataset, now: str) -> tuple[str, ...]:
     return (f"the last candle ends at {end}, after the time of this ingest ({now}): its source may still change it",)
 
 
-def source_of(ingested: Ingested) -> dict[str, Any]:
+def source_of(ingested: Ingested, options: CsvOptions) -> dict[str, Any]:
     """Return what a manifest says of where the data came from: the file, or the list of files they were."""
-    first = dict(ingested.sources[0])
-    if len(ingested.sources) == 1:
-        return first
+    files = [{**source, "gaps": options.gaps} for source in ingested.sources]
+    if len(files) == 1:
+        return files[0]
     return {
-        **first,
-        "name": f"{len(ingested.sources)} files",
+        **files[0],
+        "name": f"{len(files)} files",
         "path": None,
-        "size": sum(source["size"] for source in ingested.sources),
+        "size": sum(source["size"] for source in files),
         "sha256": None,
-        "files": [dict(source) for source in ingested.sources],
+        "files": files,
     }
 
 
-def rejected(ingest_id: str, error: BuffError, by: str) -> IngestRejected:
+def rejected(
+    ingest_id: str, error: BuffError, paths: Sequence[str], by: str, *, milliseconds: int | None
+) -> IngestRejected:
     """Return the event of a refusal: its code, its rule, its counts and its first line."""
     offences: Any = error.details.get("offences") or [{}]
     counts: Any = error.details.get("counts", {})
     return IngestRejected(
         ingest=ingest_id,
+        files=_names(paths),
         code=error.code,
         rule=error.rule if isinstance(error, DataInvalid) else None,
         message=error.message[:500],
         counts=dict(counts),
         line=offences[0].get("line"),
+        milliseconds=milliseconds,
         by=by,
     )
 
 
-def _started(ingest_id: str, paths: Sequence[str], options: CsvOptions, by: str) -> IngestStarted:
+def _names(paths: Sequence[str]) -> list[str]:
+    return [_text(os.path.basename(path)) for path in paths]
+
+
+def _started(
+    ingest_id: str, owner: str, paths: Sequence[str], options: CsvOptions, symbol: str, by: str
+) -> IngestStarted:
     return IngestStarted(
         ingest=ingest_id,
-        files=[_text(os.path.basename(path)) for path in paths],
+        owner=owner,
+        files=_names(paths),
         size_bytes=sum(os.path.getsize(path) for path in paths),
-        profile=options.profile,
-        timezone=options.timezone,
-        gaps=options.gaps,
-        base_timeframe=options.base.value,
+        symbol=symbol,
+        options={
+            "profile": options.profile,
+            "timezone": options.timezone,
+            "gaps": options.gaps,
+            "base_timeframe": options.base.value,
+        },
         by=by,
     )
 
 
-def _stored(
-    ingest_id: str, dataset: Dataset, source: Mapping[str, Any], symbol: str, *, existed: bool
-) -> DatasetStored:
+def _parsed(ingest_id: str, ingested: Ingested, milliseconds: int) -> IngestParsed:
+    return IngestParsed(
+        ingest=ingest_id,
+        rows=ingested.rows,
+        sha256=[each["sha256"] for each in ingested.sources],
+        milliseconds=milliseconds,
+    )
+
+
+def _validated(
+    ingest_id: str, intake: Intake, ingested: Ingested, *, verdict: str, milliseconds: int
+) -> IngestValidated:
+    return IngestValidated(
+        ingest=ingest_id,
+        gaps=ingested.gap_count,
+        missing=ingested.missing,
+        filled=ingested.filled,
+        zero_volume=ingested.zero_volume,
+        verdict=verdict,
+        warnings=list(intake.warnings),
+        milliseconds=milliseconds,
+    )
+
+
+def _stored(ingest_id: str, intake: Intake, *, milliseconds: int) -> DatasetStored:
+    dataset = intake.dataset
     return DatasetStored(
         ingest=ingest_id,
         dataset_id=dataset.id,
@@ -214,7 +321,8 @@ def _stored(
         last_ts=dataset.last_ts,
         gaps=dataset.gaps,
         filled=dataset.filled,
-        symbol=symbol,
-        existed=existed,
-        source=dict(source),
+        symbol=intake.symbol,
+        existed=not intake.fresh,
+        source=dict(intake.source),
+        milliseconds=milliseconds,
     )

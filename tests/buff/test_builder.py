@@ -25,10 +25,10 @@ def test_a_csv_becomes_a_committed_run(minutes: Path, tmp_path: Path) -> None:
     told = [event.TYPE for event in events(tmp_path / "root")]
     assert told == [
         "journal_opened",
-        "ingest_started",
+        "ingest_started.v2",
         "ingest_parsed",
-        "ingest_validated",
-        "dataset_stored",
+        "ingest_validated.v2",
+        "dataset_stored.v2",
         "run_committed",
     ]
     assert names(tmp_path / "root") == {
@@ -313,7 +313,7 @@ def test_limits_are_held_before_anything_is_stored(tmp_path: Path, minutes: Path
         done = buff("run", "create", *arguments(request(minutes)), env={"RUNS_ROOT": str(root), name: limit})
         assert (done.returncode, done.stderr.partition(":")[0]) == (7, "LIMIT_EXCEEDED")
         assert names(root) == {"runs": [], "_datasets": [], "_staging": [], "_orphans": []}
-        assert "ingest_rejected" in [event.TYPE for event in events(root)]
+        assert "ingest_rejected.v2" in [event.TYPE for event in events(root)]
 
 
 def test_the_real_vendor_files_do_what_the_issue_says(shared_data: Path, tmp_path: Path) -> None:

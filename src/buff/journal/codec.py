@@ -14,9 +14,7 @@ from buff import canonical
 from buff.errors import RunsRootInvalid
 from buff.journal.events import EVENTS, Event, Fact
 from buff.journal.line import Line, escape
-
-# Type of an old version -> how its data becomes the event of today. Empty until an event changes for the first time.
-UPCASTERS: Mapping[str, Callable[[bytes], Fact]] = {}
+from buff.journal.versions import UPCASTERS
 
 _encode_lines = msgspec.json.Encoder(order="sorted").encode_lines
 _DECODERS: Mapping[str, Callable[[bytes], Fact]] = {

@@ -1,6 +1,6 @@
 """The facts: one frozen class per event, in the past tense, primitives only, forever.
 
-An event that has shipped is never edited: it gets a new version (`name.v2`), an upcaster in `codec.py` and a golden
+An event that has shipped is never edited: it gets a new version (`name.v2`), an upcaster in `versions.py` and a golden
 journal in the tests. Members are written in the order of their names. Wall-clock times, hosts and people live here and
 nowhere else.
 """
@@ -57,21 +57,23 @@ class JournalRecovered(Event, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class IngestStarted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody asked for files to become a dataset."""
+    """Somebody asked for files to become a dataset. `owner` is the folder under `_staging/` whose lock says it lives.
 
-    TYPE = "ingest_started"
+    `options` is how the files are to be read: profile, timezone, gaps, base_timeframe and what else was declared.
+    """
+
+    TYPE = "ingest_started.v2"
     ingest: str
+    owner: str | None
     files: list[str]
-    size_bytes: int
-    profile: str
-    timezone: str | None
-    gaps: str
-    base_timeframe: str
+    size_bytes: int | None
+    symbol: str | None
+    options: dict[str, Any]
     by: str
 
 
 class IngestParsed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The files were read to their end."""
+    """The files were read to their end and no row was refused; `milliseconds` since the start."""
 
     TYPE = "ingest_parsed"
     ingest: str
@@ -81,20 +83,29 @@ class IngestParsed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class IngestValidated(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every rule was judged and none refused the data."""
+    """The whole was judged and the canonical columns are durable in staging; `milliseconds` since they were read.
 
-    TYPE = "ingest_validated"
+    `verdict` is that of the quality report of the base bars.
+    """
+
+    TYPE = "ingest_validated.v2"
     ingest: str
     gaps: int
+    missing: int | None
     filled: int
     zero_volume: int
+    verdict: str | None
     warnings: list[str]
+    milliseconds: int | None
 
 
 class DatasetStored(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The canonical dataset is on disk; `existed` when the same bars were already there."""
+    """The canonical dataset is on disk; `existed` when the same bars were already there.
 
-    TYPE = "dataset_stored"
+    `milliseconds` since they were validated.
+    """
+
+    TYPE = "dataset_stored.v2"
     ingest: str
     dataset_id: str
     base_timeframe: str
@@ -106,18 +117,21 @@ class DatasetStored(Event, frozen=True, kw_only=True, forbid_unknown_fields=True
     symbol: str | None
     existed: bool
     source: dict[str, Any]
+    milliseconds: int | None
 
 
 class IngestRejected(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The files were refused, and why."""
+    """The files were refused, and why; `milliseconds` since somebody asked."""
 
-    TYPE = "ingest_rejected"
+    TYPE = "ingest_rejected.v2"
     ingest: str
+    files: list[str] | None
     code: str
     rule: str | None
     message: str
     counts: dict[str, int]
     line: int | None
+    milliseconds: int | None
     by: str
 
 

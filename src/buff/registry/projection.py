@@ -4,7 +4,7 @@ Recorded events in journal order go in; a `RegistryState` comes out. An event no
 before it ships.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Protocol, assert_never
 
@@ -12,6 +12,7 @@ import msgspec
 from attrs import evolve
 from msgspec import UNSET
 
+from buff.canonical import digest_of
 from buff.journal import events as facts
 from buff.journal.events import Fact
 from buff.journal.record import identity
@@ -215,8 +216,12 @@ def _store_dataset(draft: _Draft, item: Recorded, event: facts.DatasetStored) ->
     symbols = list(known.symbols) if known else []
     if event.symbol is not None and event.symbol not in symbols:
         symbols.append(event.symbol)
+    sources = list(known.sources) if known else []
+    source = _source_sha256(event.source)
+    if source not in sources:
+        sources.append(source)
     if known:
-        draft.datasets[event.dataset_id] = msgspec.structs.replace(known, symbols=symbols)
+        draft.datasets[event.dataset_id] = msgspec.structs.replace(known, symbols=symbols, sources=sources)
         return
     draft.datasets[event.dataset_id] = DatasetEntry(
         dataset_id=event.dataset_id,
@@ -229,5 +234,12 @@ def _store_dataset(draft: _Draft, item: Recorded, event: facts.DatasetStored) ->
         gaps=event.gaps,
         filled=event.filled,
         symbols=symbols,
+        sources=sources,
         source=event.source,
     )
+
+
+def _source_sha256(source: Mapping[str, Any]) -> str:
+    """Return what tells one source from another: the hash of the file, or of the hashes of several."""
+    whole: str | None = source.get("sha256")
+    return whole or digest_of([each["sha256"] for each in source.get("files", ())])

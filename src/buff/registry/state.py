@@ -15,7 +15,10 @@ from buff.registry.rows import Rows
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One stored dataset: `symbols` are those ever recorded for it, in order of first use."""
+    """One stored dataset: `symbols` are those ever recorded for it, in order of first use.
+
+    `sources` are the SHA-256 of the files it came from, each once; several files that are one dataset have one.
+    """
 
     dataset_id: str
     seq: int
@@ -27,6 +30,7 @@ class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int
     filled: int
     symbols: list[str]
+    sources: list[str]
     source: dict[str, Any]
 
 

@@ -23,8 +23,7 @@ def test_a_committed_run_is_listed_with_all_that_a_list_shows():
 
 def test_an_ingest_without_an_end_stays_visible():
     started = facts.IngestStarted(
-        ingest="ing_1", files=["a.csv"], size_bytes=1, profile="buff", timezone=None, gaps="reject",
-        base_timeframe="1m", by="me",
+        ingest="ing_1", owner="1-a", files=["a.csv"], size_bytes=1, symbol="A", options={"gaps": "reject"}, by="me",
     )  # fmt: skip
     state = project(history(started))
     assert list(state.ingests) == ["ing_1"]
