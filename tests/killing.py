@@ -1,4 +1,4 @@
-"""Creating a run in a process that is killed at a given change on disk. Imported by the processes it starts."""
+"""Work in a process that is killed at a given change on disk. Imported by the processes it starts."""
 
 import json
 import multiprocessing
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from buff.builder import create
+from buff.deposit import deposit
 from buff.space import free
 from buff.store import Store
 from watched_disk import DyingDisk
@@ -24,6 +25,23 @@ def create_until(root: Path, values: dict[str, Any], step: int | None, trace: Pa
     child.join(60)
     assert child.exitcode is not None, "the process hangs"
     return child.exitcode
+
+
+def ingest_until(root: Path, values: dict[str, Any], step: int | None, trace: Path | None = None) -> int:
+    """Take files in in another process, killed before its change number `step`; return its exit code."""
+    child = _context.Process(target=_ingest, args=(str(root), values, step, None if trace is None else str(trace)))
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None, "the process hangs"
+    return child.exitcode
+
+
+def _ingest(root: str, values: dict[str, Any], step: int | None, trace: str | None) -> None:
+    disk = DyingDisk(root, step)
+    with Store(root, host=host(), settings=SETTINGS, disk=disk) as store:
+        deposit(values, root=store, host=store.host, settings=store.settings)
+    if trace is not None:
+        Path(trace).write_text(json.dumps(disk.trace))
 
 
 def free_until(root: Path, kinds: Sequence[str], step: int | None) -> int:

@@ -55,6 +55,7 @@ def test_the_public_names_are_these():
     assert buff.__all__ == [
         "Bars",
         "BuffError",
+        "Ingest",
         "LegacyEntry",
         "LegacyRoot",
         "LegacyRun",
@@ -68,6 +69,7 @@ def test_the_public_names_are_these():
         "Verdict",
         "__version__",
         "create_run",
+        "ingest",
         "open",
         "open_legacy",
         "verify",

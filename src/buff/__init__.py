@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from buff._version import __version__
 
 if TYPE_CHECKING:
-    from buff.api import create_run, open, open_legacy
+    from buff.api import create_run, ingest, open, open_legacy
     from buff.audit import verify_all
+    from buff.deposit import Ingest
     from buff.errors import BuffError
     from buff.legacy.root import LegacyRoot
     from buff.legacy.run import LegacyEntry, LegacyRun
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Bars": "buff.market.bars",
     "BuffError": "buff.errors",
+    "Ingest": "buff.deposit",
     "LegacyEntry": "buff.legacy.run",
     "LegacyRoot": "buff.legacy.root",
     "LegacyRun": "buff.legacy.run",
@@ -45,6 +47,7 @@ _HOMES = {
     "Timeframe": "buff.market.timeframe",
     "Verdict": "buff.proof",
     "create_run": "buff.api",
+    "ingest": "buff.api",
     "open": "buff.api",
     "open_legacy": "buff.api",
     "verify": "buff.proof",
@@ -54,6 +57,7 @@ _HOMES = {
 __all__ = [
     "Bars",
     "BuffError",
+    "Ingest",
     "LegacyEntry",
     "LegacyRoot",
     "LegacyRun",
@@ -67,6 +71,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "create_run",
+    "ingest",
     "open",
     "open_legacy",
     "verify",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from buff.builder import create, root_of, silent
+from buff.deposit import Ingest, deposit
 from buff.host import this_host
 from buff.intake import Progress
 from buff.legacy.root import LegacyRoot, artifacts_root_of
@@ -82,6 +83,39 @@ def create_run(
     }
     root = runs_root if runs_root is not None else settings.runs_root
     return create(values, root=root, host=host, settings=settings, progress=progress).run
+
+
+def ingest(
+    *,
+    csv: Path | Sequence[Path],
+    symbol: str,
+    runs_root: Path | Store | None = None,
+    profile: str | None = None,
+    timezone: str | None = None,
+    gaps: str | None = None,
+    base_timeframe: str | None = None,
+    progress: Progress = silent,
+) -> Ingest:
+    """Store files of candles as one dataset, without a run, and return what became of them.
+
+    The same bars are stored once, by whatever file they come; runs are made of them by `create_run(dataset=...)`. The
+    arguments are those of `create_run`.
+
+    Raises BuffError with a stable `code`: RUNS_ROOT_UNSET, RUN_CONFIG_INVALID, DATA_SOURCE_NOT_FOUND, DATA_INVALID,
+    LIMIT_EXCEEDED and others (docs/reference/errors.md).
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user)
+    values = {
+        "csv": _paths(csv),
+        "symbol": symbol,
+        "profile": profile,
+        "timezone": timezone,
+        "gaps": gaps,
+        "base_timeframe": base_timeframe,
+    }
+    root = runs_root if runs_root is not None else settings.runs_root
+    return deposit(values, root=root, host=host, settings=settings, progress=progress)
 
 
 def open(runs_root: Path | None = None) -> Store:

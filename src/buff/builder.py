@@ -20,7 +20,6 @@ from buff.decisions.strategy import source_sha256, strategy
 from buff.errors import (
     BuffError,
     DataError,
-    DatasetNotFound,
     LimitExceeded,
     RootError,
     RunConfigInvalid,
@@ -35,7 +34,8 @@ from buff.journal.events import RunCommitted, RunRejected
 from buff.market.bars import Bars
 from buff.market.quality import report
 from buff.market.timeframe import Timeframe, coarser_or_equal
-from buff.registry.state import DatasetEntry
+from buff.registry.queries import find_dataset
+from buff.registry.state import DatasetEntry, RegistryState
 from buff.runs.artifacts import SCHEMAS, Built, build, pieces
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.identity import inputs_hash, inputs_of, run_id_of
@@ -143,9 +143,9 @@ def _check_without_root(values: Mapping[str, Any]) -> None:
 
 
 def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Created:
-    with _told(store), _written():
+    with _told(store), written("the run"):
         request, params = checked(values)
-        _check_free(store)
+        check_free(store)
         data = _data(store, request, progress)
         staged = store.owner.path("resample")
         store.owner.discard("resample")  # what a request before this one left when its disk was full
@@ -185,13 +185,13 @@ def _told(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def _written() -> Iterator[None]:
+def written(what: str) -> Iterator[None]:
     """Turn what the system says of a write into a coded error."""
     try:
         yield
     except OSError as error:
         raise not_written(
-            error, "the run could not be written", hint="nothing was committed; free space or try again"
+            error, f"{what} could not be written", hint="nothing was committed; free space or try again"
         ) from error
 
 
@@ -207,11 +207,12 @@ def checked(values: Mapping[str, Any]) -> tuple[RunRequest, Mapping[str, Any]]:
     request = request_from(values)
     params = resolve(strategy(request.strategy), request.params)
     if request.csv:
-        _check_timeframe(request.timeframe, request.options.base)
+        check_timeframe(request.timeframe, request.options.base)
     return request, params
 
 
-def _check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
+def check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
+    """Raise RunConfigInvalid when a timeframe cannot be made from bars of the base."""
     if not coarser_or_equal(timeframe, base):
         raise RunConfigInvalid(
             f"timeframe {timeframe.value} cannot be made from {base.value} bars",
@@ -220,7 +221,8 @@ def _check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
         )
 
 
-def _check_free(store: Store) -> None:
+def check_free(store: Store) -> None:
+    """Raise LimitExceeded when the disk of the root has less room than the settings ask for."""
     least, free = store.settings.free_bytes_min, store.disk.free_bytes(store.root)
     if free < least:
         raise LimitExceeded(
@@ -241,16 +243,14 @@ def _data(store: Store, request: RunRequest, progress: Progress) -> Intake:
 
 
 def stored_entry(store: Store | None, request: RunRequest) -> DatasetEntry:
-    """Return the registry's entry of the dataset a request names. Raises DatasetNotFound, RunConfigInvalid."""
+    """Return the registry's entry of the dataset a request names, by its id or the beginning of it.
+
+    What is resolved is the whole id, so that a beginning is no part of any identity. Raises DatasetNotFound,
+    RunConfigInvalid.
+    """
     assert request.dataset is not None, "a request has a CSV or a dataset"
-    entry = None if store is None else store.state.datasets.get(request.dataset)
-    if entry is None:
-        raise DatasetNotFound(
-            f"no dataset {request.dataset} in this root",
-            hint="`buff data list` shows what is there",
-            details={"dataset_id": request.dataset},
-        )
-    _check_timeframe(request.timeframe, Timeframe(entry.base_timeframe))
+    entry = find_dataset(RegistryState() if store is None else store.state, request.dataset)
+    check_timeframe(request.timeframe, Timeframe(entry.base_timeframe))
     return entry
 
 

@@ -30,6 +30,16 @@ def create(csv: Path) -> buff.Run:
         )
 
 
+def take_in(csv: Path) -> buff.Run:
+    """A dataset first, then a run of it by its id."""
+    stored = buff.ingest(csv=["one.csv", csv], symbol="BTCUSDT", gaps="keep", runs_root="runs")
+    assert_type(stored, buff.Ingest)
+    assert_type(stored.warnings, tuple[str, ...])
+    return buff.create_run(
+        dataset=stored.dataset_id, timeframe="1h", strategy="hold", risk_level=3, runs_root=Path("runs")
+    )
+
+
 def show(stage: str, done: int, total: int) -> None:
     """A user's own progress."""
 

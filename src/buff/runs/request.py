@@ -23,7 +23,7 @@ from buff.runs.identity import check_run_id
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._/-]{1,32}")
 _TAG = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
-_DATASET = re.compile(r"[0-9a-f]{64}")
+_DATASET = re.compile(r"[0-9a-f]{12,64}")
 _LONGEST = {"name": 200, "notes": 10_000, "why": 1_000}  # characters
 DEFAULT_EQUITY = 10_000.0
 
@@ -48,6 +48,15 @@ class RunRequest:
     name: str | None = None
     notes: str | None = None
     tags: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class DataRequest:
+    """The part of a request that says which data: files, what they are called, how they are to be read."""
+
+    csv: tuple[str, ...]
+    symbol: str
+    options: CsvOptions
 
 
 @frozen(kw_only=True)
@@ -94,13 +103,13 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
         csv=csv,
         dataset=_dataset(document.dataset),
         symbol=_symbol(document.symbol, needed=bool(csv)),
-        timeframe=_timeframe(_needed(document.timeframe, "timeframe"), "timeframe"),
+        timeframe=timeframe_from(_needed(document.timeframe, "timeframe"), "timeframe"),
         strategy=_needed(document.strategy, "strategy"),
         params=document.params,
         risk_level=check_level(_needed(document.risk_level, "risk_level")),
         options=_options(document),
-        start=_time(document.start, "start"),
-        end=_time(document.end, "end"),
+        start=instant(document.start, "start"),
+        end=instant(document.end, "end"),
         costs=Costs(
             commission_bps=document.commission_bps, slippage_bps=document.slippage_bps, min_fee=document.min_fee
         ),
@@ -110,6 +119,22 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
         notes=_text(document.notes, "notes", _LONGEST["notes"]),
         tags=_tags(document.tags),
     )
+
+
+def data_from(values: Mapping[str, Any]) -> DataRequest:
+    """Return the files that plain values describe; what else a request may say is checked for its type alone.
+
+    Raises RunConfigInvalid (with `details.field`) or ProfileInvalid.
+    """
+    given = {key: value for key, value in values.items() if value is not None}
+    _check_text(given)
+    document = _structure(given)
+    csv = _paths(document.csv)
+    if not csv:
+        raise RunConfigInvalid("csv is missing", hint="give the path of a CSV file", details={"field": "csv"})
+    symbol = _symbol(_needed(document.symbol, "symbol"), needed=True)
+    assert symbol is not None, "it is needed"
+    return DataRequest(csv=csv, symbol=symbol, options=_options(document))
 
 
 def words(
@@ -238,7 +263,8 @@ def _one_source(csv: tuple[str, ...], document: _Document) -> None:
 
 def _dataset(value: str | None) -> str | None:
     if value is not None and not _DATASET.fullmatch(value):
-        raise _wrong("dataset", value, "dataset must be an id of 64 hex digits", "see `buff data list`")
+        says = "dataset must be an id of 64 hex digits, or at least the first 12 of them"
+        raise _wrong("dataset", value, says, "see `buff data list`")
     return value
 
 
@@ -252,7 +278,8 @@ def _symbol(value: str | None, *, needed: bool) -> str | None:
     return symbol.upper()
 
 
-def _timeframe(value: str, name: str) -> Timeframe:
+def timeframe_from(value: str, name: str) -> Timeframe:
+    """Return a timeframe by the name users type. Raises RunConfigInvalid."""
     try:
         return Timeframe(value)
     except ValueError:
@@ -264,12 +291,12 @@ def _options(document: _Document) -> CsvOptions:
     given = {name: getattr(document, name) for name in ("profile", "timezone", "gaps")}
     options = {name: value for name, value in given.items() if value is not None}
     if document.base_timeframe is not None:
-        options["base"] = _timeframe(document.base_timeframe, "base_timeframe")
+        options["base"] = timeframe_from(document.base_timeframe, "base_timeframe")
     return CsvOptions(**options)
 
 
-def _time(value: str | None, name: str) -> int | None:
-    """Return epoch ms of `2022-01-01` (a UTC date) or an ISO time with Z or an offset."""
+def instant(value: str | None, name: str) -> int | None:
+    """Return epoch ms of `2022-01-01` (a UTC date) or an ISO time with Z or an offset. Raises RunConfigInvalid."""
     if value is None:
         return None
     try:
