@@ -31,7 +31,7 @@ from buff.errors import DatasetNotFound, RunDamaged
 from buff.files import Disk, remove_tree, write_file
 from buff.market import quality, volume
 from buff.market.bars import COLUMNS, DTYPES, PRICES, VALUES, Bars
-from buff.market.resample import resample
+from buff.market.resample import Resampling, resample
 from buff.market.source import Columns
 from buff.market.timeframe import BASES, Timeframe
 
@@ -395,6 +395,22 @@ def resampled(
         # Only now: a directory that may not be written cannot be moved on every system.
         disk.chmod(target, READ_ONLY_DIRECTORY)
     return Resampled(bars=made.bars, quality=facts, references=_references(dataset.id, timeframe.value, hashes))
+
+
+def proven(root: str, dataset: Dataset, timeframe: Timeframe) -> Resampling:
+    """Return the dataset's bars of a timeframe, made now from base columns that were hashed first; nothing is stored.
+
+    Raises RunDamaged when what is stored is not what was hashed.
+    """
+    base = base_bars(root, dataset)
+    _prove(dataset.id, base, dataset.columns)
+    return resample(base, timeframe)
+
+
+def timeframes(root: str, dataset_id: str) -> tuple[Timeframe, ...]:
+    """Return the timeframes whose resamples are stored beside a dataset. Raises DatasetNotFound."""
+    directory = _directory(root, dataset_id)
+    return tuple(each for each in Timeframe if os.path.isfile(os.path.join(directory, each.value, "resample.json")))
 
 
 def _prove(dataset_id: str, bars: Bars, hashes: Mapping[str, str], folder: str = "") -> None:
