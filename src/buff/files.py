@@ -340,9 +340,9 @@ def write_file(disk: Disk, path: str, chunks: Iterable[bytes | memoryview], *, m
     return size
 
 
-def replace_file(disk: Disk, temporary: str, path: str, data: bytes) -> None:
-    """Put `data` at `path` so that after any crash either the old or the new bytes are there, whole."""
-    write_file(disk, temporary, (data,))
+def replace_file(disk: Disk, temporary: str, path: str, chunks: Iterable[bytes]) -> None:
+    """Put `chunks` at `path` so that after any crash either the old or the new bytes are there, whole."""
+    write_file(disk, temporary, chunks)
     disk.rename(temporary, path)
     # Without this the rename itself may be forgotten; both outcomes are whole, this makes the new one stay.
     disk.sync_directory(os.path.dirname(path))

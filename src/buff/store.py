@@ -32,7 +32,7 @@ from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, record
 from buff.journal.survey import FOLDER, Claimed, read_head
 from buff.registry import changes, queries
 from buff.registry.index import NAME as INDEX
-from buff.registry.index import index_bytes, state_of
+from buff.registry.index import index_chunks, state_of
 from buff.registry.projection import fold
 from buff.registry.queries import Facets, Page, Query
 from buff.registry.rows import RunEntry
@@ -229,7 +229,7 @@ class Store:
             if not self.disk.is_directory(folder):
                 self.disk.mkdir(folder)
             temporary, path = self.owner.path(".checkpoint.tmp"), os.path.join(folder, checkpoint_name(state.seq))
-            replace_file(self.disk, temporary, path, index_bytes(state))
+            replace_file(self.disk, temporary, path, index_chunks(state))
 
     def _natural(self, key: str) -> Answer | None:
         """Answer the key of a commit, which the run itself knows."""
@@ -380,7 +380,7 @@ class Store:
         # Without this an index could come back from a power cut ahead of a HEAD that did not.
         journal.sync_head()
         path = os.path.join(self.root, INDEX)
-        replace_file(self.disk, self.owner.path(".index.tmp"), path, index_bytes(state))
+        replace_file(self.disk, self.owner.path(".index.tmp"), path, index_chunks(state))
         self._indexed = state
         return True
 

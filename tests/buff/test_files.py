@@ -38,7 +38,7 @@ def test_a_file_is_replaced_whole_and_durably(tmp_path: Path) -> None:
     trace: list[tuple[str, str]] = []
     disk = WatchedDisk(str(tmp_path), lambda what, path: trace.append((what, path)))
     (tmp_path / "file").write_text("old")
-    replace_file(disk, str(tmp_path / ".temporary"), str(tmp_path / "file"), b"new")
+    replace_file(disk, str(tmp_path / ".temporary"), str(tmp_path / "file"), (b"new",))
     assert (tmp_path / "file").read_bytes() == b"new"
     assert [step for step in trace if step[0] != "unlink"] == [
         ("create", ".temporary"),

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from buff import canonical
-from buff.journal.line import LineInvalid, escape, seal, unseal
+from buff.journal.line import LineInvalid, escape, seal_pieces, unseal
 from buff.registry.rows import Row, Rows
 from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState
 
+CHUNK_RUNS = 4_096
 NAME = "index.json"
 SCHEMA = "index.v2"
 PROJECTOR = 4  # bumped when the fold changes: an index of another projector is ignored
@@ -42,20 +43,33 @@ _decode = msgspec.json.Decoder(_Document).decode
 
 def index_bytes(state: RegistryState) -> bytes:
     """Return the bytes of index.json for a state: no clock, no path, nothing but the journal's facts."""
-    members = {
-        "schema": SCHEMA,
-        "projector": PROJECTOR,
-        "journal": state.journal_id,
-        "seq": state.seq,
-        "head_sha256": state.head_sha256,
-        "runs": state.runs.rows(),  # canonical by themselves
+    return b"".join(index_chunks(state))
+
+
+def index_chunks(state: RegistryState) -> Iterator[bytes]:
+    """Yield the same bytes, some thousand runs at a time: whole, they would take as much memory as the state."""
+    return seal_pieces(map(escape, _chunks(state)))
+
+
+def _chunks(state: RegistryState) -> Iterator[bytes]:
+    before = {  # than "runs", in the order of names
         "datasets": _canonical(sorted(state.datasets.values(), key=lambda entry: entry.seq)),
+        "head_sha256": state.head_sha256,
         "ingests": _canonical(sorted(state.ingests.values(), key=lambda entry: entry.seq)),
-        "orphans": state.orphans,
-        "rejected": state.rejected,
+        "journal": state.journal_id,
         "keys": _canonical(list(state.keys.values())),
+        "orphans": state.orphans,
+        "projector": PROJECTOR,
+        "rejected": state.rejected,
     }
-    return seal(escape(_encode(members)))
+    after = {"schema": SCHEMA, "seq": state.seq}
+    rows = state.runs.rows()  # canonical by themselves
+    last = max(len(rows) - 1, 0) // CHUNK_RUNS
+    for number in range(last + 1):
+        begin = b'%b,"runs":[' % _encode(before)[:-1] if number == 0 else b","
+        end = b"],%b" % _encode(after)[1:] if number == last else b""
+        some = rows[number * CHUNK_RUNS : (number + 1) * CHUNK_RUNS]
+        yield b"".join((begin, _encode(some)[1:-1], end))
 
 
 def _canonical(entries: Sequence[Any]) -> msgspec.Raw:

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff import canonical
-from buff.journal.line import DEPTH_MAX, INTEGER_MAX, LINE_BYTES_MAX, LineInvalid, escape, parse, seal, unseal, write
+from buff.journal.line import (
+    DEPTH_MAX,
+    INTEGER_MAX,
+    LINE_BYTES_MAX,
+    LineInvalid,
+    escape,
+    parse,
+    seal,
+    seal_pieces,
+    unseal,
+    write,
+)
 
 FIRST = {
     "seq": 1,
@@ -217,3 +228,10 @@ def test_an_index_has_the_same_trailer() -> None:
     assert unseal(raw) == hashlib.sha256(body).hexdigest()
     with pytest.raises(LineInvalid):
         unseal(raw.replace(b"7", b"8", 1))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=5))
+def test_what_is_sealed_in_pieces_is_sealed_as_a_whole(pieces: list[bytes]) -> None:
+    """Invariants checked: the same bytes, however an object is cut, and no piece is kept back for longer than one."""
+    assert b"".join(seal_pieces(pieces)) == seal(b"".join(pieces))
+    assert [len(piece) for piece in seal_pieces(pieces)][:-1] == [len(piece) for piece in pieces][:-1]

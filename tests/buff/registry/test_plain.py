@@ -5,16 +5,19 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from buff import canonical
 from buff.journal import events as facts
+from buff.journal.line import escape, seal
 from buff.registry import queries
-from buff.registry.index import index_bytes, state_of
+from buff.registry.index import CHUNK_RUNS, PROJECTOR, SCHEMA, index_bytes, index_chunks, state_of
 from buff.registry.projection import apply, fold, project
 from buff.registry.queries import FACETS, HIDDEN, SORTS, Query
-from buff.registry.rows import RunEntry
+from buff.registry.rows import Detail, Row, RunEntry
 from buff.registry.state import RegistryState
 from histories import Item, committed, recorded
 
@@ -112,6 +115,38 @@ def test_the_registry_is_that_of_the_plain_fold(items: list[Item], cuts: list[in
         assert dict(then.runs) == plain
         assert [row.seq for row in then.runs.rows()] == sorted(entry.seq for entry in plain.values())
         assert index_bytes(then) == index_bytes(project(items[:end]))
+
+
+def plain_index(state: RegistryState) -> bytes:
+    """Return index.json as one canonical document, sealed as a whole."""
+    runs = [
+        [*(getattr(entry, name) for name in Row.__struct_fields__[:-1]),
+         [getattr(entry, name) for name in Detail.__struct_fields__]]
+        for entry in state.runs.values()
+    ]  # fmt: skip
+    stamp = {"journal": state.journal_id, "seq": state.seq, "head_sha256": state.head_sha256}
+    document = {
+        **stamp, "schema": SCHEMA, "projector": PROJECTOR, "runs": runs, "datasets": [], "ingests": [],
+        "orphans": list(state.orphans), "rejected": state.rejected, "keys": [],
+    }  # fmt: skip
+    return seal(escape(canonical.encode(document)))
+
+
+@given(journals)
+def test_the_index_is_the_canonical_document(items: list[Item]) -> None:
+    """Invariants checked: whatever the runs are called, put together from encoded parts it is what encoding all of it
+    at once gives.
+    """
+    state = project(items)
+    assert index_bytes(state) == plain_index(state)
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK_RUNS - 1, CHUNK_RUNS, CHUNK_RUNS + 1, 2 * CHUNK_RUNS + 1])
+def test_the_index_is_written_in_chunks(count: int) -> None:
+    state = project(recorded(seq, committed(f"run_{seq}")) for seq in range(1, count + 1))
+    chunks = list(index_chunks(state))
+    assert len(chunks) == max(1, -(-count // CHUNK_RUNS))
+    assert b"".join(chunks) == plain_index(state)
 
 
 def test_an_event_costs_no_copy_of_what_it_does_not_change() -> None:
