@@ -6,6 +6,7 @@ than the CSV contract, pyarrow reads the rest, and vectorised rules check what i
 first block is read, never before, and its columns are taken from their buffers (its own conversions import pandas).
 """
 
+import functools
 import re
 from typing import Any
 
@@ -247,9 +248,7 @@ def _kind(text: str, reading: Reading) -> tuple[str | None, str]:
 
 def _parse(block: bytes, layout: Layout, unit: str | None, *, zoned: bool) -> dict[str, NDArray[Any]] | None:
     """Return the six columns as int64 and float64 arrays, or None where pyarrow refuses. `unit` None: epoch digits."""
-    import pyarrow as pa
-    from pyarrow import csv
-
+    pa, csv = _pyarrow()
     ts = pa.int64() if unit is None else pa.timestamp(unit, "UTC" if zoned else None)
     try:
         table = csv.read_csv(
@@ -269,6 +268,18 @@ def _parse(block: bytes, layout: Layout, unit: str | None, *, zoned: bool) -> di
     except pa.ArrowInvalid:
         return None
     return {name: _array(table.column(name), "<i8" if name == "ts" else "<f8") for name in ("ts", *VALUES)}
+
+
+@functools.cache
+def _pyarrow() -> tuple[Any, Any]:
+    """Return pyarrow and its CSV reader."""
+    import pyarrow
+    from pyarrow import csv
+
+    # glibc gives memory back to the system as soon as a block is done, and the next block pays for every page of it
+    # anew (a tenth of an ingest), unless it has once seen a large piece of memory come and go.
+    np.empty(31 << 20, np.uint8)
+    return pyarrow, csv
 
 
 def _array(column: Any, dtype: str) -> NDArray[Any]:
