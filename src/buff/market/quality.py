@@ -88,6 +88,9 @@ class _Gaps:
 
     def see(self, ts: NDArray[np.int64]) -> None:
         before = int(ts[0]) - self.step_ms if self.before is None else self.before
+        self.before = int(ts[-1])
+        if int(ts[0]) - before == self.step_ms and bool((np.diff(ts) == self.step_ms).all()):
+            return
         steps = np.diff(ts, prepend=before)
         at = np.flatnonzero(steps != self.step_ms)
         missing = steps[at] // self.step_ms - 1
@@ -96,7 +99,6 @@ class _Gaps:
         for gap in range(min(len(at), LISTED_MAX - len(self.ranges))):
             after, end = int(ts[at[gap]] - steps[at[gap]]), int(ts[at[gap]])
             self.ranges.append({"after": iso(after), "before": iso(end), "missing": int(missing[gap])})
-        self.before = int(ts[-1])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -156,30 +158,33 @@ class _Runs:
 
 @define(kw_only=True)
 class _Days:
-    """The median volume of each UTC day. The rows of the day that is not over yet are held."""
+    """The median volume of each UTC day. Rows are held until there are many, and those of a day that is not over."""
 
     step_ms: int
-    ts: NDArray[np.int64] = Factory(lambda: np.empty(0, np.int64))
-    volume: NDArray[np.float64] = Factory(lambda: np.empty(0))
+    held: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = Factory(list)
+    rows: int = 0
     days: list[NDArray[np.int64]] = Factory(list)
     medians: list[NDArray[np.float64]] = Factory(list)
 
     def see(self, ts: NDArray[np.int64], volume: NDArray[np.float64]) -> None:
-        self.ts, self.volume = np.concatenate((self.ts, ts)), np.concatenate((self.volume, volume))
-        last = int(ts[-1])
-        self._take(int(np.searchsorted(self.ts, last - last % DAY_MS)))
+        self.held.append((ts, volume))
+        self.rows += len(ts)
+        if self.rows >= 2 * BLOCK_ROWS:
+            self._take(int(ts[-1]) - int(ts[-1]) % DAY_MS)
 
-    def _take(self, rows: int) -> None:
-        """Take the median of each day of the first rows held, which are whole days."""
+    def _take(self, end: int) -> None:
+        """Take the median of each day before `end` (epoch ms, the start of a day)."""
+        ts, volume = (np.concatenate(column) for column in zip(*self.held, strict=True))
+        rows = int(np.searchsorted(ts, end))
         if rows:
-            first, days, sizes = windows(self.ts[:rows], Timeframe.DAY_1, self.step_ms)
+            first, days, sizes = windows(ts[:rows], Timeframe.DAY_1, self.step_ms)
             self.days.append(days)
-            self.medians.append(day_medians(self.volume[:rows], first, sizes))
-            self.ts, self.volume = self.ts[rows:].copy(), self.volume[rows:].copy()
+            self.medians.append(day_medians(volume[:rows], first, sizes))
+        self.held, self.rows = [(ts[rows:].copy(), volume[rows:].copy())], len(ts) - rows
 
     def jumps(self) -> dict[str, Any]:
         """Return the days whose median is far from that of the last day that had one above 0."""
-        self._take(len(self.ts))
+        self._take(int(self.held[-1][0][-1]) + 1)
         days, medians = np.concatenate(self.days), np.concatenate(self.medians)
         traded = np.flatnonzero(medians > 0.0)
         now, before = medians[traded][1:], medians[traded][:-1]
