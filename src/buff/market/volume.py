@@ -25,7 +25,10 @@ def decimals(values: NDArray[np.float64], at_least: int = 0) -> int | None:
         scale = SCALES[k]
         if top * scale >= UNITS_BELOW:
             return None
-        if np.array_equal(np.rint(values * scale) / scale, values):
+        units = values * scale
+        np.rint(units, out=units)
+        units /= scale
+        if (units == values).all():
             return k
     return None
 
