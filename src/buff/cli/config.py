@@ -9,7 +9,7 @@ from buff.decisions.strategy import parse_text, strategy
 from buff.errors import DataInvalid, RequestInvalid, RunConfigInvalid
 from buff.files import RealDisk
 from buff.intake import write_offences
-from buff.runs.request import request_from
+from buff.runs.request import data_from
 from buff.settings import Settings
 
 
@@ -96,6 +96,6 @@ def all_offences(target: str | None, values: Mapping[str, Any], settings: Settin
         yield
     except DataInvalid as error:
         if target is not None:
-            request = request_from(values)
-            write_offences(RealDisk(), target, request.csv, request.options, error, settings=settings)
+            wanted = data_from(values)
+            write_offences(RealDisk(), target, wanted.csv, wanted.options, error, settings=settings)
         raise

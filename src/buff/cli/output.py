@@ -22,6 +22,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 root_option = click.option(
     "--runs-root", "runs_root", metavar="DIR", help="The runs root; else the environment's RUNS_ROOT."
 )
+_READING = (
+    click.option("--profile", metavar="P", help="The CSV's form.  [default: buff]"),
+    click.option("--timezone", metavar="ZONE", help="The zone of naive times: an IANA name, UTC, or ±HH:MM."),
+    click.option("--gaps", metavar="HOW", help="reject, keep or fill missing bars.  [default: reject]"),
+    click.option("--base-timeframe", metavar="TF", help="The spacing of the rows.  [default: 1m]"),
+)
+errors_option = click.option(
+    "--errors-out", metavar="FILE", help="Where data are refused, write every offence to FILE as JSON lines."
+)
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how files are to be read."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
 
 
 def surroundings() -> tuple[Host, Settings]:

@@ -5,7 +5,17 @@ from typing import Any
 
 import rich_click as click
 
-from buff.cli.output import fail, json_option, print_json, progress, root_option, surroundings, table
+from buff.cli.output import (
+    errors_option,
+    fail,
+    json_option,
+    print_json,
+    progress,
+    reading_options,
+    root_option,
+    surroundings,
+    table,
+)
 
 
 @click.group("run")
@@ -27,10 +37,7 @@ artifacts_option = click.option(
 @click.option("--strategy", metavar="ID", help="A registered strategy: see `buff strategies list`.")
 @click.option("--param", "params", multiple=True, metavar="K=V", help="One parameter of the strategy; repeatable.")
 @click.option("--risk-level", "--risk", "risk_level", metavar="N", help="1 (least) to 5 (most).")
-@click.option("--profile", metavar="P", help="The CSV's form.  [default: buff]")
-@click.option("--timezone", metavar="ZONE", help="The zone of naive times: an IANA name, UTC, or ±HH:MM.")
-@click.option("--gaps", metavar="HOW", help="reject, keep or fill missing bars.  [default: reject]")
-@click.option("--base-timeframe", metavar="TF", help="The spacing of the CSV's rows.  [default: 1m]")
+@reading_options
 @click.option("--start", metavar="T", help="First bar: a UTC date or an ISO time with a zone.")
 @click.option("--end", metavar="T", help="End of the window, exclusive.")
 @click.option("--commission-bps", type=float, help="Commission in basis points of notional.  [default: 10]")
@@ -41,7 +48,7 @@ artifacts_option = click.option(
 @click.option("--name", metavar="TEXT", help="A name for people; not part of the run's identity.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for people; repeatable.")
 @click.option("--notes", metavar="TEXT", help="Notes for people.")
-@click.option("--errors-out", metavar="FILE", help="Where data are refused, write every offence to FILE as JSON lines.")
+@errors_option
 @click.option("--dry-run", is_flag=True, help="Print resolved inputs, run id and disk needed; commit nothing.")
 @root_option
 @json_option

@@ -12,11 +12,9 @@ from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
 from buff.registry.queries import Page
 from buff.registry.rows import RunEntry
-from buff.registry.state import DatasetEntry
 from buff.runs.run import Run
 from buff.runs.sketch import blocks, percent, short, shown
 from buff.store import Store
-from buff.times import iso
 
 RUN_COLUMNS = (
     "run", "created", "symbol", "tf", "strategy", "risk", "start", "end",
@@ -114,7 +112,7 @@ def print_run(run: Run, *, trades: int = 10) -> None:
         ("strategy", f"{what['strategy']['id']} {what['strategy']['version']} ({_params(what['strategy']['params'])})"),
         ("risk", f"level {what['risk']['level']} ({what['risk']['policy']})"),
         ("costs", ", ".join(f"{name} {value}" for name, value in sorted(what["costs"].items()))),
-        ("data", f"{data['rows']:,} rows, gaps {what['gaps']}, from {data['source'].get('name')}"),
+        ("data", f"{data['rows']:,} rows, {_gaps(what, data)}, from {data['source'].get('name')}"),
         ("dataset", what["dataset_id"]),
         ("inputs hash", run.manifest["inputs_hash"]),
         ("engine", what["engine_version"]),
@@ -127,6 +125,12 @@ def print_run(run: Run, *, trades: int = 10) -> None:
         [_trade_row(trade) for trade in run.trades[-trades:]],
         right=("price", "pnl"),
     )
+
+
+def _gaps(what: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Say what became of missing bars: of bars that were made how many, of gaps that were kept how many there are."""
+    counts = {"fill": f" ({data['filled']:,} bars were made)", "keep": f" ({data['gaps']:,} of them)"}
+    return f"gaps {what['gaps']}{counts.get(what['gaps'], '')}"
 
 
 def print_metrics(run: Run) -> None:
@@ -152,23 +156,4 @@ def _trade_row(trade: dict[str, Any]) -> list[str]:
         short(leaving.get("price", trade.get("mark_price"))),
         short(trade.get("pnl", trade.get("unrealised"))),
         trade["state"],
-    ]
-
-
-DATASET_COLUMNS = ("dataset", "base", "rows", "first", "last", "gaps", "filled", "symbols", "from")
-DATASET_NUMBERS = ("rows", "gaps", "filled")
-
-
-def dataset_row(entry: DatasetEntry) -> list[str]:
-    """Return the cells of a dataset in a list."""
-    return [
-        entry.dataset_id[:16],
-        entry.base_timeframe,
-        f"{entry.rows:,}",
-        iso(entry.first_ts),
-        iso(entry.last_ts),
-        str(entry.gaps),
-        str(entry.filled),
-        ", ".join(entry.symbols),
-        str(entry.source.get("name", "")),
     ]
