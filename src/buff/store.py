@@ -7,7 +7,7 @@ becomes a run by one event. The order of its commit is spec/store.md, section 12
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from buff.errors import (
     BuffError,
+    JournalLockTimeout,
     Nondeterministic,
     RunConfigInvalid,
     RunExists,
@@ -79,6 +80,8 @@ class Store:
         self._position = START  # where the events end that the state was folded from
         self._seen_head: bytes | None = None
         self._reading = threading.Lock()
+        self._commits = threading.Condition()
+        self._committing: set[str] = set()  # the runs that threads of ours are committing now
         self.problem: BuffError | None = None
 
     # Reading
@@ -164,10 +167,12 @@ class Store:
             self._position, self._seen_head, self.problem = reading.position, head, reading.problem
 
     def _snapshot(self) -> tuple[RegistryState, Position]:
-        """Return what index.json holds and where its events end, if the journal agrees and is long; else nothing."""
+        """Return what index.json holds, or else the last checkpoint, and where its events end; nothing when all of the
+        journal is to be read, because it is short or agrees with none.
+        """
         head = read_head(self.disk, self.root).current
         if head is not None and head.seq >= SNAPSHOT_EVENTS_MIN:
-            return self._index() or (RegistryState(), START)
+            return self._index() or self._checkpoint(head.seq)
         return RegistryState(), START
 
     def _index(self) -> tuple[RegistryState, Position] | None:
@@ -273,19 +278,28 @@ class Store:
     ) -> tuple[RunEntry, bool]:
         """Publish the directory staged under `run_id` and append its event: the commit point.
 
+        Runs that threads commit at the same time share a batch, and each of them fails by itself until that is written.
         Returns the entry and whether the run existed already with the same inputs (then ours is discarded); one that
         was reclaimed is published anew, under its old id. `guard` is asked under the lock, just before the rename, and
         may raise. Raises RunExists, Nondeterministic, and what the disk says.
         """
         journal, owner = self.journal(), self.owner
-        with journal.exclusive() as hold:
+        existed = False
+
+        def publish(hold: Hold) -> Sequence[Entry]:
+            nonlocal existed
             known = self._state.runs.get(run_id)
             if known is not None:
                 self._compare(hold, known, event)
             existed = known is not None and known.state != "reclaimed"
-            if not existed:
-                guard()
-                self._publish(hold, owner, event, key=_key(run_id, known))
+            if existed:
+                return ()
+            guard()
+            self._publish(hold, owner, event)
+            return (Entry(event=event, key=_key(run_id, known)),)
+
+        with self._committing_alone(run_id):
+            journal.append((), prepare=publish)
         # The run exists now, whatever the disk says next: an intent or a copy of ours that stays is swept by a later
         # writer, and a folder that keeps its write permission harms nobody.
         with contextlib.suppress(OSError):
@@ -297,7 +311,26 @@ class Store:
         self._write_checkpoint()
         return self._state.runs[run_id], existed
 
-    def _publish(self, hold: Hold, owner: Owner, event: RunCommitted, *, key: str) -> None:
+    @contextlib.contextmanager
+    def _committing_alone(self, run_id: str) -> Iterator[None]:
+        """Keep other threads from committing the same run: what shares a batch does not see each other's directory."""
+        waited_seconds = self.settings.lock_timeout_seconds
+        with self._commits:
+            if not self._commits.wait_for(lambda: run_id not in self._committing, waited_seconds):
+                raise JournalLockTimeout(
+                    f"another thread of this process was committing {run_id} for more than {waited_seconds:g} s",
+                    hint="try again",
+                    details={"waited_seconds": waited_seconds},
+                )
+            self._committing.add(run_id)
+        try:
+            yield
+        finally:
+            with self._commits:
+                self._committing.remove(run_id)
+                self._commits.notify_all()
+
+    def _publish(self, hold: Hold, owner: Owner, event: RunCommitted) -> None:
         run_id = event.run_id
         target = os.path.join(self.root, run_id)
         owner.intend(run_id)
@@ -306,7 +339,6 @@ class Store:
         self.disk.rename(owner.path(run_id), target)
         # Without this the event may be durable and the directory it promises still in the staging folder.
         self.disk.sync_directory(self.root)
-        hold.append([Entry(event=event, key=key)])
 
     def _set_aside(self, hold: Hold, target: str, event: RunCommitted) -> None:
         """Found bytes are never adopted, not even equal ones: a sync of them proves nothing about what is on disk."""

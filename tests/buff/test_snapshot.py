@@ -214,6 +214,25 @@ def test_a_rotation_leaves_a_checkpoint_and_the_past_is_folded_from_it(tmp_path:
     assert json.loads((folder / names[2]).read_bytes())["seq"] == int(names[2][:20])
 
 
+def test_without_an_index_a_root_is_opened_from_its_last_checkpoint(tmp_path: Path) -> None:
+    """Somebody removed it, or the process that was to write it died after a long time: one segment is read, not all."""
+    grow(tmp_path, MANY + 100, segment_bytes_max=200_000)
+    (tmp_path / "index.json").unlink()
+    segments = sum(path.stat().st_size for path in (tmp_path / "_journal").glob("*.jsonl"))
+    disk = Counted()
+    assert opened(tmp_path, disk).state == truth(tmp_path)
+    assert disk.count < 400_000 < segments / 3
+    with opened(tmp_path, disk) as store:
+        disk.count = 0
+        store.record(orphan("new"))
+        assert store.state == truth(tmp_path)
+    assert disk.count < 600_000
+    for path in (tmp_path / "_journal" / "checkpoints").iterdir():
+        path.write_bytes(b"{}")
+    (tmp_path / "index.json").unlink()
+    assert opened(tmp_path).state == truth(tmp_path)
+
+
 def test_a_state_that_the_plain_encoder_would_write_otherwise(tmp_path: Path) -> None:
     """Names beyond ASCII: the index is canonical all the same."""
     with opened(tmp_path) as store:
