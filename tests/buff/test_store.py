@@ -3,7 +3,10 @@
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from buff.builder import create
 from buff.errors import BuffError, LimitExceeded, RunDamaged, RunNotFound
 from buff.files import RealDisk
 from buff.journal.events import OrphanQuarantined, RunCommitted, RunRejected
+from buff.journal.reader import read
 from buff.registry.index import index_bytes
 from buff.runs.manifest import content_sha256, manifest_bytes, manifest_sha256
 from buff.store import Store
@@ -194,6 +198,74 @@ def test_the_guard_is_asked_last_and_may_refuse(root: Path, minutes: Path) -> No
         store.owner.discard("mine")
     assert names(root)["runs"] == [run_id]
     assert names(root)["_staging"] == []
+
+
+def at_once(store: Store, calls: list[Callable[[], object]], *, queued: int) -> list[object]:
+    """Make the calls in threads while the journal is held, until so many are queued for it; return the answers."""
+    answers: list[object] = [None] * len(calls)
+
+    def run(at: int) -> None:
+        try:
+            answers[at] = calls[at]()
+        except BuffError as error:
+            answers[at] = error
+
+    threads = [threading.Thread(target=run, args=(at,)) for at in range(len(calls))]
+    with store.journal().exclusive():
+        for thread in threads:
+            thread.start()
+        while store.journal()._group._queue.qsize() < queued:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def stage_as(store: Store, root: Path, run_id: str, other: str) -> RunCommitted:
+    """Stage a copy of a committed run under another id and return the event that would commit it."""
+    event = msgspec.structs.replace(stage(store, root, run_id), run_id=other)
+    os.rename(store.owner.path(run_id), store.owner.path(other))
+    return event
+
+
+def test_runs_that_threads_commit_at_once_share_a_batch_and_fail_alone(root: Path) -> None:
+    run_id = names(root)["runs"][0]
+    ours = [f"run_{at}" for at in range(8)]
+
+    def refuse() -> None:
+        raise LimitExceeded("too many", hint="wait")
+
+    with opened(root) as store:
+        staged = [stage_as(store, root, run_id, name) for name in ours]
+        calls = [partial(store.commit, event.run_id, event) for event in staged]
+        calls[5] = partial(calls[5], guard=refuse)
+        # One of them waits for the lock itself, and the writer's thread may hold another already.
+        answers = at_once(store, calls, queued=len(calls) - 2)
+        assert isinstance(answers[5], LimitExceeded)
+        assert not (root / "run_5").exists()
+        store.owner.discard("run_5")
+    lines = {line.seq: line for line in read(RealDisk(), str(root), boot=store.host.boot).lines}
+    kept = [answer for answer in answers if answer is not answers[5]]
+    assert [entry.run_id for entry, existed in kept if not existed] == [name for name in ours if name != "run_5"]
+    for entry, _ in kept:
+        assert lines[entry.seq].key == f"run:{entry.run_id}"
+        assert (root / entry.run_id / "manifest.json").is_file()
+    assert len({lines[entry.seq].first for entry, _ in kept}) < len(kept)
+    assert names(root)["_staging"] == []
+
+
+def test_threads_that_commit_the_same_run_at_once_publish_one_of_them(root: Path) -> None:
+    """Both would find the id free: the second waits for the first, and then its directory is not wanted."""
+    run_id = names(root)["runs"][0]
+    with opened(root) as store:
+        event = stage_as(store, root, run_id, "twice")
+        others = [stage_as(store, root, run_id, name) for name in ("a_run", "b_run", "c_run")]
+        calls = [partial(store.commit, each.run_id, each) for each in [*others, event, event, event]]
+        # Of the three that are the same one is queued at most: three others and this one, less the two as above.
+        answers = at_once(store, calls, queued=2)
+    assert sorted(existed for _, existed in answers[3:]) == [False, True, True]
+    assert sum(isinstance(item, RunCommitted) and item.run_id == "twice" for item in events(root)) == 1
+    assert names(root)["_orphans"] == []
 
 
 # Directories without an event

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 REQUESTS_MAX = 256
 
 Serve = Callable[[Sequence["Request"]], None]
+Prepare = Callable[["Hold"], Sequence[Entry] | None]
 
 
 class Request:
     """What one caller asks to be recorded, and in the end what became of it.
 
-    `prepare` is done under the lock, after entering and before anything is written; when it raises, only this request
-    fails.
+    `prepare` is done under the lock, after entering and before anything is written; the entries it returns, if any, are
+    recorded too. When it raises, only this request fails.
     """
 
-    def __init__(self, entries: Sequence[Entry], prepare: "Callable[[Hold], None] | None" = None) -> None:
+    def __init__(self, entries: Sequence[Entry], prepare: Prepare | None = None) -> None:
         """Nobody has claimed it yet."""
         self.entries = entries
         self.prepare = prepare

@@ -21,7 +21,7 @@ from buff.files import NO_SPACE, Disk
 from buff.journal.chain import follow
 from buff.journal.codec import encode_all
 from buff.journal.events import Event, JournalOpened, JournalRecovered, RunCommitted, SegmentOpened, TailQuarantined
-from buff.journal.group import Group, Request
+from buff.journal.group import Group, Prepare, Request
 from buff.journal.head import START, Head, Position
 from buff.journal.line import (
     BATCH_BYTES_MAX,
@@ -161,13 +161,14 @@ class Journal:
         self,
         entries: Sequence[Entry],
         *,
-        prepare: Callable[["Hold"], None] | None = None,
+        prepare: Prepare | None = None,
         timeout_seconds: float | None = None,
     ) -> tuple[Receipt, ...]:
         """Record a group of events as one batch with one sync, under the lock; see `Hold.append`.
 
         Groups that threads ask for at the same time share a batch; a failed write fails all of them. `prepare` is done
-        under the lock before anything is written, and when it raises only this group fails. Raises JournalLockTimeout
+        under the lock before anything is written: what it returns is recorded with the group, and when it raises only
+        this group fails. It knows nothing of what others in the batch are about to record. Raises JournalLockTimeout
         when nothing could be begun in time: then nothing was recorded.
         """
         assert not self._closed, "the journal is closed"
@@ -424,7 +425,7 @@ class Journal:
         for request in requests:
             try:
                 if request.prepare is not None:
-                    request.prepare(hold)
+                    request.entries = (*request.entries, *(request.prepare(hold) or ()))
                 batch.add(request)
             except Exception as error:
                 request.fail(error)
