@@ -498,9 +498,9 @@ class Journal:
     def _answer(self, key: str) -> Answer | None:
         return self._answers.get(key) or self._natural(key)
 
-    def _receipt(self, event: Answer | Recorded) -> Receipt:
-        digest = event.sha256 if event.sha256 is not None else self._digest(event.seq)
-        return Receipt(journal_id=self.journal_id, seq=event.seq, sha256=digest)
+    def _receipt(self, answer: Answer) -> Receipt:
+        digest = answer.sha256 if answer.sha256 is not None else self._digest(answer.seq)
+        return Receipt(journal_id=self.journal_id, seq=answer.seq, sha256=digest)
 
     def _digest(self, seq: int) -> str:
         """Return the hash of an event that was recorded before. Raises JournalCorrupt, StorageUnreadable."""
@@ -569,10 +569,11 @@ class _Batch:
         if not self._journal._sure:
             # An append failed earlier in this hold, and may have been recorded all the same: look before asking again.
             self._journal._enter()
-        entries = request.entries
-        stored = _stored(self._known, entries)
-        found: list[int | Answer]
-        if stored is None:
+        entries, found = request.entries, list[int | Answer]()
+        if [entry.key for entry in entries].count(None) == len(entries):  # nothing that could be known or shared
+            found += range(len(self._items), len(self._items) + len(entries))
+            self._items += [(entry.event, None) for entry in entries]
+        elif (stored := _stored(self._known, entries)) is None:
             items, places = _share(entries)
             found = [len(self._items) + place for place in places]
             for entry, place in zip(entries, places, strict=True):
@@ -589,8 +590,9 @@ class _Batch:
         if not journal._sure:
             journal._enter()  # what a `prepare` recorded by itself failed
         events = journal._write(self._items) if self._items else []
+        fresh = [Receipt(journal_id=journal.journal_id, seq=item.seq, sha256=item.sha256) for item in events]
         for request, found in self._asked:
-            request.answer(tuple([journal._receipt(events[each] if isinstance(each, int) else each) for each in found]))
+            request.answer(tuple([fresh[each] if isinstance(each, int) else journal._receipt(each) for each in found]))
 
     def _known(self, key: str) -> Answer | None:
         place = self._places.get(key)
