@@ -1,5 +1,6 @@
 """Revision: two datasets row by row, held against a plain loop over dictionaries."""
 
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,19 @@ def test_rows_are_told_as_a_loop_would_tell_them(
     assert (found.differing == 0) == (first.id == second.id)
     for change in found.listed:
         assert change.kind != CHANGED or set(change.old) == set(change.new) != set()
+
+
+def test_memory_does_not_grow_with_the_datasets(tmp_path: Path) -> None:
+    """Two hundred thousand rows of 49 bytes, of which every other one differs, in pieces of a thousand."""
+    rows = 200_000
+    old = store(tmp_path, dict.fromkeys(range(rows), BAR))
+    new = store(tmp_path, {at: BAR if at % 2 else (*BAR[:4], 7.0, 0.0) for at in range(rows)})
+    tracemalloc.start()
+    found = compare(str(tmp_path), old, new, limit=5, rows_at_once=1_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.spans[CHANGED].count == found.columns["volume"] == rows // 2
+    assert peak < 1_000_000
 
 
 def ids(root: Path, tmp_path: Path, seeds: Sequence[int]) -> list[str]:
