@@ -4,23 +4,22 @@ Paths and options go in; a `Dataset` under `_datasets/` comes out, or the coded 
 An ingest that is interrupted leaves no file behind, and its `ingest_started` without an end shows that it was.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from attrs import frozen
 
 from buff.canonical import document
 from buff.datasets import Dataset, DatasetWriter, publish
-from buff.errors import BuffError, DataError, DataInvalid, DataSourceNotFound, LimitExceeded
-from buff.files import Disk, read_chunks
+from buff.errors import BuffError, DataError, DataInvalid, LimitExceeded
+from buff.files import Disk
+from buff.inputs import opened
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
 from buff.market.rules import Offence
-from buff.market.source import CsvFile
+from buff.market.source import Source
 from buff.settings import Settings
 from buff.store import Store
 from buff.times import iso
@@ -44,32 +43,12 @@ class Intake:
     warnings: tuple[str, ...] = ()
 
 
-def opened(paths: Sequence[str]) -> tuple[CsvFile, ...]:
-    """Return the files of some paths, to be read in that order. Raises DataSourceNotFound."""
-    return tuple(_opened(path) for path in paths)
-
-
-def _opened(path: str) -> CsvFile:
-    name, shown = _text(os.path.basename(path)), _text(path)
-    if not os.path.isfile(path):
-        says = "is a directory" if os.path.isdir(path) else "is not a file" if os.path.exists(path) else "is not there"
-        raise DataSourceNotFound(f"{shown} {says}", hint="check the path", details={"name": name})
-    if not os.access(path, os.R_OK):
-        raise DataSourceNotFound(f"{shown} cannot be read", hint="check its permissions", details={"name": name})
-    return CsvFile(name=name, path=shown, chunks=partial(read_chunks, path))
-
-
-def _text(name: str) -> str:
-    """Return a file name as text that JSON can carry: bytes that are no UTF-8 become question marks."""
-    return name.encode("utf-8", "replace").decode()
-
-
 def read_into(
     disk: Disk, directory: str, paths: Sequence[str], options: CsvOptions, *, settings: Settings, progress: Progress
 ) -> tuple[Dataset, Ingested]:
     """Read files into a new directory of canonical columns. Raises DataInvalid, LimitExceeded, DataSourceNotFound."""
     files = opened(paths)
-    total = sum(os.path.getsize(path) for path in paths)
+    total = sum(file.size or 0 for file in files)
     writer = DatasetWriter(disk, directory, options.base)
     try:
         ingested = ingest(
@@ -119,8 +98,7 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
     owner, disk, began = store.owner, store.disk, store.host.monotonic()
     staged = owner.path(ingest_id)
     try:
-        opened(paths)
-        store.record(_started(ingest_id, paths, options, store.settings.user))
+        store.record(_started(ingest_id, opened(paths), options, store.settings.user))
         dataset, ingested = read_into(disk, staged, paths, options, settings=store.settings, progress=progress)
         existed = publish(disk, store.root, staged, dataset)
     except (DataError, LimitExceeded) as error:
@@ -189,12 +167,12 @@ def rejected(ingest_id: str, error: BuffError, by: str) -> IngestRejected:
     )
 
 
-def _started(ingest_id: str, paths: Sequence[str], options: CsvOptions, by: str) -> IngestStarted:
+def _started(ingest_id: str, files: Sequence[Source], options: CsvOptions, by: str) -> IngestStarted:
     return IngestStarted(
         ingest=ingest_id,
-        files=[_text(os.path.basename(path)) for path in paths],
-        size_bytes=sum(os.path.getsize(path) for path in paths),
-        profile=options.profile,
+        files=[file.name for file in files],
+        size_bytes=sum(file.size or 0 for file in files),
+        profile=options.profile.name,
         timezone=options.timezone,
         gaps=options.gaps,
         base_timeframe=options.base.value,

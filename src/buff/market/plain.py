@@ -1,9 +1,10 @@
 """The plain reader: whole blocks at once, and only those that leave no doubt.
 
 Bytes that end at a line end go in, with the `Reading` they continue; columns come out, or None: then the block is for
-the judge. This module reports nothing and owns no message: a byte gate refuses every form in which pyarrow is laxer
-than the CSV contract, pyarrow reads the rest, and vectorised rules check what it read. pyarrow is imported when the
-first block is read, never before, and its columns are taken from their buffers (its own conversions import pandas).
+the judge. This module reports nothing and owns no message: of the block's bare text (`buff.market.bare`) a byte gate
+refuses every form in which pyarrow is laxer than the CSV contract, pyarrow reads the rest, and vectorised rules check
+what it read. pyarrow is imported when the first block is read, never before, and its columns are taken from their
+buffers (its own conversions import pandas).
 """
 
 import re
@@ -12,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from buff.market.bars import VALUES
-from buff.market.header import Layout
-from buff.market.judge import LINE_BYTES_MAX
+from buff.market.bare import Bare, bare
+from buff.market.bars import DTYPES, PRICES, VALUES
+from buff.market.forms import MS_OF_DAY
+from buff.market.forms import read as stamp_of
 from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
-from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Stamp, stamp
+from buff.market.timeframe import DAY_MS
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Fault, Stamp
 
 NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
@@ -43,66 +46,63 @@ _PAIRS = _table((b",\n", b"-"), (b"Z", b",\n"), (b"eE", b"+-"))
 
 def read(block: bytes, reading: Reading) -> Columns | None:
     """Return the columns of a block and move the reading past it; None (and nothing moved) when in any doubt."""
-    bare = None if reading.blanks else _bare(block, reading.layout)
-    if bare is None:
+    found = None if reading.blanks else bare(block, reading)
+    if found is None:
         return None
-    kind, unit = _kind(bare, reading)
-    if kind is None or not is_plain(bare, epoch=kind != ISO):
+    if not found.rows:
+        _skip(found, reading)
+        return {name: np.empty(0, DTYPES[name]) for name in ("ts", *VALUES)}
+    first = _first(found, reading)
+    columns = None if first is None else _columns(found, first, reading)
+    if first is None or columns is None:
         return None
-    table = _parse(bare, reading.layout, unit if kind == ISO else None, zoned=reading.options.zone is None)
-    if table is None:
+    reading.kind = first.kind
+    _skip(found, reading, columns["ts"])
+    return columns
+
+
+def _columns(found: Bare, first: Stamp, reading: Reading) -> Columns | None:
+    """Return the bars of plain text whose first time is `first`, or None when in any doubt."""
+    unit = _unit(found, first)
+    if unit is None or not is_plain(found.text, epoch=found.form is None and first.kind != ISO):
         return None
-    ts = _instants(table.pop("ts"), kind, unit, reading)
-    if ts is None or not is_sound(table) or not _in_step(ts, reading):
+    table = _parse(found, unit if first.kind == ISO else None, zoned=first.zoned)
+    if table is None or not _scale(table, found, reading):
         return None
-    if not table["volume"].all() and (b"e" in bare or b"E" in bare):
+    ts = _instants(table.pop("ts") if found.ts is None else found.ts, first, unit, reading)
+    if not reading.options.declaration.volume:
+        table["volume"] = np.zeros(found.rows)
+    elif not table["volume"].all() and (b"e" in found.text or b"E" in found.text):
         return None  # a zero may be the rest of a number too small for a float
-    table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
-    _move(ts, kind, reading)
-    return {"ts": ts, **table}
+    return None if ts is None else accept(ts, table, reading)
 
 
-def _bare(block: bytes, layout: Layout) -> bytes | None:
-    """Return whole LF-ended lines of the six columns alone, or None where that would take a judgement."""
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    return without_extras(block, layout) if layout.extras else block
+def take(
+    raw: NDArray[np.int64], unit: str, zoned: bool, table: dict[str, NDArray[Any]], reading: Reading
+) -> Columns | None:
+    """Return the bars of a block that was no text and move the reading past it; None (and nothing moved) if in doubt.
 
-
-def without_extras(block: bytes, layout: Layout) -> bytes | None:
-    """Return the lines with the cells of ignored columns cut out, or None.
-
-    None where these cells are not plain text (quotes, NUL, lone CR, bad UTF-8), or a row has more cells or fewer, or a
-    line is too long.
+    raw: int64[n] times in `unit` since 1970, in UTC when `zoned`, else on the local clock of the file.
+    table: float64[n] by name of a value. Every row counts as a line.
     """
-    if b'"' in block or b"\0" in block or b"\r" in block or not _is_utf8(block):
-        return None
-    data = np.frombuffer(block, np.uint8).copy()
-    ends = np.flatnonzero((data == _COMMA) | (data == _NEWLINE))
-    if len(ends) % layout.width:
-        return None
-    table = ends.reshape(-1, layout.width)
-    lines = data[table] == _NEWLINE
-    if lines[:, :-1].any() or not lines[:, -1].all() or np.diff(table[:, -1], prepend=-1).max() > LINE_BYTES_MAX:
-        return None
-    places = sorted(layout.places.values())
-    wanted = np.zeros(layout.width, np.bool_)
-    wanted[places] = True
-    data[table[:, places[-1]]] = _NEWLINE  # the last cell that stays ends the line
-    kept: NDArray[np.uint8] = data[np.repeat(np.tile(wanted, len(table)), np.diff(ends, prepend=-1))]
-    return kept.tobytes()
+    if not reading.options.declaration.volume:
+        table["volume"] = np.zeros(len(raw))
+    ts = _instants(raw, Stamp(kind=ISO, zoned=zoned, ns=0), unit, reading)
+    columns = None if ts is None else accept(ts, table, reading)
+    if columns is not None:
+        reading.kind = ISO
+        _skip(Bare(text=b"", order=(), rows=len(raw), lines=len(raw)), reading, columns["ts"])
+    return columns
 
 
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
-        return True
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def accept(ts: NDArray[np.int64], table: Columns, reading: Reading) -> Columns | None:
+    """Return a block of bars as columns when no rule refuses any of them, else None; the reading is not moved.
+
+    ts: int64[n] epoch ms on the grid of the base, in the order of the file. table: float64[n] by name of a value.
+    """
+    if not is_sound(table) or not _in_step(ts, reading):
+        return None
+    return {"ts": ts, **table, "volume": table["volume"] + 0.0}  # -0.0 becomes 0.0
 
 
 def is_plain(block: bytes, *, epoch: bool) -> bool:
@@ -175,59 +175,90 @@ def is_sound(table: Columns) -> bool:
     )
 
 
-def _kind(block: bytes, reading: Reading) -> tuple[str | None, str]:
-    """Return the kind of the block's first time (None: not that of the file so far) and the unit to read it in."""
-    first = block[: block.index(b"\n")].split(b",")
-    if len(first) != len(reading.layout.order):
-        return None, ""
-    text = first[reading.layout.order.index("ts")].decode("ascii", "replace")
-    found = stamp(text)
-    if not isinstance(found, Stamp) or reading.kind not in (None, found.kind):
-        return None, ""
-    if found.kind != ISO:
-        return (None if reading.options.zone else found.kind), found.kind
-    fraction = _FRACTION.search(text)
+def _first(found: Bare, reading: Reading) -> Stamp | None:
+    """Return the block's first time, or None where it is not of the kind, or not of the clock, of the file."""
+    if found.form is not None:
+        first: Stamp | Fault = Stamp(kind=found.form.codes, zoned=found.form.zoned, ns=0)
+    else:
+        first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
+    if isinstance(first, Fault) or reading.kind not in (None, first.kind):
+        return None
+    declared = reading.options.zone is not None
+    return first if (first.zoned and not reading.options.zone_asked) or (declared and not first.zoned) else None
+
+
+def _first_time(found: Bare) -> str:
+    cells = found.text[: found.text.index(b"\n")].split(b",")
+    return cells[found.order.index("ts")].decode("ascii", "replace") if len(cells) == len(found.order) else ""
+
+
+def _unit(found: Bare, first: Stamp) -> str | None:
+    """Return the unit in which the times of a block are read, or None where that is for the judge."""
+    if first.kind != ISO:
+        return first.kind if first.kind in UNITS_NS else "ms"
+    fraction = _FRACTION.search(_first_time(found))
     digits = len(fraction[1]) if fraction else 0
-    return (ISO, _UNIT_OF_FRACTION[digits]) if digits < len(_UNIT_OF_FRACTION) else (None, "")
+    return _UNIT_OF_FRACTION[digits] if digits < len(_UNIT_OF_FRACTION) else None
 
 
-def _parse(block: bytes, layout: Layout, unit: str | None, *, zoned: bool) -> dict[str, NDArray[Any]] | None:
-    """Return the six columns as int64 and float64 arrays, or None where pyarrow refuses. `unit` None: epoch digits."""
+def _scale(table: dict[str, NDArray[Any]], found: Bare, reading: Reading) -> bool:
+    """Make prices of whole units of 10^-scale; say whether they are exact."""
+    scale = reading.options.declaration.scale
+    if not scale:
+        return True
+    if b"." in found.text or b"e" in found.text or b"E" in found.text or b"-" in found.text:
+        return False
+    for name in PRICES:
+        if (table[name] >= 1 << 53).any():
+            return False
+        table[name] = table[name] / 10.0**scale  # both are exact, so the quotient is the nearest float
+    return True
+
+
+def _parse(found: Bare, unit: str | None, *, zoned: bool) -> dict[str, NDArray[Any]] | None:
+    """Return the columns of the text as int64 and float64 arrays, or None where pyarrow refuses.
+
+    unit: of ISO times; None where times are digits, or not in the text. zoned: whether ISO times carry a zone.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
     ts = pa.int64() if unit is None else pa.timestamp(unit, "UTC" if zoned else None)
     try:
         table = csv.read_csv(
-            pa.BufferReader(block),
+            pa.BufferReader(found.text),
             read_options=csv.ReadOptions(
                 use_threads=False,
-                block_size=len(block) + 1,  # one chunk a column
-                column_names=layout.order,
+                block_size=len(found.text) + 1,  # one chunk a column
+                column_names=found.order,
             ),
             parse_options=csv.ParseOptions(quote_char=False, newlines_in_values=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
-                column_types={name: ts if name == "ts" else pa.float64() for name in layout.order},
+                column_types={name: ts if name == "ts" else pa.float64() for name in found.order},
                 null_values=[],
                 check_utf8=False,  # the gate has let ASCII through and nothing else
             ),
         )
     except pa.ArrowInvalid:
         return None
-    return {name: _array(table.column(name), "<i8" if name == "ts" else "<f8") for name in ("ts", *VALUES)}
+    return {name: values(_only(table.column(name)), "<i8" if name == "ts" else "<f8") for name in found.order}
 
 
-def _array(column: Any, dtype: str) -> NDArray[Any]:
-    chunk = column.chunk(0)
-    assert column.num_chunks == 1, "the block is one chunk"
-    assert chunk.null_count == 0, "null values are off"
+def values(chunk: Any, dtype: str) -> NDArray[Any]:
+    """Return an Arrow array without nulls, of values of eight bytes, as numpy, without copying it."""
+    assert chunk.null_count == 0, "a column of numbers has no nulls"
     return np.frombuffer(chunk.buffers()[1], dtype, count=len(chunk), offset=chunk.offset * 8)
 
 
-def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) -> NDArray[np.int64] | None:
-    """Return UTC epoch milliseconds (int64) on the grid of the base, or None."""
+def _only(column: Any) -> Any:
+    assert column.num_chunks == 1, "the block is one chunk"
+    return column.chunk(0)
+
+
+def _instants(raw: NDArray[np.int64], first: Stamp, unit: str, reading: Reading) -> NDArray[np.int64] | None:
+    """Return the openings of bars as UTC epoch milliseconds (int64) on the grid of the base, or None."""
     per_unit = UNITS_NS[unit]
-    if kind != ISO and not _of_unit(raw, unit):
+    if first.kind in UNITS_NS and not _of_unit(raw, unit):
         return None
     if per_unit >= NS:
         ms = raw * (per_unit // NS) if per_unit > NS else raw
@@ -235,11 +266,18 @@ def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) ->
         ms = raw // (NS // per_unit)
         if (ms * (NS // per_unit) != raw).any():
             return None
-    if reading.options.zone is not None:
+    if first.kind == MS_OF_DAY:
+        if ms.min() < 0 or ms.max() >= DAY_MS or reading.day_ns is None:
+            return None
+        ms = ms + reading.day_ns // NS
+    if not first.zoned:
+        assert reading.options.zone is not None, "a local time has a declared zone"
         offset = reading.options.zone.offset_ms(int(ms.min()), int(ms.max()))
         if offset is None:
             return None
         ms = ms - offset
+    if reading.shift_ns:
+        ms = ms - reading.shift_ns // NS
     assert reading.options.base.step_ms is not None
     if (ms % reading.options.base.step_ms != 0).any():
         return None
@@ -256,21 +294,24 @@ def _of_unit(raw: NDArray[np.int64], unit: str) -> bool:
 
 def _in_step(ts: NDArray[np.int64], reading: Reading) -> bool:
     """Say whether every step, that from the block before included, is allowed by the gap policy."""
-    base = reading.options.step_ns
-    steps = np.diff(ts)
-    first = base if reading.last_ns is None else int(ts[0]) * NS - reading.last_ns
+    base, forward = reading.options.step_ns, -1 if reading.descending else 1
+    steps = np.diff(ts) * forward if reading.descending else np.diff(ts)
+    first = base if reading.last_ns is None else (int(ts[0]) * NS - reading.last_ns) * forward
     if reading.options.gaps == REJECT:
         return first == base and bool((steps == base // NS).all())
     return first > 0 and bool((steps > 0).all())
 
 
-def _move(ts: NDArray[np.int64], kind: str, reading: Reading) -> None:
-    """Move the reading past accepted rows."""
-    for at in range(min(2, len(ts))):
-        reading.step(int(ts[at]) * NS, reading.line + 1 + at)
-    if reading.step_ns is not None and reading.uniform:
-        reading.uniform = bool((np.diff(ts) == reading.step_ns // NS).all())
-    reading.last_ns = int(ts[-1]) * NS
-    reading.kind = kind
-    reading.rows += len(ts)
-    reading.line += len(ts)
+def _skip(found: Bare, reading: Reading, ts: NDArray[np.int64] | None = None) -> None:
+    """Move the reading past the lines of a block, whose accepted rows opened at `ts` (None: it had none)."""
+    if ts is not None:
+        for value, line in zip(ts[:2].tolist(), found.first, strict=False):
+            reading.step(value * NS, reading.line + 1 + line)
+        if reading.step_ns is not None and reading.uniform:
+            forward = -NS if reading.descending else NS
+            reading.uniform = bool((np.diff(ts) == reading.step_ns // forward).all())
+        reading.last_ns = int(ts[-1]) * NS
+        reading.rows += len(ts)
+    reading.others += found.others
+    reading.absent += found.absent
+    reading.line += found.lines

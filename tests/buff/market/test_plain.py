@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from buff.market.header import Layout, layout
-from buff.market.plain import PIECE_BYTES, is_plain, is_sound, without_extras
-from buff.market.profiles import PROFILES
+from buff.market.plain import PIECE_BYTES, is_plain, is_sound
 
 ISO_ROW = b"2020-01-01T00:00:00Z,10.5,11,9,1e-05,0\n"
 EPOCH_ROW = b"1577836800,10.5,11,9,1e+05,0\n"
@@ -65,29 +63,3 @@ def test_a_bar_is_sound_or_not(name: str, value: float, sound: bool) -> None:
     bar = {"open": 1.0, "high": 2.0, "low": 1.0, "close": 1.0, "volume": 1.0}
     table = {each: np.array([bar[each], value if each == name else bar[each]]) for each in bar}
     assert is_sound(table) == sound
-
-
-WIDE = layout(b"symbol,low,ts,open,high,note,close,volume,x", PROFILES["buff"], "bars.csv")
-NARROW = layout(b"ts,open,high,low,close,volume,x", PROFILES["buff"], "bars.csv")
-
-
-@pytest.mark.parametrize(
-    ("block", "columns", "bare"),
-    [
-        (b"BTC,1,t,2,3,a b,4,5,6\nETH,,,,,,,,\n", WIDE, b"1,t,2,3,4,5\n,,,,,\n"),
-        ("BTC,1,t,2,3,é,4,5,\n".encode(), WIDE, b"1,t,2,3,4,5\n"),
-        (b"t,1,2,3,4,5,6\n", NARROW, b"t,1,2,3,4,5\n"),
-        (b"t,1,2,3,4,5\n", NARROW, None),  # too few cells
-        (b"t,1,2,3,4,5,6,7\n", NARROW, None),  # too many
-        (b"t,1,2,3,4,5\nt,1,2,3,4,5,6,7\n", NARROW, None),  # as many as two rows have, but not in each
-        (b"t,1,2,3,4,5,6\n\n", NARROW, None),
-        (b't,1,2,3,4,5,"6"\n', NARROW, None),
-        (b"t,1,2,3,4,5,\0\n", NARROW, None),
-        (b"t,1,2,3,4,5,\r\n", NARROW, None),
-        (b"t,1,2,3,4,5,\xff\n", NARROW, None),
-        (b"t,1,2,3,4,5," + b"x" * 65_523 + b"\n", NARROW, b"t,1,2,3,4,5\n"),
-        (b"t,1,2,3,4,5," + b"x" * 65_525 + b"\n", NARROW, None),  # a line of more than 64 KiB
-    ],
-)
-def test_ignored_columns_are_cut_out(block: bytes, columns: Layout, bare: bytes | None) -> None:
-    assert without_extras(block, columns) == bare
