@@ -10,18 +10,18 @@ from buff.errors import BuffError
 from buff.market.bars import COLUMNS
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
-from buff.market.source import CsvFile
+from buff.market.source import Source
 
 HEADER = b"ts,open,high,low,close,volume\n"
 MINUTE_MS = 60_000
 START_MS = 1_577_836_800_000  # 2020-01-01T00:00:00Z
 
 
-def csv_file(*contents: bytes, name: str = "bars.csv") -> list[CsvFile]:
+def csv_file(*contents: bytes, name: str = "bars.csv") -> list[Source]:
     """Return files with these contents, named bars.csv, bars2.csv, ..."""
     names = [name, *(f"bars{number}.csv" for number in range(2, len(contents) + 1))]
     return [
-        CsvFile(name=each, chunks=lambda text=text: iter([text])) for each, text in zip(names, contents, strict=True)
+        Source(name=each, chunks=lambda text=text: iter([text])) for each, text in zip(names, contents, strict=True)
     ]
 
 

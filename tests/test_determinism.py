@@ -15,7 +15,7 @@ from buff.datasets import DatasetWriter
 from buff.files import RealDisk, read_chunks
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
-from buff.market.source import CsvFile
+from buff.market.source import Source
 from buff.sample import csv_chunks
 from golden_run import GOLDEN, MINUTES, RUNS
 from whole import environment, make, process
@@ -86,7 +86,7 @@ def test_the_dataset_does_not_depend_on_the_size_of_blocks(tmp_path: Path, block
     path = tmp_path / "sample.csv"
     path.write_bytes(b"".join(csv_chunks(MINUTES)))
     writer = DatasetWriter(RealDisk(), str(tmp_path / "dataset"), CsvOptions().base)
-    source = CsvFile(name="sample.csv", chunks=partial(read_chunks, str(path), chunk_bytes))
+    source = Source(name="sample.csv", chunks=partial(read_chunks, str(path), chunk_bytes))
     ingest([source], CsvOptions(), write=writer.write, rows_max=10**9, bytes_max=10**9, block_bytes=block_bytes)
     dataset = writer.finish()
     for name in RUNS:

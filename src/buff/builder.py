@@ -29,7 +29,8 @@ from buff.errors import (
 )
 from buff.files import not_written
 from buff.host import Host
-from buff.intake import Intake, Progress, opened, take_in
+from buff.inputs import opened
+from buff.intake import Intake, Progress, take_in
 from buff.journal.events import RunCommitted, RunRejected
 from buff.market.bars import Bars
 from buff.market.quality import report

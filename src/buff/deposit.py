@@ -13,7 +13,8 @@ from attrs import frozen
 from buff.builder import check_free, open_root, root_of, silent, written
 from buff.errors import LimitExceeded, RequestError
 from buff.host import Host
-from buff.intake import SHOWN, Intake, Progress, opened, rejected, report_of, take_in
+from buff.inputs import opened
+from buff.intake import SHOWN, Intake, Progress, rejected, report_of, take_in
 from buff.market.timeframe import Timeframe, coarser_or_equal
 from buff.runs.request import data_from
 from buff.settings import Settings

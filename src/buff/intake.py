@@ -8,22 +8,22 @@ ingest that is interrupted leaves no file behind, and its `ingest_started` witho
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from attrs import frozen
 
 from buff.canonical import document
 from buff.datasets import Dataset, DatasetWriter, base_bars, publish
-from buff.errors import BuffError, DataError, DataInvalid, DataSourceNotFound, LimitExceeded
-from buff.files import Disk, read_chunks
+from buff.errors import BuffError, DataError, DataInvalid, LimitExceeded
+from buff.files import Disk
+from buff.inputs import opened, text
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
 from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.rules import Offence
-from buff.market.source import CsvFile
+from buff.market.source import Source
 from buff.registry.state import DatasetEntry
 from buff.settings import Settings
 from buff.store import Store
@@ -49,26 +49,6 @@ class Intake:
     warnings: tuple[str, ...] = ()
 
 
-def opened(paths: Sequence[str]) -> tuple[CsvFile, ...]:
-    """Return the files of some paths, to be read in that order. Raises DataSourceNotFound."""
-    return tuple(_opened(path) for path in paths)
-
-
-def _opened(path: str) -> CsvFile:
-    name, shown = _text(os.path.basename(path)), _text(path)
-    if not os.path.isfile(path):
-        says = "is a directory" if os.path.isdir(path) else "is not a file" if os.path.exists(path) else "is not there"
-        raise DataSourceNotFound(f"{shown} {says}", hint="check the path", details={"name": name})
-    if not os.access(path, os.R_OK):
-        raise DataSourceNotFound(f"{shown} cannot be read", hint="check its permissions", details={"name": name})
-    return CsvFile(name=name, path=shown, chunks=partial(read_chunks, path))
-
-
-def _text(name: str) -> str:
-    """Return a file name as text that JSON can carry: bytes that are no UTF-8 become question marks."""
-    return name.encode("utf-8", "replace").decode()
-
-
 def read_into(
     disk: Disk,
     directory: str,
@@ -84,7 +64,7 @@ def read_into(
     Raises DataInvalid, LimitExceeded, DataSourceNotFound.
     """
     files = opened(paths)
-    total = sum(os.path.getsize(path) for path in paths)
+    total = sum(file.size or 0 for file in files)
     writer = DatasetWriter(disk, directory, options.base)
     try:
         ingested = ingest(
@@ -139,9 +119,9 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
         store.record(_parsed(ingest_id, ingested, watch.lap()))
 
     try:
-        opened(paths)
+        files = opened(paths)
         store.record(
-            _started(ingest_id, os.path.basename(owner.directory), paths, options, symbol, store.settings.user)
+            _started(ingest_id, os.path.basename(owner.directory), files, options, symbol, store.settings.user)
         )
         dataset, ingested = read_into(
             disk, staged, paths, options, settings=store.settings, progress=progress, parsed=parsed
@@ -252,7 +232,7 @@ def rejected(
     counts: Any = error.details.get("counts", {})
     return IngestRejected(
         ingest=ingest_id,
-        files=_names(paths),
+        files=[text(os.path.basename(path)) for path in paths],
         code=error.code,
         rule=error.rule if isinstance(error, DataInvalid) else None,
         message=error.message[:500],
@@ -263,25 +243,16 @@ def rejected(
     )
 
 
-def _names(paths: Sequence[str]) -> list[str]:
-    return [_text(os.path.basename(path)) for path in paths]
-
-
 def _started(
-    ingest_id: str, owner: str, paths: Sequence[str], options: CsvOptions, symbol: str, by: str
+    ingest_id: str, owner: str, files: Sequence[Source], options: CsvOptions, symbol: str, by: str
 ) -> IngestStarted:
     return IngestStarted(
         ingest=ingest_id,
         owner=owner,
-        files=_names(paths),
-        size_bytes=sum(os.path.getsize(path) for path in paths),
+        files=[file.name for file in files],
+        size_bytes=sum(file.size or 0 for file in files),
         symbol=symbol,
-        options={
-            "profile": options.profile,
-            "timezone": options.timezone,
-            "gaps": options.gaps,
-            "base_timeframe": options.base.value,
-        },
+        options={**options.described(), "gaps": options.gaps, "base_timeframe": options.base.value},
         by=by,
     )
 

@@ -24,7 +24,7 @@ from buff.errors import BuffError, DatasetNotFound, RunDamaged
 from buff.intake import Progress, read_into
 from buff.journal.events import RunVerified
 from buff.market.bars import Bars
-from buff.market.options import CsvOptions
+from buff.market.options import options_of
 from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
@@ -187,9 +187,8 @@ def _inputs(
 def _reread(manifest: Mapping[str, Any], sources: Sequence[str], store: Store, progress: Progress) -> str:
     """Return the id of the dataset that the source files make today, read as they were read then."""
     source = manifest["data"]["source"]
-    options = CsvOptions(
-        profile=source["profile"],
-        timezone=source["timezone"],
+    options = options_of(
+        source,
         gaps={"none": "reject"}.get(manifest["inputs"]["gaps"], manifest["inputs"]["gaps"]),
         base=Timeframe(manifest["data"]["base_timeframe"]),
     )

@@ -13,7 +13,7 @@ from buff.datasets import DatasetWriter
 from buff.files import RealDisk, read_chunks
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
-from buff.market.source import CsvFile
+from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 from buff.sample import HEADER, START_MS, csv_chunks
 
@@ -27,12 +27,12 @@ from buff.datasets import DatasetWriter
 from buff.files import RealDisk, read_chunks
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
-from buff.market.source import CsvFile
+from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 
 def job(path, folder):
     writer = DatasetWriter(RealDisk(), os.path.join(folder, "ours"), Timeframe.MINUTE_1)
-    file = CsvFile(name="year.csv", chunks=lambda: read_chunks(path))
+    file = Source(name="year.csv", chunks=lambda: read_chunks(path))
     ingest([file], CsvOptions(), write=writer.write, rows_max=10**9, bytes_max=10**12)
     return writer.finish().rows
 """
@@ -105,7 +105,7 @@ def _seconds(job: Callable[[], object], rounds: int = 3) -> float:
 
 
 def _read(path: Path, write: Callable[[object], None]) -> int:
-    file = CsvFile(name=path.name, chunks=lambda: read_chunks(str(path)))
+    file = Source(name=path.name, chunks=lambda: read_chunks(str(path)))
     return ingest([file], CsvOptions(), write=write, rows_max=10**9, bytes_max=10**12).rows
 
 
@@ -161,7 +161,7 @@ def test_one_bad_cell_in_the_last_row_beside_a_clean_file(year: Path) -> None:
     bad = content[:at] + b"x" + content[at:]
 
     def judge(text: bytes) -> None:
-        file = CsvFile(
+        file = Source(
             name="bars.csv", chunks=lambda: (text[at : at + (1 << 20)] for at in range(0, len(text), 1 << 20))
         )
         ingest([file], CsvOptions(), write=lambda block: None, rows_max=10**9, bytes_max=10**12)

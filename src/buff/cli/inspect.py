@@ -1,6 +1,5 @@
 """What `buff data inspect` finds in a file: the same reading as an ingest, with nothing stored."""
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +8,8 @@ import rich_click as click
 
 from buff.cli.output import Progress, surroundings, table
 from buff.errors import DataInvalid
-from buff.intake import READING, opened
+from buff.inputs import opened
+from buff.intake import READING
 from buff.market.bars import VALUES
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
@@ -26,7 +26,7 @@ def inspected(
     given = {name: value for name, value in options.items() if value is not None}
     chosen = CsvOptions(**{"base" if name == "base_timeframe" else name: value for name, value in given.items()})
     _, settings = surroundings()
-    total = sum(os.path.getsize(file.path) for file in opened(paths) if file.path)
+    total = sum(file.size or 0 for file in opened(paths))
     first: list[list[Any]] = []
 
     def keep(columns: Columns) -> None:
@@ -47,7 +47,7 @@ def inspected(
     facts = {
         "accepted": True,
         "files": list(paths),
-        "profile": chosen.profile,
+        "profile": chosen.profile.name,
         "timezone": chosen.timezone,
         "base_timeframe": chosen.base.value,
         "rows": found.rows,

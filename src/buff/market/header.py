@@ -1,15 +1,16 @@
-"""The first line of a file: which column is which, or why that cannot be said.
+"""The first lines of a file: which column is which, or why that cannot be said.
 
-The bytes before the first line end and a profile go in; a `Layout` comes out, or a Halt: without a header nothing
-below it can be judged.
+The bytes before a line end and a profile go in; a `Layout` comes out, or a Halt: without one nothing below can be
+judged. A file without header has the layout that its profile declares by position.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from attrs import field, frozen
 
-from buff.market.profiles import Profile
+from buff.market.profiles import CSV, JSON, ROLES, TABLE, Profile
 from buff.market.rules import Halt, Offence
 
 BOM = b"\xef\xbb\xbf"
@@ -22,15 +23,18 @@ MAGIC = (
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 )
+NO_HINTS: Mapping[str, str] = MappingProxyType({})
+_OTHER_PROFILE = "`buff data inspect FILE` says which profile the file looks like"
+TABLES = (b"PAR1", b"ARROW1")
 _DATA = re.compile(r"[+-]?[\d.:\-/TZ eE]+", re.ASCII)
 
 
 @frozen(kw_only=True)
 class Layout:
-    """Where each canonical column stands in the rows of one file.
+    """Where each column stands in the rows of one file.
 
-    names: the header as written, one per column. places: canonical name -> index. extras: names of ignored columns.
-    order: the canonical names as they stand in a row.
+    names: the header as written, or the profile's positions. places: role (`buff.market.profiles.ROLES`) -> index.
+    extras: names of ignored columns. order: the roles in the order in which a row has them.
     """
 
     names: tuple[str, ...]
@@ -40,7 +44,7 @@ class Layout:
 
     @order.default
     def _ordered(self) -> tuple[str, ...]:
-        """The canonical names in the order in which the file has them."""
+        """The roles in the order in which the file has them."""
         return tuple(sorted(self.places, key=self.places.__getitem__))
 
     @property
@@ -48,9 +52,14 @@ class Layout:
         """The number of cells in every row."""
         return len(self.names)
 
-    def name(self, canonical: str) -> str:
+    def name(self, role: str) -> str:
         """Return what the file calls a column."""
-        return self.names[self.places[canonical]]
+        return self.names[self.places[role]]
+
+    def time(self, row: list[str]) -> str:
+        """Return the text of a row's time: one cell, or date and time of day with a space between."""
+        day = row[self.places["ts"]]
+        return f"{day} {row[self.places['time']]}" if "time" in self.places else day
 
 
 def cells(line: str, delimiter: str) -> list[str] | None:
@@ -71,60 +80,137 @@ def cells(line: str, delimiter: str) -> list[str] | None:
         at += 1
 
 
-def layout(line: bytes, profile: Profile, file: str) -> Layout:
-    """Return the layout that a header line declares. Raises Halt when it declares none."""
-    text = _text(line, file)
+def layout(line: bytes, profile: Profile, file: str, number: int = 1) -> Layout:
+    """Return the layout that a header line declares. number: of the line. Raises Halt when it declares none."""
+    text = first_text(line, file, number)
     names = cells(text, profile.delimiter)
     if names is None:
-        raise _halt(file, "HEADER", "the quotes of the header are not closed", text)
+        raise halt(file, number, "HEADER", "the quotes of the header are not closed", text)
     names = [name.strip() for name in names]
-    _delimited(names, text, profile, file)
-    if all(_DATA.fullmatch(name) for name in names):
-        raise _halt(file, "HEADER", "the file has no header: its first line looks like data", text)
-    folded = [name.casefold() for name in names]
+    delimited(names, text, profile, file, number)
+    if all(looks_like_data(name) for name in names):
+        raise halt(file, number, "HEADER", "the file has no header: its first line looks like data", text)
+    return named(names, profile, file, number)
+
+
+def named(names: Sequence[str], profile: Profile, file: str, number: int = 1) -> Layout:
+    """Return the layout of columns with these names. Raises Halt when one is missing, repeated or empty."""
+    text, folded = ",".join(names), [name.casefold() for name in names]
     for index, name in enumerate(folded):
         if not name:
-            raise _halt(file, "HEADER", f"column {index + 1} of the header has no name", text)
+            raise halt(file, number, "HEADER", f"column {index + 1} of the header has no name", text)
         if folded.index(name) != index:
-            raise _halt(file, "HEADER", f"the header has {names[index]!r} more than once", names[index], names[index])
-    places = {canonical: _place(canonical, known, names, folded, file) for canonical, known in profile.columns.items()}
+            says = f"the header has {names[index]!r} more than once"
+            raise halt(file, number, "HEADER", says, names[index], column=names[index], hint=profile.hints)
+    places = {}
+    for role, known in profile.columns.items():
+        if role == "volume" and not profile.volume:
+            continue
+        found = _place(role, known, names, folded, profile, file, number)
+        if found is not None:
+            places[role] = found
+    return _layout(tuple(names), places)
+
+
+def placed(row: Sequence[str], profile: Profile, file: str, number: int = 1) -> Layout:
+    """Return the layout that a profile declares for files without header. row: the first one. Raises Halt."""
+    if len(row) != len(profile.positions):
+        says = f"the first row has {len(row)} cells; profile {profile.name} has {len(profile.positions)}"
+        raise halt(file, number, "COLUMNS", says, ",".join(row), hint={"COLUMNS": _OTHER_PROFILE})
+    wanted = [role for role in ROLES if role != "volume" or profile.volume]
+    places = {role: profile.positions.index(role) for role in wanted if role in profile.positions}
+    return _layout(profile.positions, places)
+
+
+def _layout(names: tuple[str, ...], places: Mapping[str, int]) -> Layout:
     extras = tuple(name for index, name in enumerate(names) if index not in places.values())
-    return Layout(names=tuple(names), places=places, extras=extras)
+    return Layout(names=names, places=places, extras=extras)
 
 
-def _text(line: bytes, file: str) -> str:
+def looks_like_data(cell: str) -> bool:
+    """Say whether a cell is digits and the signs of times and numbers, so that it names no column."""
+    return _DATA.fullmatch(cell.strip()) is not None
+
+
+def content(first: bytes, profile: Profile, file: str) -> str:
+    """Return which of the profile's formats a file is, by its first bytes. Raises Halt when it is another one."""
+    table = first.startswith(TABLES)
+    array = not table and first.removeprefix(BOM).lstrip()[:1] == b"["
+    found = TABLE if table else JSON if array else CSV
+    if found in profile.formats:
+        return found
+    if found == CSV and not first.strip():
+        raise halt(file, 1, "EMPTY", "the file is empty", "")
+    if found == CSV:
+        first_text(first.partition(b"\n")[0], file, 1)  # names what else it may be
+    is_a = {TABLE: "a Parquet or Feather file", JSON: "JSON", CSV: "CSV text"}
+    reads = " or ".join(is_a[each] for each in profile.formats)
+    says = f"the file is {is_a[found]}; profile {profile.name} reads {reads}"
+    raise halt(file, 1, "ENCODING", says, "", hint={"ENCODING": _OTHER_PROFILE})
+
+
+def first_text(line: bytes, file: str, number: int) -> str:
+    """Return one of the first lines as text. Raises Halt where the file is none."""
     for magic, what in MAGIC:
-        if line.startswith(magic):
-            raise _halt(file, "ENCODING", f"the file is {what}, not CSV text", "")
+        if number == 1 and line.startswith(magic):
+            raise halt(file, number, "ENCODING", f"the file is {what}, not CSV text", "")
     line = line.removesuffix(b"\r")
     if b"\0" in line:
-        raise _halt(file, "ENCODING", "the first line has NUL bytes: the file is binary or UTF-16", "")
+        raise halt(file, number, "ENCODING", "the first line has NUL bytes: the file is binary or UTF-16", "")
     if b"\r" in line:
-        raise _halt(file, "ENCODING", "a carriage return without a line feed stands in the first line", "")
+        raise halt(file, number, "ENCODING", "a carriage return without a line feed stands in the first line", "")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _halt(file, "ENCODING", f"the first line is not UTF-8 (byte {error.start + 1})", "") from error
+        says = f"the first line is not UTF-8 (byte {error.start + 1})"
+        raise halt(file, number, "ENCODING", says, "") from error
 
 
-def _delimited(names: list[str], text: str, profile: Profile, file: str) -> None:
+def delimited(names: Sequence[str], text: str, profile: Profile, file: str, number: int) -> None:
+    """Refuse a first line whose cells are separated by something else than the profile says."""
     if len(names) > 1:
         return
     for other, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars"), (",", "commas")):
         if other != profile.delimiter and other in text:
-            raise _halt(file, "DELIMITER", f"the cells of the first line are separated by {called}", text)
+            raise halt(file, number, "DELIMITER", f"the cells of the first line are separated by {called}", text)
 
 
-def _place(canonical: str, known: tuple[str, ...], names: list[str], folded: list[str], file: str) -> int:
-    found = [index for index, name in enumerate(folded) if name in known]
-    if len(found) > 1:
-        both = " and ".join(repr(names[index]) for index in found)
-        raise _halt(file, "HEADER", f"the header has more than one {known[0]} column: {both}", names[found[1]])
-    if not found:
-        called = f"{canonical} column" if len(known) == 1 else f"time column ({', '.join(known)})"
-        raise _halt(file, "COLUMNS", f"the header has no {called}", ",".join(names))
-    return found[0]
+def _place(
+    role: str,
+    known: tuple[str, ...],
+    names: Sequence[str],
+    folded: Sequence[str],
+    profile: Profile,
+    file: str,
+    number: int,
+) -> int | None:
+    """Return the index of a role's column, or None where it may be missing (`time`: the date says it all)."""
+    exact = [index for index, name in enumerate(folded) if name in known]
+    if len(exact) > 1:
+        both = " and ".join(repr(names[index]) for index in exact)
+        says = f"the header has more than one {known[0]} column: {both}"
+        raise halt(file, number, "HEADER", says, names[exact[1]], hint=profile.hints)
+    begins = tuple(name[:-1] for name in known if name.endswith("*"))
+    found = exact or [index for index, name in enumerate(folded) if begins and name.startswith(begins)]
+    if found:
+        return found[0]
+    if role == "time":
+        return None
+    called = f"time column ({', '.join(known)})" if role == "ts" and len(known) > 1 else f"{role} column"
+    if role != "ts" and known != (role,):
+        called += f" ({', '.join(known)})"
+    raise halt(file, number, "COLUMNS", f"the header has no {called}", ",".join(names), hint=profile.hints)
 
 
-def _halt(file: str, rule: str, says: str, text: str, column: str | None = None) -> Halt:
-    return Halt(Offence(file=file, line=1, column=column, text=text, rule=rule, says=says))
+def halt(
+    file: str,
+    line: int,
+    rule: str,
+    says: str,
+    text: str,
+    *,
+    column: str | None = None,
+    hint: Mapping[str, str] = NO_HINTS,
+) -> Halt:
+    """Return the offence that ends a reading. hint: rule -> what to do, where the rule's own says too little."""
+    return Halt(Offence(file=file, line=line, column=column, text=text, rule=rule, says=says, hint=hint.get(rule)))

@@ -1,4 +1,4 @@
-"""Ingest: CSV bytes in, blocks of canonical columns out, or one error that names every offence.
+"""Ingest: files in, blocks of canonical columns out, or one error that names every offence.
 
 Files somebody else opened and options go in; accepted bars are handed to `write` block by block, in bounded memory,
 and what was seen in the files comes back. Nothing is sorted, dropped, filled or guessed unless the options say so, and
@@ -6,7 +6,9 @@ then it is counted. Nothing here opens a file or writes one.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,22 @@ from attrs import Factory, define, frozen
 from numpy.typing import NDArray
 
 from buff.errors import LimitExceeded
-from buff.market import plain
+from buff.market import arrays, plain, tables
 from buff.market.bars import DTYPES, PRICES
-from buff.market.header import BOM, layout
-from buff.market.judge import LINE_BYTES_MAX, judge
+from buff.market.forms import MS_OF_DAY, form
+from buff.market.header import content, halt
+from buff.market.heading import head
+from buff.market.judge import judge, stride
 from buff.market.options import FILL, CsvOptions
+from buff.market.profiles import CSV, JSON, TABLE
 from buff.market.reading import Reading
 from buff.market.rules import Halt, Offence
-from buff.market.source import Columns, CsvFile
+from buff.market.source import Broken, Columns, Source, Stored
 from buff.market.timeframe import BASES, DAY_MS
+from buff.market.timestamps import Stamp
+from buff.times import iso
 
+_DAY = re.compile(r"(?<!\d)(\d{8})(?!\d)", re.ASCII)
 BLOCK_BYTES = 1 << 20
 LISTED_MAX = 1_000
 FILL_GAP_MS_MAX = 7 * DAY_MS
@@ -61,7 +69,7 @@ class Ingested:
 
 
 def ingest(
-    files: Sequence[CsvFile],
+    files: Sequence[Source],
     options: CsvOptions,
     *,
     write: Callable[[Columns], None],
@@ -101,21 +109,28 @@ def ingest(
 def blocks(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
     """Yield the same bytes in pieces that end at a line end and are about `size_bytes` long, whatever the chunks.
 
-    The last piece may lack its line end. A line longer than any allowed one is yielded in pieces.
+    The last piece may lack its line end. A line longer than any allowed one is yielded in pieces. When the chunks break
+    off, whole lines are yielded before Broken is raised.
     """
     held: list[bytes] = []
     held_bytes = 0
-    for chunk in chunks:
-        held.append(chunk)
-        held_bytes += len(chunk)
-        if held_bytes < size_bytes:
-            continue
-        whole, at = b"".join(held), 0
-        while len(whole) - at >= size_bytes:
-            end = _line_end(whole, at, size_bytes)
-            yield whole[at:end]
-            at = end
-        held, held_bytes = [whole[at:]], len(whole) - at
+    try:
+        for chunk in chunks:
+            held.append(chunk)
+            held_bytes += len(chunk)
+            if held_bytes < size_bytes:
+                continue
+            whole, at = b"".join(held), 0
+            while len(whole) - at >= size_bytes:
+                end = _line_end(whole, at, size_bytes)
+                yield whole[at:end]
+                at = end
+            held, held_bytes = [whole[at:]], len(whole) - at
+    except Broken:
+        whole = b"".join(held)
+        if b"\n" in whole:
+            yield whole[: whole.rindex(b"\n") + 1]
+        raise
     if held_bytes:
         yield b"".join(held)
 
@@ -145,11 +160,12 @@ class _Tally:
 
 
 def _file(
-    file: CsvFile, reading: Reading, sink: "_Sink", tally: _Tally, *, block_bytes: int, reference: bool
+    file: Source, reading: Reading, sink: "_Sink", tally: _Tally, *, block_bytes: int, reference: bool
 ) -> dict[str, Any]:
     """Read one file to its end and return its description for the manifest."""
-    reading.open(file.name)
-    rows_before, start, digest = reading.rows, tally.size_bytes, hashlib.sha256()
+    before, newest_before = _counts(reading), reading.newest_ns
+    reading.open(file.name, _day_ns(file, reading.options))
+    start, digest = tally.size_bytes, hashlib.sha256()
 
     def counted() -> Iterator[bytes]:
         for chunk in file.chunks():
@@ -157,40 +173,84 @@ def _file(
             digest.update(chunk)
             yield chunk
 
-    for block in blocks(counted(), block_bytes):
-        tally.tick(tally.size_bytes)
-        rest = _begin(block, reading) if reading.line == 0 else block
-        columns = _read(rest, reading, reference=reference) if rest else None
-        if columns is not None and not reading.offences:
-            sink.take(columns)
-        _limit_rows(max(reading.rows, sink.rows), sink.rows_max)
-    if reading.rows == rows_before:
-        raise _empty(reading)
+    chunks = counted()
+    kept: list[Columns] = []
+    try:
+        first = next(chunks, b"")
+        form = content(first, reading.options.declaration, file.name)
+        for columns in _READERS[form](chain((first,), chunks), reading, tally, block_bytes, reference):
+            if columns is not None and not reading.offences:
+                (kept.append if reading.descending else sink.take)(columns)
+            _limit_rows(max(reading.rows, sink.rows), sink.rows_max)
+    except Broken as error:
+        raise halt(file.name, reading.line + 1, "ENCODING", str(error), "") from error
+    rows, others, absent = (now - then for now, then in zip(_counts(reading), before, strict=True))
+    if not rows:
+        raise _empty(reading, others=others)
+    if reading.descending:
+        _judge_seam(newest_before, reading)
+        while kept and not reading.offences:
+            sink.take({name: np.ascontiguousarray(column[::-1]) for name, column in kept.pop().items()})
+    stored = Stored(size=tally.size_bytes - start, sha256=digest.hexdigest()) if file.stored is None else file.stored()
+    counts = {"other_rows": others, "no_bar_rows": absent}
     return {
-        "type": "csv",
+        "type": form,
         "name": file.name,
         "path": file.path,
-        "size": tally.size_bytes - start,
-        "sha256": digest.hexdigest(),
-        "profile": reading.options.profile,
-        "timezone": reading.options.timezone,
+        "size": stored.size,
+        "sha256": stored.sha256,
+        **reading.options.described(),
         "extra_columns": list(reading.layout.extras),
-        "banner_lines": 0,
-        "order": "ascending",
+        "banner_lines": reading.banners,
+        "order": reading.options.declaration.order,
+        **{
+            name: value for name, value in {"archive": stored.archive, "member": file.member, **counts}.items() if value
+        },
     }
 
 
-def _begin(block: bytes, reading: Reading) -> bytes:
-    """Read the header line of a file; return what follows it in its first block."""
-    line, _, rest = block.removeprefix(BOM).partition(b"\n")
-    reading.line = 1
-    if len(line) > LINE_BYTES_MAX:
-        says = f"the first line is longer than {LINE_BYTES_MAX:,} bytes"
-        raise Halt(Offence(file=reading.file, line=1, column=None, text="", rule="SIZE", says=says))
-    if not line.strip() and not rest.strip():
-        raise _empty(reading)
-    reading.layout = layout(line, reading.options.declaration, reading.file)
-    return rest
+def _counts(reading: Reading) -> tuple[int, int, int]:
+    return reading.rows, reading.others, reading.absent
+
+
+def _day_ns(file: Source, options: CsvOptions) -> int | None:
+    """Return the midnight that times of the day count from, where the profile has such times: the name says it."""
+    if MS_OF_DAY not in options.declaration.times:
+        return None
+    for name in (file.member, file.name):
+        match = _DAY.search(name or "")
+        found = form("%Y%m%d").stamp(match[1]) if match else None
+        if isinstance(found, Stamp):
+            return found.ns
+    return None
+
+
+def _read_text(
+    chunks: Iterable[bytes], reading: Reading, tally: _Tally, block_bytes: int, reference: bool
+) -> Iterator[Columns | None]:
+    """Read lines of text; None for a block with an offence before its end."""
+    for block in blocks(chunks, block_bytes):
+        tally.tick(tally.size_bytes)
+        rest = head(block, reading) if reading.heading else block
+        if rest:
+            yield _read(rest, reading, reference=reference)
+
+
+def _read_json(
+    chunks: Iterable[bytes], reading: Reading, tally: _Tally, block_bytes: int, reference: bool
+) -> Iterator[Columns | None]:
+    return _read_text(arrays.lines(chunks), reading, tally, block_bytes, reference)
+
+
+def _read_table(
+    chunks: Iterable[bytes], reading: Reading, tally: _Tally, block_bytes: int, reference: bool
+) -> Iterator[Columns | None]:
+    content = b"".join(chunks)
+    tally.tick(tally.size_bytes)
+    yield from tables.read(content, reading, reference=reference)
+
+
+_READERS = {CSV: _read_text, JSON: _read_json, TABLE: _read_table}
 
 
 def _read(block: bytes, reading: Reading, *, reference: bool) -> Columns | None:
@@ -201,9 +261,33 @@ def _read(block: bytes, reading: Reading, *, reference: bool) -> Columns | None:
     return judge(block, reading)
 
 
-def _empty(reading: Reading) -> Halt:
+def _judge_seam(newest_before_ns: int | None, reading: Reading) -> None:
+    """Judge the step from the newest row of the file before to the last, oldest row of this one."""
+    if newest_before_ns is None or reading.last_ns is None:
+        return
+    text = iso(reading.last_ns // 1_000_000)
+    step = reading.stride(reading.last_ns - newest_before_ns, reading.line)
+    found = stride(step, reading.options, iso(newest_before_ns // 1_000_000), text)
+    if found is not None:
+        hint = "give files whose rows come newest first from the oldest file to the newest"
+        reading.offend(
+            Offence(
+                file=reading.file,
+                line=reading.line,
+                column=reading.layout.name("ts"),
+                text=text,
+                rule=found.rule,
+                says=f"{found.says} (the newest row of the file before)" if found.rule == "ORDER" else found.says,
+                hint=hint if found.rule == "ORDER" else None,
+            )
+        )
+
+
+def _empty(reading: Reading, *, others: int = 0) -> Halt:
     says = "the file has a header and no rows" if reading.line else "the file is empty"
-    return Halt(Offence(file=reading.file, line=max(reading.line, 1), column=None, text="", rule="EMPTY", says=says))
+    if others:
+        says = f"the file has no row of {reading.options.ticker} among its {others:,}"
+    return halt(reading.file, max(reading.line, 1), "EMPTY", says, "")
 
 
 def _limit_rows(rows: int, rows_max: int) -> None:
@@ -216,14 +300,19 @@ def _limit_rows(rows: int, rows_max: int) -> None:
 
 
 def _judge_spacing(reading: Reading) -> None:
-    """Say SPACING once when every step of the data is the same multiple of the base: those were no gaps."""
-    multiple = reading.multiple
-    if multiple is None:
+    """Say SPACING once when every step of the data is the same multiple of the base: those were no gaps.
+
+    Where only some steps are longer, but none is as short as the base, gaps are still gaps; the hint is another one.
+    """
+    if reading.least_ns is None or reading.least_ns <= reading.options.step_ns:
+        return
+    step_ms = reading.least_ns // 1_000_000
+    looks = next((base.value for base in BASES if base.step_ms == step_ms), None)
+    if reading.multiple is None:
+        if looks is not None:
+            reading.offences.advise_gaps(f"no two rows are closer than {looks}: pass --base-timeframe {looks}")
         return
     number, file, line = reading.step_at
-    assert reading.step_ns is not None
-    step_ms = reading.step_ns // 1_000_000
-    looks = next((base.value for base in BASES if base.step_ms == step_ms), None)
     apart = _span(step_ms)
     base = reading.options.base.value
     says = f"every row is {apart} after the one before" + (f": this looks like {looks}, not {base}" if looks else "")
@@ -348,6 +437,11 @@ class _Sink:
         for source in sources:
             if source["extra_columns"]:
                 yield f"{source['name']}: columns ignored: {', '.join(source['extra_columns'])}"
+            if "other_rows" in source:
+                others = f"{source['other_rows']:,} rows of other tickers than {source['ticker']}"
+                yield f"{source['name']}: {others} left out"
+            if "no_bar_rows" in source:
+                yield f"{source['name']}: {source['no_bar_rows']:,} rows say that there was no bar; they are gaps"
         if filled:
             yield f"{filled:,} missing bars were filled in {self.gap_count:,} gaps"
         elif self.gap_count:

@@ -6,16 +6,18 @@ offence is recorded in the reading. It alone can read a whole file; the plain re
 
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from buff.market.bars import DTYPES, PRICES, VALUES
 from buff.market.header import cells
 from buff.market.options import REJECT, CsvOptions
+from buff.market.profiles import REQUIRED
 from buff.market.reading import Reading
 from buff.market.rules import Halt, Offence
 from buff.market.source import Columns
-from buff.market.timestamps import Fault, place
+from buff.market.timestamps import Fault
 from buff.times import iso
 
 LINE_BYTES_MAX = 64 * 1024
@@ -25,6 +27,10 @@ NS = 1_000_000
 _PRICES = frozenset(PRICES)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _NOT_ZERO = re.compile(r"[^eE]*[1-9]", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
+_COMMA = "the file has decimal commas, as some spreadsheets write them: export it with decimal points"
+
+Bar = tuple[float, ...]  # epoch ms, open, high, low, close, volume
 
 
 def judge(block: bytes, reading: Reading) -> Columns | None:
@@ -36,21 +42,32 @@ def judge(block: bytes, reading: Reading) -> Columns | None:
     if not lines[-1]:
         lines.pop()  # what stands after the last line end is not a line
     bars = [bar for line in lines if (bar := _line(line, reading)) is not None]
-    if reading.offences:
-        return None
+    return None if reading.offences else columns_of(bars)
+
+
+def columns_of(bars: Sequence[Bar]) -> Columns:
+    """Return rows of bars as columns, without `filled`."""
     table = list(zip(*bars, strict=True)) or [()] * (1 + len(VALUES))
     return {name: np.array(column, DTYPES[name]) for name, column in zip(("ts", *VALUES), table, strict=True)}
 
 
-def number(text: str) -> float | Fault:
-    """Return the value of a cell, or why it is not a number by the CSV contract."""
+def number(text: str, scale: int = 0) -> float | Fault:
+    """Return the value of a cell, or why it is not a number by the CSV contract.
+
+    scale: the cell counts units of 10^-scale, where that is not 0.
+    """
     bare = text.strip(" ")
     if len(bare) > NUMBER_CHARACTERS_MAX:
         return Fault(rule="CELL", says=f"a number of {len(bare)} characters; at most {NUMBER_CHARACTERS_MAX} are read")
     if not bare:
         return Fault(rule="CELL", says="the cell is empty")
     if not _NUMBER.fullmatch(bare):
-        return Fault(rule="CELL", says=f"{bare!r} is not a plain decimal number")
+        hint = _COMMA if _DECIMAL_COMMA.fullmatch(bare) else None
+        return Fault(rule="CELL", says=f"{bare!r} is not a plain decimal number", hint=hint)
+    if scale:
+        if not bare.isdigit():
+            return Fault(rule="CELL", says=f"{bare} is not a whole number, as prices of this profile are")
+        return float(f"{bare}e-{scale}")
     value = float(bare)
     if math.isinf(value):
         return Fault(rule="CELL", says=f"{bare} is too large for a float")
@@ -59,30 +76,52 @@ def number(text: str) -> float | Fault:
     return value + 0.0  # -0.0 becomes 0.0: the same bars are the same bytes
 
 
-def _line(raw: bytes, reading: Reading) -> tuple[float, ...] | None:
+def _line(raw: bytes, reading: Reading) -> Bar | None:
     reading.line += 1
     text = _text(raw, reading)
     if not text:
         reading.blanks += 1
         return None
     _judge_blanks(reading)
-    reading.rows += 1
     row = cells(text, reading.options.declaration.delimiter)
     if row is None:
+        reading.rows += 1
         _offend(reading, reading.line, "CELL", "a quote is not closed, or text stands beside it", text=text)
         return None
+    return judge_row(row, text, reading)
+
+
+def judge_row(row: list[str], text: str, reading: Reading) -> Bar | None:
+    """Judge the cells of one row; return its bar, or None: refused, of another ticker, or no bar at all.
+
+    text: the whole row as written. The reading stands at its line already.
+    """
+    places = reading.layout.places
     if len(row) != reading.layout.width:
-        says = f"the row has {len(row)} cells, the header has {reading.layout.width}"
+        reading.rows += 1
+        says = f"the row has {len(row)} cells, {_widest(reading)} {reading.layout.width}"
         _offend(reading, reading.line, "RAGGED", says, text=text)
         return None
-    ns = _time(row[reading.layout.places["ts"]], reading)
+    if "ticker" in places and row[places["ticker"]] != reading.options.ticker:
+        reading.others += 1
+        return None
+    no_bar = reading.options.declaration.no_bar
+    if no_bar is not None and all(row[places[name]] == no_bar for name in VALUES if name in places):
+        reading.absent += 1
+        return None
+    reading.rows += 1
+    ns = _time(reading.layout.time(row), reading)
     values = _values(row, reading)
     _judge_bar(row, values, reading)
-    _judge_step(ns, row[reading.layout.places["ts"]], reading)
+    _judge_step(ns, reading.layout.time(row), reading)
     if reading.offences:
         return None
     assert ns is not None
     return (ns // NS, *(values[name] for name in VALUES))
+
+
+def _widest(reading: Reading) -> str:
+    return "the header has" if reading.options.declaration.header == REQUIRED else "the first row has"
 
 
 def _text(raw: bytes, reading: Reading) -> str:
@@ -104,8 +143,18 @@ def _halt(reading: Reading, rule: str, says: str, raw: bytes) -> Halt:
     return Halt(Offence(file=reading.file, line=reading.line, column=None, text=text, rule=rule, says=says))
 
 
-def _offend(reading: Reading, line: int, rule: str, says: str, *, text: str, column: str | None = None) -> None:
-    reading.offend(Offence(file=reading.file, line=line, column=column, text=text, rule=rule, says=says))
+def _offend(
+    reading: Reading,
+    line: int,
+    rule: str,
+    says: str,
+    *,
+    text: str,
+    column: str | None = None,
+    hint: str | None = None,
+) -> None:
+    hint = hint or reading.options.declaration.hints.get(rule)
+    reading.offend(Offence(file=reading.file, line=line, column=column, text=text, rule=rule, says=says, hint=hint))
 
 
 def _judge_blanks(reading: Reading) -> None:
@@ -115,31 +164,35 @@ def _judge_blanks(reading: Reading) -> None:
 
 
 def _time(text: str, reading: Reading) -> int | None:
-    kind, found = place(text, reading.kind, reading.options.zone)
-    reading.kind = reading.kind or kind
+    found = reading.time(text)
     if isinstance(found, Fault):
-        _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name("ts"))
+        _offend_cell(reading, found, text, "ts")
         return None
     return found
 
 
+def _offend_cell(reading: Reading, found: Fault, text: str, role: str) -> None:
+    column = reading.layout.name(role)
+    _offend(reading, reading.line, found.rule, found.says, text=text, column=column, hint=found.hint)
+
+
 def _values(row: list[str], reading: Reading) -> dict[str, float]:
     """Return the sound numbers of a row by name; the others are recorded as offences, in the order of the file."""
-    values = {}
+    values = {} if "volume" in reading.layout.places else {"volume": 0.0}
     for name in reading.layout.order:
-        if name == "ts":
+        if name not in VALUES:
             continue
         text = row[reading.layout.places[name]]
-        found = _value(name, text)
+        found = _value(name, text, reading.options.declaration.scale)
         if isinstance(found, float):
             values[name] = found
         else:
-            _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name(name))
+            _offend_cell(reading, found, text, name)
     return values
 
 
-def _value(name: str, text: str) -> float | Fault:
-    found = number(text)
+def _value(name: str, text: str, scale: int) -> float | Fault:
+    found = number(text, scale if name in PRICES else 0)
     if isinstance(found, Fault) or found > 0.0 or (found == 0.0 and name not in PRICES):
         return found
     asked = "must be above zero" if name in PRICES else "must not be negative"
@@ -177,20 +230,24 @@ def _judge_step(ns: int | None, text: str, reading: Reading) -> None:
     if ns % reading.options.step_ns:
         says = f"{text} is not on the grid of {reading.options.base.value} bars"
         _offend(reading, reading.line, "ALIGNMENT", says, text=text, column=reading.layout.name("ts"))
-    if before is None or step is None or step == reading.options.step_ns:
+    if before is None or step is None:
         return
-    found = _stride(step, reading.options, iso(before // NS), text)
+    found = stride(step, reading.options, iso(before // NS), iso(ns // NS), descending=reading.descending)
     if found is not None:
-        _offend(reading, reading.line, found.rule, found.says, text=text, column=reading.layout.name("ts"))
+        _offend_cell(reading, found, text, "ts")
 
 
-def _stride(step: int, options: CsvOptions, after: str, text: str) -> Fault | None:
-    """Return what is wrong with a step (nanoseconds) from the time `after` to the time `text`, or None."""
+def stride(step: int, options: CsvOptions, after: str, now: str, *, descending: bool = False) -> Fault | None:
+    """Return what is wrong with a step (nanoseconds) from the time `after` to that of the next row, or None."""
+    if step == options.step_ns:
+        return None
     if step < 0:
-        return Fault(rule="ORDER", says=f"{text} comes after {after}, which is later")
+        late = "earlier, and rows of this profile come newest first" if descending else "later"
+        return Fault(rule="ORDER", says=f"{now} comes after {after}, which is {late}")
     if step == 0:
-        return Fault(rule="DUPLICATE", says=f"{text} is the time of the row before it")
+        return Fault(rule="DUPLICATE", says=f"{now} is the time of the row before it")
     if step % options.step_ns or options.gaps != REJECT:
         return None  # off the grid, or a gap that is kept or filled
     missing = step // options.step_ns - 1
-    return Fault(rule="GAP", says=f"{missing:,} bar{'s' * (missing > 1)} missing between {after} and {text}")
+    between = f"{now} and {after}" if descending else f"{after} and {now}"
+    return Fault(rule="GAP", says=f"{missing:,} bar{'s' * (missing > 1)} missing between {between}")

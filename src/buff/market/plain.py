@@ -1,9 +1,10 @@
 """The plain reader: whole blocks at once, and only those that leave no doubt.
 
 Bytes that end at a line end go in, with the `Reading` they continue; columns come out, or None: then the block is for
-the judge. This module reports nothing and owns no message: a byte gate refuses every form in which pyarrow is laxer
-than the CSV contract, pyarrow reads the rest, and vectorised rules check what it read. pyarrow is imported when the
-first block is read, never before, and its columns are taken from their buffers (its own conversions import pandas).
+the judge. This module reports nothing and owns no message: of the block's bare text (`buff.market.bare`) a byte gate
+refuses every form in which pyarrow is laxer than the CSV contract, pyarrow reads the rest, and vectorised rules check
+what it read. pyarrow is imported when the first block is read, never before, and its columns are taken from their
+buffers (its own conversions import pandas).
 """
 
 import functools
@@ -14,13 +15,15 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from buff.market.bars import VALUES
-from buff.market.header import Layout
-from buff.market.judge import LINE_BYTES_MAX
+from buff.market.bare import Bare, bare
+from buff.market.bars import DTYPES, PRICES, VALUES
+from buff.market.forms import MS_OF_DAY
+from buff.market.forms import read as stamp_of
 from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
-from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Stamp, stamp
+from buff.market.timeframe import DAY_MS
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Fault, Stamp
 
 NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
@@ -45,72 +48,66 @@ _PAIRS = _table((b",\n", b"-"), (b"Z", b",\n"), (b"eE", b"+-"))
 
 def read(block: bytes, reading: Reading) -> Columns | None:
     """Return the columns of a block and move the reading past it; None (and nothing moved) when in any doubt."""
-    bare = None if reading.blanks else _bare(block, reading.layout)
-    if bare is None:
+    found = None if reading.blanks else bare(block, reading)
+    if found is None:
         return None
-    text = _first_time(bare, reading.layout)
-    kind, unit = _kind(text, reading)
-    if kind is None or not is_plain(bare, form(text)):
+    if not found.rows:
+        _skip(found, reading)
+        return {name: np.empty(0, DTYPES[name]) for name in ("ts", *VALUES)}
+    first = _first(found, reading)
+    columns = None if first is None else _columns(found, first, reading)
+    if first is None or columns is None:
         return None
-    table = _parse(bare, reading.layout, unit if kind == ISO else None, zoned=reading.options.zone is None)
-    if table is None:
+    reading.kind = first.kind
+    _skip(found, reading, columns["ts"])
+    return columns
+
+
+def _columns(found: Bare, first: Stamp, reading: Reading) -> Columns | None:
+    """Return the bars of plain text whose first time is `first`, or None when in any doubt."""
+    unit, time = _unit(found, first), "" if found.form else _first_time(found)
+    if unit is None or not is_plain(found.text, shape(time, len(found.order))):
         return None
-    ts = _instants(table.pop("ts"), kind, unit, reading)
-    if ts is None or not is_sound(table) or not _in_step(ts, reading):
+    table = _parse(found, unit if first.kind == ISO else None, zoned=first.zoned)
+    if table is None or not _scale(table, found, reading):
         return None
-    if not table["volume"].all():
-        if b"e" in bare or b"E" in bare:
+    ts = _instants(table.pop("ts") if found.ts is None else found.ts, first, unit, reading)
+    if not reading.options.declaration.volume:
+        table["volume"] = np.zeros(found.rows)
+    elif not table["volume"].all():
+        if b"e" in found.text or b"E" in found.text:
             return None  # a zero may be the rest of a number too small for a float
         table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
-    _move(ts, kind, reading)
-    return {"ts": ts, **table}
+    return None if ts is None else accept(ts, table, reading)
 
 
-def _bare(block: bytes, layout: Layout) -> bytes | None:
-    """Return whole LF-ended lines of the six columns alone, or None where that would take a judgement."""
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    return without_extras(block, layout) if layout.extras else block
+def take(
+    raw: NDArray[np.int64], unit: str, zoned: bool, table: dict[str, NDArray[Any]], reading: Reading
+) -> Columns | None:
+    """Return the bars of a block that was no text and move the reading past it; None (and nothing moved) if in doubt.
 
-
-def without_extras(block: bytes, layout: Layout) -> bytes | None:
-    """Return the lines with the cells of ignored columns cut out, or None.
-
-    None where these cells are not plain text (quotes, NUL, lone CR, bad UTF-8), or a row has more cells or fewer, or a
-    line is too long.
+    raw: int64[n] times in `unit` since 1970, in UTC when `zoned`, else on the local clock of the file.
+    table: float64[n] by name of a value. Every row counts as a line.
     """
-    if b'"' in block or b"\0" in block or b"\r" in block or not _is_utf8(block):
-        return None
-    data = np.frombuffer(block, np.uint8).copy()
-    ends = np.flatnonzero((data == _COMMA) | (data == _NEWLINE))
-    if len(ends) % layout.width:
-        return None
-    table = ends.reshape(-1, layout.width)
-    lines = data[table] == _NEWLINE
-    if lines[:, :-1].any() or not lines[:, -1].all() or np.diff(table[:, -1], prepend=-1).max() > LINE_BYTES_MAX:
-        return None
-    places = sorted(layout.places.values())
-    wanted = np.zeros(layout.width, np.bool_)
-    wanted[places] = True
-    data[table[:, places[-1]]] = _NEWLINE  # the last cell that stays ends the line
-    kept: NDArray[np.uint8] = data[np.repeat(np.tile(wanted, len(table)), np.diff(ends, prepend=-1))]
-    return kept.tobytes()
+    table["volume"] = table["volume"] + 0.0 if reading.options.declaration.volume else np.zeros(len(raw))
+    ts = _instants(raw, Stamp(kind=ISO, zoned=zoned, ns=0), unit, reading)
+    columns = None if ts is None else accept(ts, table, reading)
+    if columns is not None:
+        reading.kind = ISO
+        _skip(Bare(text=b"", order=(), rows=len(raw), lines=len(raw)), reading, columns["ts"])
+    return columns
 
 
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
-        return True
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def accept(ts: NDArray[np.int64], table: Columns, reading: Reading) -> Columns | None:
+    """Return a block of bars as columns when no rule refuses any of them, else None; the reading is not moved.
+
+    ts: int64[n] UTC epoch ms, in the order of the file. table: float64[n] by name of a value, without -0.0.
+    """
+    return {"ts": ts, **table} if is_sound(table) and _in_step(ts, reading) else None
 
 
 @frozen(kw_only=True)
-class Form:
+class Shape:
     """What every row of a block should have, going by the text of its first time.
 
     separator: the byte that ends every row's date (T or space), or that every row has but once (its line end) where the
@@ -122,16 +119,19 @@ class Form:
     epoch: bool
 
 
-def form(time: str) -> Form:
-    """Return the form of rows whose times are written like this one, which the CSV contract accepts."""
-    return Form(
+def shape(time: str, cells: int) -> Shape:
+    """Return the shape of rows of so many cells whose times are written like this one, which the CSV contract accepts.
+
+    time: empty where the rows have none.
+    """
+    return Shape(
         separator=ord(time[10]) if time[10:11] in ("T", " ") else _NEWLINE,
-        others=len(VALUES) + 1 + sum(time.count(each) for each in "-+TZ "),
+        others=cells + sum(time.count(each) for each in "-+TZ "),
         epoch=time.isdigit(),
     )
 
 
-def is_plain(block: bytes, form: Form) -> bool:
+def is_plain(block: bytes, shape: Shape) -> bool:
     """Say whether a block of whole lines holds only forms that pyarrow reads exactly as the CSV contract does.
 
     Refused: bytes outside the alphabet of plain rows; neighbours that no plain row has (`.5`, `5.`, `+1`, a space that
@@ -144,14 +144,14 @@ def is_plain(block: bytes, form: Form) -> bool:
         # Pieces that stay in the cache of one core while they are looked at from all sides.
         end = block.find(b"\n", at + PIECE_BYTES) + 1 or len(block)
         data = np.frombuffer(block, np.uint8, end - at, at)
-        if not _is_bare(data, form) and not _is_regular(data, epoch=form.epoch):
+        if not _is_counted(data, shape) and not _is_regular(data, epoch=shape.epoch):
             return False
         at = end
     return True
 
 
-def _is_bare(data: NDArray[np.uint8], form: Form) -> bool:
-    """Say whether rows hold dots and digits, what their form asks for, and nothing else: by counting, the common case.
+def _is_counted(data: NDArray[np.uint8], shape: Shape) -> bool:
+    """Say whether rows hold dots and digits, what their shape asks for, and nothing else: by counting, the common case.
 
     pyarrow reads no row that has fewer other bytes than its time and its line ends need. So when all rows together have
     no more than that, no row has one more, and nothing is left that could be a sign, an exponent, a name or a space.
@@ -160,12 +160,12 @@ def _is_bare(data: NDArray[np.uint8], form: Form) -> bool:
     low = data < 47  # of the bytes counted here: LF , - . + and space
     if low[0] or (low[:-1] & other[1:]).any():  # `.5`, `5.` and the like
         return False
-    separators = data == form.separator
+    separators = data == shape.separator
     rows = np.count_nonzero(separators)
-    if form.separator != _NEWLINE and np.count_nonzero(separators[:-3] & (data[3:] == _COLON)) != rows:
+    if shape.separator != _NEWLINE and np.count_nonzero(separators[:-3] & (data[3:] == _COLON)) != rows:
         return False  # hours without minutes
     other ^= data == _DOT
-    if np.count_nonzero(other) != rows * form.others or (form.epoch and _is_padded(data)):
+    if np.count_nonzero(other) != rows * shape.others or (shape.epoch and _is_padded(data)):
         return False
     return not _is_long(~other)
 
@@ -228,46 +228,71 @@ def is_sound(table: Columns) -> bool:
     )
 
 
-def _first_time(block: bytes, layout: Layout) -> str:
-    """Return the time of the first row, or nothing where that row is not one."""
-    first = block[: block.index(b"\n")].split(b",")
-    return first[layout.order.index("ts")].decode("ascii", "replace") if len(first) == len(layout.order) else ""
+def _first(found: Bare, reading: Reading) -> Stamp | None:
+    """Return the block's first time, or None where it is not of the kind, or not of the clock, of the file."""
+    if found.form is not None:
+        first: Stamp | Fault = Stamp(kind=found.form.codes, zoned=found.form.zoned, ns=0)
+    else:
+        first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
+    if isinstance(first, Fault) or reading.kind not in (None, first.kind):
+        return None
+    declared = reading.options.zone is not None
+    return first if (first.zoned and not reading.options.zone_asked) or (declared and not first.zoned) else None
 
 
-def _kind(text: str, reading: Reading) -> tuple[str | None, str]:
-    """Return the kind of the block's first time (None: not that of the file so far) and the unit to read it in."""
-    found = stamp(text)
-    if not isinstance(found, Stamp) or reading.kind not in (None, found.kind):
-        return None, ""
-    if found.kind != ISO:
-        return (None if reading.options.zone else found.kind), found.kind
-    fraction = _FRACTION.search(text)
+def _first_time(found: Bare) -> str:
+    cells = found.text[: found.text.index(b"\n")].split(b",")
+    return cells[found.order.index("ts")].decode("ascii", "replace") if len(cells) == len(found.order) else ""
+
+
+def _unit(found: Bare, first: Stamp) -> str | None:
+    """Return the unit in which the times of a block are read, or None where that is for the judge."""
+    if first.kind != ISO:
+        return first.kind if first.kind in UNITS_NS else "ms"
+    fraction = _FRACTION.search(_first_time(found))
     digits = len(fraction[1]) if fraction else 0
-    return (ISO, _UNIT_OF_FRACTION[digits]) if digits < len(_UNIT_OF_FRACTION) else (None, "")
+    return _UNIT_OF_FRACTION[digits] if digits < len(_UNIT_OF_FRACTION) else None
 
 
-def _parse(block: bytes, layout: Layout, unit: str | None, *, zoned: bool) -> dict[str, NDArray[Any]] | None:
-    """Return the six columns as int64 and float64 arrays, or None where pyarrow refuses. `unit` None: epoch digits."""
+def _scale(table: dict[str, NDArray[Any]], found: Bare, reading: Reading) -> bool:
+    """Make prices of whole units of 10^-scale; say whether they are exact."""
+    scale = reading.options.declaration.scale
+    if not scale:
+        return True
+    if b"." in found.text or b"e" in found.text or b"E" in found.text or b"-" in found.text:
+        return False
+    for name in PRICES:
+        if (table[name] >= 1 << 53).any():
+            return False
+        table[name] = table[name] / 10.0**scale  # both are exact, so the quotient is the nearest float
+    return True
+
+
+def _parse(found: Bare, unit: str | None, *, zoned: bool) -> dict[str, NDArray[Any]] | None:
+    """Return the columns of the text as int64 and float64 arrays, or None where pyarrow refuses.
+
+    unit: of ISO times; None where times are digits, or not in the text. zoned: whether ISO times carry a zone.
+    """
     pa, csv = _pyarrow()
     ts = pa.int64() if unit is None else pa.timestamp(unit, "UTC" if zoned else None)
     try:
         table = csv.read_csv(
-            pa.BufferReader(block),
+            pa.BufferReader(found.text),
             read_options=csv.ReadOptions(
                 use_threads=False,
-                block_size=len(block) + 1,  # one chunk a column
-                column_names=layout.order,
+                block_size=len(found.text) + 1,  # one chunk a column
+                column_names=found.order,
             ),
             parse_options=csv.ParseOptions(quote_char=False, newlines_in_values=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
-                column_types={name: ts if name == "ts" else pa.float64() for name in layout.order},
+                column_types={name: ts if name == "ts" else pa.float64() for name in found.order},
                 null_values=[],
                 check_utf8=False,  # the gate has let ASCII through and nothing else
             ),
         )
     except pa.ArrowInvalid:
         return None
-    return {name: _array(table.column(name), "<i8" if name == "ts" else "<f8") for name in ("ts", *VALUES)}
+    return {name: values(_only(table.column(name)), "<i8" if name == "ts" else "<f8") for name in found.order}
 
 
 @functools.cache
@@ -282,17 +307,21 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, csv
 
 
-def _array(column: Any, dtype: str) -> NDArray[Any]:
-    chunk = column.chunk(0)
-    assert column.num_chunks == 1, "the block is one chunk"
-    assert chunk.null_count == 0, "null values are off"
+def values(chunk: Any, dtype: str) -> NDArray[Any]:
+    """Return an Arrow array without nulls, of values of eight bytes, as numpy, without copying it."""
+    assert chunk.null_count == 0, "a column of numbers has no nulls"
     return np.frombuffer(chunk.buffers()[1], dtype, count=len(chunk), offset=chunk.offset * 8)
 
 
-def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) -> NDArray[np.int64] | None:
-    """Return UTC epoch milliseconds (int64), or None."""
+def _only(column: Any) -> Any:
+    assert column.num_chunks == 1, "the block is one chunk"
+    return column.chunk(0)
+
+
+def _instants(raw: NDArray[np.int64], first: Stamp, unit: str, reading: Reading) -> NDArray[np.int64] | None:
+    """Return the openings of bars as UTC epoch milliseconds (int64), or None."""
     per_unit = UNITS_NS[unit]
-    if kind != ISO and not _of_unit(raw, unit):
+    if first.kind in UNITS_NS and not _of_unit(raw, unit):
         return None
     if per_unit >= NS:
         ms = raw * (per_unit // NS) if per_unit > NS else raw
@@ -300,11 +329,18 @@ def _instants(raw: NDArray[np.int64], kind: str, unit: str, reading: Reading) ->
         ms = raw // (NS // per_unit)
         if (ms * (NS // per_unit) != raw).any():
             return None
-    if reading.options.zone is not None:
+    if first.kind == MS_OF_DAY:
+        if ms.min() < 0 or ms.max() >= DAY_MS or reading.day_ns is None:
+            return None
+        ms = ms + reading.day_ns // NS
+    if not first.zoned:
+        assert reading.options.zone is not None, "a local time has a declared zone"
         offset = reading.options.zone.offset_ms(int(ms.min()), int(ms.max()))
         if offset is None:
             return None
         ms = ms - offset
+    if reading.shift_ns:
+        ms = ms - reading.shift_ns // NS
     return ms if ms.min() >= YEAR_1_NS // NS and ms.max() < YEAR_9999_NS // NS else None
 
 
@@ -321,23 +357,27 @@ def _in_step(ts: NDArray[np.int64], reading: Reading) -> bool:
 
     ts: UTC epoch milliseconds.
     """
-    base = reading.options.step_ns // NS
+    base, kept = reading.options.step_ns // NS, reading.options.gaps != REJECT
     # In nanoseconds: the line before this block may have had a time that is between two milliseconds.
     first = base * NS if reading.last_ns is None else int(ts[0]) * NS - reading.last_ns
-    kept = reading.options.gaps != REJECT
+    steps = np.diff(ts)
+    if reading.descending:
+        steps, first = -steps, first if reading.last_ns is None else -first
     if ts[0] % base or first <= 0 or (first != base * NS and not kept):
         return False
-    steps = np.diff(ts)
     return bool((steps == base).all()) or (kept and bool((steps > 0).all()) and not (steps % base).any())
 
 
-def _move(ts: NDArray[np.int64], kind: str, reading: Reading) -> None:
-    """Move the reading past accepted rows."""
-    for at in range(min(2, len(ts))):
-        reading.step(int(ts[at]) * NS, reading.line + 1 + at)
-    if reading.step_ns is not None and reading.uniform:
-        reading.uniform = bool((np.diff(ts) == reading.step_ns // NS).all())
-    reading.last_ns = int(ts[-1]) * NS
-    reading.kind = kind
-    reading.rows += len(ts)
-    reading.line += len(ts)
+def _skip(found: Bare, reading: Reading, ts: NDArray[np.int64] | None = None) -> None:
+    """Move the reading past the lines of a block, whose accepted rows opened at `ts` (None: it had none)."""
+    if ts is not None:
+        for value, line in zip(ts[:2].tolist(), found.first, strict=False):
+            reading.step(value * NS, reading.line + 1 + line)
+        if reading.step_ns is not None and reading.uniform:
+            forward = -NS if reading.descending else NS
+            reading.uniform = bool((np.diff(ts) == reading.step_ns // forward).all())
+        reading.last_ns = int(ts[-1]) * NS
+        reading.rows += len(ts)
+    reading.others += found.others
+    reading.absent += found.absent
+    reading.line += found.lines

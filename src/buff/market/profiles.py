@@ -1,39 +1,163 @@
-"""Profiles: what a vendor's CSV looks like, as declarations. No code of the reader knows a vendor by name.
+"""Profiles: what a vendor's file looks like, as declarations. No code of the readers knows a vendor by name.
 
-A profile says how columns are called and separated; it never says how to repair anything.
+A profile says how columns are called, separated and ordered and what its times mean; it never says how to repair
+anything. `docs/reference/profiles.md` is made from this table, and a user's own profile (a TOML table) goes through the
+same checks as these.
 """
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
-from attrs import frozen
+from attrs import Factory, field, fields, frozen
 
 from buff.errors import ProfileInvalid
-from buff.market.bars import VALUES
+from buff.market.bars import PRICES, VALUES
+from buff.market.forms import TIME_WORDS, form
+from buff.market.timestamps import zone
+
+CSV, JSON, TABLE = "csv", "json", "table"
+FORMATS = (CSV, JSON, TABLE)
+REQUIRED, OPTIONAL, NONE = "required", "optional", "none"
+HEADERS = (REQUIRED, OPTIONAL, NONE)
+OPEN, CLOSE = "open", "close"
+STAMPS = (OPEN, CLOSE)
+ASCENDING, DESCENDING = "ascending", "descending"
+ORDERS = (ASCENDING, DESCENDING)
+# What a column can be. `time` is the second half of a time in two columns; `ticker` says whose row it is.
+ROLES = ("ts", "time", *VALUES, "ticker")
+NEEDED = ("ts", *PRICES)
+SCALE_MAX = 15
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Return one word or several as a tuple; what is neither is left for the check that follows."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list | tuple) else value
+
+
+def _columns(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {role: tuple(str(name).casefold().strip() for name in _words(names)) for role, names in value.items()}
 
 
 @frozen(kw_only=True)
 class Profile:
-    """One form of CSV. Names are compared in lower case, without surrounding spaces.
+    """One form of file.
 
-    delimiter: the one character between cells. columns: canonical name -> the header names it may have; exactly one
-    of them must be there.
+    formats: `csv` (text, one row a line), `json` (one array of arrays), `table` (Parquet or Feather).
+    delimiter: the one character between cells. banner: a first line that begins with it, in any case, is none of the
+    data. header: whether the first line names the columns. subheaders: lines right below the header whose first cell is
+    one of these are none of the data.
+    columns: role -> the header names it may have, compared in lower case and without surrounding spaces; exactly one of
+    them must be there. A name that ends in `*` stands for the first column that begins with what is before it.
+    positions: the roles, or the names of columns that are not read, of a file without header, in order.
+    times: the forms of its times: `iso`, `epoch`, `epoch.0` (digits and `.0`), `ms_of_day` (milliseconds since the
+    midnight of the day in the file's name), or strptime codes (`buff.market.forms`). zone: that of naive times, where
+    the vendor says it. stamp: whether a time is its bar's opening or its end. order: of the rows of a file.
+    volume: false where the vendor gives none; it is then 0. scale: prices are whole numbers of 10^-scale.
+    no_bar: a row whose five values are all this text says that there was no bar.
+    hints: rule -> what to do about it in files of this vendor.
+
+    Raises ProfileInvalid naming the field.
     """
 
     name: str
-    delimiter: str
-    columns: Mapping[str, tuple[str, ...]]
+    title: str
+    says: str = ""
+    formats: tuple[str, ...] = field(default=(CSV,), converter=_words)
+    delimiter: str = ","
+    banner: str | None = None
+    header: str = REQUIRED
+    subheaders: tuple[str, ...] = field(default=(), converter=_words)
+    columns: Mapping[str, tuple[str, ...]] = field(default=Factory(dict), converter=_columns)
+    positions: tuple[str, ...] = field(default=(), converter=_words)
+    times: tuple[str, ...] = field(default=("iso", "epoch"), converter=_words)
+    zone: str | None = None
+    stamp: str = OPEN
+    order: str = ASCENDING
+    volume: bool = True
+    scale: int = 0
+    no_bar: str | None = None
+    hints: Mapping[str, str] = Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a declaration that could not be followed."""
+        self._check_words()
+        self._check_columns()
+        for word in self.times:
+            if word not in TIME_WORDS:
+                form(word)
+        if self.zone is not None:
+            zone(self.zone)
+
+    def _check_words(self) -> None:
+        self._check("name", isinstance(self.name, str) and _NAME.fullmatch(self.name), "lower-case letters and digits")
+        self._check("title", isinstance(self.title, str) and self.title, "a short description")
+        self._check("says", isinstance(self.says, str), "text")
+        self._check("formats", self.formats and set(self.formats) <= set(FORMATS), f"some of {', '.join(FORMATS)}")
+        one = isinstance(self.delimiter, str) and len(self.delimiter) == 1
+        self._check("delimiter", one and self.delimiter in ",;\t| ", "a comma, semicolon, tab, bar or space")
+        self._check("banner", self.banner is None or (isinstance(self.banner, str) and self.banner), "text")
+        for name, known in (("header", HEADERS), ("stamp", STAMPS), ("order", ORDERS)):
+            self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
+        for name in ("subheaders", "positions", "times"):
+            words = getattr(self, name)
+            texts = isinstance(words, tuple) and all(isinstance(word, str) and word for word in words)
+            self._check(name, texts, "a list of texts")
+        self._check("times", self.times, "at least one form of time")
+        self._check("zone", self.zone is None or isinstance(self.zone, str), "a zone")
+        self._check("volume", isinstance(self.volume, bool), "true or false")
+        whole = isinstance(self.scale, int) and not isinstance(self.scale, bool)
+        self._check("scale", whole and 0 <= self.scale <= SCALE_MAX, f"0 to {SCALE_MAX}")
+        self._check("no_bar", self.no_bar is None or (isinstance(self.no_bar, str) and self.no_bar), "text")
+        hints = isinstance(self.hints, Mapping) and all(isinstance(hint, str) for hint in self.hints.values())
+        self._check("hints", hints, "a hint for each rule")
+
+    def _check_columns(self) -> None:
+        named = isinstance(self.columns, Mapping) and set(self.columns) <= set(ROLES) and all(self.columns.values())
+        self._check("columns", named, f"header names of {', '.join(ROLES)}")
+        needed = {*NEEDED, *(("volume",) if self.volume else ())}
+        by_name = self.header != NONE or TABLE in self.formats
+        self._check("columns", not by_name or needed <= set(self.columns), f"names of {', '.join(sorted(needed))}")
+        by_place = self.header != REQUIRED or JSON in self.formats
+        wanted = f"places of {', '.join(sorted(needed))}"
+        self._check("positions", not by_place or needed <= set(self.positions), wanted)
+        self._check("positions", len(set(self.positions)) == len(self.positions), "each name once")
+
+    def _check(self, name: str, good: object, wanted: str) -> None:
+        if not good:
+            raise ProfileInvalid(
+                f"{name} of profile {self.name!r} is {getattr(self, name)!r}; it must be {wanted}",
+                hint="docs/reference/profiles.md says what a profile may hold",
+                details={"field": name, "profile": str(self.name)},
+            )
+
+    @property
+    def plural(self) -> bool:
+        """Whether a file holds the rows of many instruments."""
+        return "ticker" in self.columns or "ticker" in self.positions
 
 
-PROFILES: Mapping[str, Profile] = {
-    "buff": Profile(
-        name="buff",
-        delimiter=",",
-        columns={
-            "ts": ("ts", "timestamp", "ts_utc", "timestamp_utc", "time", "date", "datetime"),
-            **{name: (name,) for name in VALUES},
-        },
-    ),
-}
+def profile_from(table: Mapping[str, Any]) -> Profile:
+    """Return the profile that a table of plain values declares (a TOML file). Raises ProfileInvalid."""
+    known = [each.name for each in fields(Profile)]
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise ProfileInvalid(
+            f"a profile has no {unknown[0]!r}",
+            hint=f"it may have: {', '.join(known)}",
+            details={"field": unknown[0], "profile": str(table.get("name", ""))},
+        )
+    if "name" not in table:
+        raise ProfileInvalid(
+            "the profile has no name", hint="give it one: lower-case letters and digits", details={"field": "name"}
+        )
+    return Profile(**{"title": f"profile {table['name']}", **table})
 
 
 def profile(name: str) -> Profile:
@@ -44,3 +168,201 @@ def profile(name: str) -> Profile:
             f"there is no profile {name!r}", hint=f"use one of: {known}", details={"field": "profile", "value": name}
         )
     return PROFILES[name]
+
+
+_OHLCV = {name: (name,) for name in VALUES}
+_IN_ORDER = ("ts", *VALUES)
+_SPARSE = (
+    "this source has no row for a minute without a trade: --gaps keep goes on at the next bar, --gaps fill makes flat "
+    "bars without volume; both are recorded"
+)
+_CLOSED = (
+    "this market closes at night or over the weekend: --gaps keep goes on at the next bar; "
+    "docs/explanation/sessions.md says what that means"
+)
+
+PROFILES: Mapping[str, Profile] = {
+    each.name: each
+    for each in (
+        Profile(
+            name="buff",
+            title="Buff's own CSV contract, and the default",
+            says="A header with these names in any order and any case; other columns are listed and ignored.",
+            formats=(CSV, TABLE),
+            columns={"ts": ("ts", "timestamp", "ts_utc", "timestamp_utc", "time", "date", "datetime"), **_OHLCV},
+        ),
+        Profile(
+            name="binance",
+            title="Binance klines, spot and futures (data.binance.vision)",
+            says="Twelve columns, with or without a header; milliseconds, and microseconds in spot files from 2025 on. "
+            "The unit is constant in a file and may change from one file to the next.",
+            header=OPTIONAL,
+            columns={"ts": ("open_time", "open time"), **_OHLCV},
+            positions=(
+                *_IN_ORDER, "close_time", "quote_volume", "count", "taker_buy_volume", "taker_buy_quote_volume",
+                "ignore",
+            ),
+            times=("epoch",),
+        ),
+        Profile(
+            name="ccxt",
+            title="JSON of ccxt's fetch_ohlcv, and of exchange APIs with the same six columns",
+            says="One array of arrays, `[[ms, open, high, low, close, volume], ...]`, of numbers or texts. Lines in "
+            "messages are rows. The last candle of a fetch may be unfinished.",
+            formats=(JSON,),
+            header=NONE,
+            positions=_IN_ORDER,
+            times=("epoch",),
+        ),
+        Profile(
+            name="kraken",
+            title="Kraken OHLCVT (downloadable history)",
+            says="No header; seconds; only intervals with trades. Kraken calls bitcoin XBT.",
+            header=NONE,
+            positions=(*_IN_ORDER, "trades"),
+            times=("epoch",),
+            hints={"GAP": _SPARSE},
+        ),
+        Profile(
+            name="cryptodatadownload",
+            title="CryptoDataDownload",
+            says="A banner line, then a header; newest row first; seconds or milliseconds; two volume columns named by "
+            "asset, of which the first (of the base asset) is read. The date column repeats the epoch and is ignored.",
+            banner="http",
+            columns={"ts": ("unix", "unix timestamp"), **_OHLCV, "volume": ("volume *", "volume")},
+            times=("epoch",),
+            order=DESCENDING,
+            hints={"UNIT": "a spreadsheet has rounded the epoch values; download the file again and do not open it"},
+        ),
+        Profile(
+            name="histdata",
+            title="HistData generic ASCII M1",
+            says="Semicolons, no header, Eastern Standard Time all year round (UTC-05:00), bid prices; volume is "
+            "always 0; no rows for minutes without ticks and for weekends. The MetaTrader form of HistData is read as "
+            "`metatrader4` with `--timezone -05:00`.",
+            delimiter=";",
+            header=NONE,
+            positions=_IN_ORDER,
+            times=("%Y%m%d %H%M%S",),
+            zone="-05:00",
+            hints={"GAP": _SPARSE},
+        ),
+        Profile(
+            name="dukascopy",
+            title="Dukascopy historical data export",
+            says="One side (bid or ask) a file. `Gmt time` is UTC; `Local time` carries its offset.",
+            columns={"ts": ("gmt time", "local time", "utc", "time (utc)"), **_OHLCV},
+            times=("%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S.%f GMT%z"),
+            zone="UTC",
+            hints={"GAP": _CLOSED},
+        ),
+        Profile(
+            name="metatrader4",
+            title="MetaTrader 4 history export",
+            says="No header; date and time in two columns; the broker's server time, which the file does not name: "
+            "declare it with `--timezone`.",
+            header=NONE,
+            positions=("ts", "time", *VALUES),
+            times=("%Y.%m.%d %H:%M",),
+            hints={"GAP": _CLOSED},
+        ),
+        Profile(
+            name="metatrader5",
+            title="MetaTrader 5 history export",
+            says="Tabs; date and time in two columns (a daily export has no time); the broker's server time, which the "
+            "file does not name: declare it with `--timezone`. Volume is `<TICKVOL>`; real volume, where the broker "
+            "gives it, is read with `--columns 'volume=<VOL>'`.",
+            delimiter="\t",
+            columns={
+                "ts": ("<date>",), "time": ("<time>",), "volume": ("<tickvol>",),
+                **{name: (f"<{name}>",) for name in PRICES},
+            },
+            times=("%Y.%m.%d %H:%M:%S", "%Y.%m.%d %H:%M", "%Y.%m.%d"),
+            hints={"GAP": _CLOSED},
+        ),
+        Profile(
+            name="tradingview",
+            title="TradingView chart export",
+            says="Epoch seconds or ISO times with an offset, as chosen at export; indicator columns are ignored. A "
+            "chart without a volume column needs `--volume none`.",
+            columns={"ts": ("time",), **_OHLCV},
+            hints={"GAP": _CLOSED, "COLUMNS": "a chart exported without volume is read with --volume none"},
+        ),
+        Profile(
+            name="yfinance",
+            title="yfinance to_csv",
+            says="Old files have one header line, new ones three; columns are read by name, since they come as close, "
+            "high, low, open. Daily dates are naive: declare `--timezone UTC` and `--base-timeframe 1d`. Prices may be "
+            "adjusted, which the file does not say.",
+            subheaders=("ticker", "date", "datetime"),
+            columns={"ts": ("price", "date", "datetime"), **_OHLCV},
+            times=("iso",),
+            hints={
+                "GAP": _CLOSED,
+                "HEADER": "download one ticker at a time, or write one ticker's columns to the file",
+            },
+        ),
+        Profile(
+            name="polygon",
+            title="Polygon (Massive) flat files, minute and day aggregates",
+            says="Nanoseconds; the rows of many tickers: those of `--symbol` (or `--ticker`, where the two differ) are "
+            "read, the others counted. No rows for minutes without trades.",
+            columns={"ts": ("window_start",), **_OHLCV, "ticker": ("ticker",)},
+            times=("epoch",),
+            hints={"GAP": _SPARSE},
+        ),
+        Profile(
+            name="bitstamp",
+            title="Bitstamp minutes, as published on Kaggle and GitHub",
+            says="Seconds, also written with `.0`; old files call the volume `Volume_(BTC)` and write NaN in minutes "
+            "without trades, which are then gaps.",
+            columns={"ts": ("timestamp",), **_OHLCV, "volume": ("volume", "volume_(*")},
+            times=("epoch", "epoch.0"),
+            no_bar="NaN",
+            hints={"GAP": _SPARSE},
+        ),
+        Profile(
+            name="lean",
+            title="QuantConnect LEAN: crypto, forex and CFD bars",
+            says="One zip a day for minutes, whose date is in the name of the file and whose times are milliseconds of "
+            "the day; hours and days are one zip with written times. The zone is that of the exchange: declare it "
+            "(`--timezone UTC` for crypto).",
+            header=NONE,
+            positions=_IN_ORDER,
+            times=("ms_of_day", "%Y%m%d %H:%M"),
+            hints={"GAP": _SPARSE},
+        ),
+        Profile(
+            name="lean_equity",
+            title="QuantConnect LEAN: equity bars",
+            says="As `lean`, with prices in ten-thousandths of a dollar and New York time.",
+            header=NONE,
+            positions=_IN_ORDER,
+            times=("ms_of_day", "%Y%m%d %H:%M"),
+            zone="America/New_York",
+            scale=4,
+            hints={"GAP": _SPARSE},
+        ),
+        Profile(
+            name="firstrate",
+            title="FirstRate Data",
+            says="With or without a header; naive times: New York for stocks, futures and FX, UTC for crypto, which "
+            "the file does not say: declare it with `--timezone`. No rows for minutes without trades.",
+            header=OPTIONAL,
+            columns={"ts": ("timestamp", "datetime", "date", "time"), **_OHLCV},
+            positions=_IN_ORDER,
+            times=("iso",),
+            hints={"GAP": _SPARSE, "TIMEZONE": "declare --timezone America/New_York, or --timezone UTC for crypto"},
+        ),
+        Profile(
+            name="freqtrade",
+            title="freqtrade data (feather, parquet, JSON)",
+            says="Feather or Parquet with a `date` column, or JSON as `ccxt` has it; UTC. freqtrade fills no gaps on "
+            "disk.",
+            formats=(TABLE, JSON),
+            header=NONE,
+            columns={"ts": ("date",), **_OHLCV},
+            positions=_IN_ORDER,
+        ),
+    )
+}  # fmt: skip

@@ -6,7 +6,7 @@ line order, what to do. `docs/reference/csv_schema.md` documents every rule of t
 
 from collections.abc import Iterable, Mapping
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from buff.errors import DataInvalid
 
@@ -145,6 +145,10 @@ class Offences:
         """Take back every GAP: they were the spacing of the file."""
         self._counts.pop("GAP", None)
         self._first_gaps.clear()
+
+    def advise_gaps(self, hint: str) -> None:
+        """Say the same of what to do about every GAP."""
+        self._first_gaps = [(number, evolve(offence, hint=hint)) for number, offence in self._first_gaps]
 
     def error(self, *, several: bool) -> DataInvalid:
         """Return the error that reports them all."""

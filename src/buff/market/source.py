@@ -1,6 +1,6 @@
 """Where bars come from: a named stream of bytes on the way in, a description of it on the way out.
 
-Whoever opens the file (the builder, a test, an upload) gives a `CsvFile`; nothing in this package opens one.
+Whoever opens the file (the builder, a test, an upload) gives a `Source`; nothing in this package opens one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,14 +13,32 @@ from numpy.typing import NDArray
 Columns = Mapping[str, NDArray[Any]]
 
 
+class Broken(Exception):
+    """The bytes of a source cannot be had: its archive is damaged, locked or cut short. The text says which."""
+
+
 @frozen(kw_only=True)
-class CsvFile:
-    """One CSV file that somebody else opened.
+class Stored:
+    """The bytes of a source as they are kept. size: in bytes. sha256: hex. archive: `gzip`, `zip`, or None."""
+
+    size: int
+    sha256: str
+    archive: str | None = None
+
+
+@frozen(kw_only=True)
+class Source:
+    """One file that somebody else opened.
 
     name: shown in messages, without a directory. path: as the user gave it, or None (standard input, an upload).
-    chunks: called once, yields the bytes of the file in pieces of any size.
+    chunks: called once, yields the content in pieces of any size; raises Broken.
+    member: its name in an archive, or None. size: of the content in bytes, where that is known before it is read.
+    stored: called after `chunks` has ended, describes the file as it is kept; None: as its content.
     """
 
     name: str
     path: str | None = None
     chunks: Callable[[], Iterator[bytes]]
+    member: str | None = None
+    size: int | None = None
+    stored: Callable[[], Stored] | None = None

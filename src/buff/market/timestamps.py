@@ -31,6 +31,16 @@ _ISO = re.compile(
 )
 _DIGITS = re.compile(r"0|[1-9]\d*", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)", re.ASCII)
+_EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]", re.ASCII)
+_DAY_MONTH = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}", re.ASCII)
+_ROUNDED = (
+    "a spreadsheet has rounded the epoch values and their last digits are lost: export the file again, and do not open "
+    "it in a spreadsheet"
+)
+_SLASHED = (
+    "which number is the day and which the month is nowhere said: write times as YYYY-MM-DD HH:MM, or say their form "
+    "in a profile of your own (--profile-file), for example %d/%m/%Y %H:%M"
+)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
 _LAST_HOUR = YEAR_10000_NS // 1_000_000 // HOUR_MS
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -38,10 +48,11 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 @frozen(kw_only=True)
 class Fault:
-    """Why a cell is refused: the rule and what it says, the text of the cell included."""
+    """Why a cell is refused: the rule and what it says, the text of the cell included. hint: better than the rule's."""
 
     rule: str
     says: str
+    hint: str | None = None
 
 
 @frozen(kw_only=True)
@@ -127,7 +138,7 @@ def stamp(text: str) -> Stamp | Fault:
     """Return the time a cell says, by the grammar of the CSV contract and nothing more."""
     match = _ISO.fullmatch(text)
     if match is not None:
-        return _iso(text, *match.groups())
+        return instant_of(text, *match.groups(), kind=ISO)
     if _DIGITS.fullmatch(text):
         value = int(text) if len(text) < 20 else 1 << 63
         for bound, unit in MAGNITUDES:
@@ -136,56 +147,61 @@ def stamp(text: str) -> Stamp | Fault:
         return Fault(rule="UNIT", says=f"epoch {text} has more digits than any unit down to nanoseconds")
     if _NUMERIC.fullmatch(text):
         return Fault(
-            rule="UNIT", says=f"{text} is not an epoch in plain digits (no sign, padding, fraction, exponent or hex)"
+            rule="UNIT",
+            says=f"{text} is not an epoch in plain digits (no sign, padding, fraction, exponent or hex)",
+            hint=_ROUNDED if _EXPONENT.search(text) else None,
         )
-    return Fault(rule="CELL", says=f"{text!r} is not a time")
+    return Fault(rule="CELL", says=f"{text!r} is not a time", hint=_SLASHED if _DAY_MONTH.match(text) else None)
 
 
-def place(text: str, kind: str | None, declared: Zone | None) -> tuple[str | None, int | Fault]:
-    """Return the kind of a cell's time, and its UTC nanoseconds or why it is refused.
+def place(
+    text: str, found: Stamp | Fault, kind: str | None, declared: Zone | None, *, asked: bool = True
+) -> int | Fault:
+    """Return the UTC nanoseconds of a cell's time, or why it is refused.
 
-    kind: what the file's times have been so far, or None before the first. declared: the zone of naive times.
+    found: what the cell says. kind: what the file's times have been so far, or None before the first. declared: the
+    zone of naive times; `asked`: the user declared it, so no time may carry its own.
     """
-    found = stamp(text)
     if isinstance(found, Fault):
-        return None, found
+        return found
     if kind is not None and found.kind != kind:
-        return found.kind, Fault(
-            rule="UNIT", says=f"{text} is {_named(found.kind)}, the times before it are {_named(kind)}"
-        )
+        return Fault(rule="UNIT", says=f"{text} is {_named(found.kind)}, the times before it are {_named(kind)}")
+    if found.zoned and (declared is None or not asked):
+        return found.ns
     if declared is None:
-        if not found.zoned:
-            return found.kind, Fault(
-                rule="TIMEZONE", says=f"{text} has neither Z nor an offset, and no zone was declared"
-            )
-        return found.kind, found.ns
+        return Fault(rule="TIMEZONE", says=f"{text} has neither Z nor an offset, and no zone was declared")
     if found.zoned:
-        has = "carries its own zone" if found.kind == ISO else "is an epoch, which is UTC"
-        return found.kind, Fault(
-            rule="TIMEZONE", says=f"{text} {has}, yet {declared.name} was declared for naive times"
-        )
-    return found.kind, _within_years(declared.instant(found.ns, text), text)
+        has = "is an epoch, which is UTC" if found.kind in UNITS_NS else "carries its own zone"
+        return Fault(rule="TIMEZONE", says=f"{text} {has}, yet {declared.name} was declared for naive times")
+    return within_years(declared.instant(found.ns, text), text)
 
 
-def _iso(
-    text: str, day: str, hour: str | None, minute: str, second: str | None, fraction: str | None, suffix: str | None
+def instant_of(
+    text: str,
+    day: str,
+    hour: str | None,
+    minute: str | None,
+    second: str | None,
+    fraction: str | None,
+    offset: str | None,
+    *,
+    kind: str,
 ) -> Stamp | Fault:
+    """Return the time that these parts of a cell say, all of digits, or why there is none. day: YYYY-MM-DD."""
     days = _days(day)
     if days is None:
         return Fault(rule="CELL", says=f"{text!r} is not a time: there is no such day")
-    ns = days * 86_400 * 1_000_000_000
-    if hour is not None:
-        h, m, s = int(hour), int(minute), int(second or 0)
-        if h > 23 or m > 59 or s > 59:
-            return Fault(rule="CELL", says=f"{text!r} is not a time: hours end at 23, minutes and seconds at 59")
-        ns += (h * 3600 + m * 60 + s) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
-    if suffix is None:
-        return Stamp(kind=ISO, zoned=False, ns=ns)
-    offset = 0 if suffix == "Z" else _offset_ns(suffix)
+    h, m, s = int(hour or 0), int(minute or 0), int(second or 0)
+    if h > 23 or m > 59 or s > 59:
+        return Fault(rule="CELL", says=f"{text!r} is not a time: hours end at 23, minutes and seconds at 59")
+    ns = (days * 86_400 + h * 3600 + m * 60 + s) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
     if offset is None:
-        return Fault(rule="CELL", says=f"{text!r} is not a time: there is no offset {suffix}")
-    inside = _within_years(ns - offset, text)
-    return inside if isinstance(inside, Fault) else Stamp(kind=ISO, zoned=True, ns=inside)
+        return Stamp(kind=kind, zoned=False, ns=ns)
+    offset_ns = 0 if offset == "Z" else _offset_ns(offset)
+    if offset_ns is None:
+        return Fault(rule="CELL", says=f"{text!r} is not a time: there is no offset {offset}")
+    inside = within_years(ns - offset_ns, text)
+    return inside if isinstance(inside, Fault) else Stamp(kind=kind, zoned=True, ns=inside)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -205,11 +221,12 @@ def _offset_ns(text: str) -> int | None:
     return (-1 if sign == "-" else 1) * (hours * 3600 + minutes * 60) * 1_000_000_000
 
 
-def _within_years(ns: int | Fault, text: str) -> int | Fault:
+def within_years(ns: int | Fault, text: str) -> int | Fault:
+    """Return UTC nanoseconds that lie in the years Buff knows, or why they do not; a fault stays what it is."""
     if isinstance(ns, Fault) or YEAR_1_NS <= ns < YEAR_9999_NS:
         return ns
     return Fault(rule="CELL", says=f"{text!r} is outside the years 1 to 9998 in UTC")
 
 
 def _named(kind: str) -> str:
-    return "an ISO time" if kind == ISO else f"an epoch in {kind}"
+    return f"an epoch in {kind}" if kind in UNITS_NS else "an ISO time" if kind == ISO else f"of the form {kind}"

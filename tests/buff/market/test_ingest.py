@@ -17,7 +17,7 @@ from buff.files import read_chunks
 from buff.market import plain
 from buff.market.ingest import Gap, Ingested, blocks, ingest
 from buff.market.options import CsvOptions
-from buff.market.source import CsvFile
+from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 from csv_files import FORMS, HEADER, MINUTE_MS, NASTY, START_MS, csv_file, mutated, outcome, read, rows, widened
 
@@ -48,7 +48,7 @@ def places(error: DataInvalid) -> list[tuple[Any, Any]]:
 
 
 def shared(path: Path, **options: Any) -> Ingested:
-    file = CsvFile(name=path.name, path=str(path), chunks=lambda: read_chunks(str(path)))
+    file = Source(name=path.name, path=str(path), chunks=lambda: read_chunks(str(path)))
     return ingest([file], CsvOptions(**options), write=lambda block: None, rows_max=10**7, bytes_max=10**9)
 
 
@@ -358,8 +358,13 @@ def test_rules_hold_across_the_seam_of_files_and_the_offence_names_its_file() ->
     listed: Any = error.details["offences"]
     assert [(each["file"], each["line"], each["rule"]) for each in listed] == [("bars2.csv", 2, "GAP")]
     assert refused(GOOD, GOOD).rule == "ORDER"
-    assert refused(GOOD, HEADER + b"\n".join(rows(2, form="s", start_ms=START_MS + 3 * MINUTE_MS))).rule == "UNIT"
     assert refused(GOOD, HEADER).rule == "EMPTY"
+
+
+def test_times_are_of_one_kind_in_a_file_and_may_be_of_another_in_the_next() -> None:
+    seconds, millis = (rows(2, form=form, start_ms=START_MS + 3 * MINUTE_MS) for form in ("s", "ms"))
+    assert refused(HEADER + b"\n".join((seconds[0], millis[1]))).rule == "UNIT"
+    assert read(GOOD, HEADER + b"\n".join(seconds))[1].rows == 5
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1 << 20])
@@ -420,8 +425,8 @@ def test_pyarrow_is_imported_when_a_block_is_read_and_pandas_never() -> None:
         "import sys, buff.market.ingest as i\n"
         "assert 'pyarrow' not in sys.modules\n"
         "from buff.market.options import CsvOptions\n"
-        "from buff.market.source import CsvFile\n"
-        f"i.ingest([CsvFile(name='x', chunks=lambda: iter([{GOOD!r}]))], CsvOptions(), write=print, rows_max=9,"
+        "from buff.market.source import Source\n"
+        f"i.ingest([Source(name='x', chunks=lambda: iter([{GOOD!r}]))], CsvOptions(), write=print, rows_max=9,"
         " bytes_max=999)\n"
         "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules\n"
     )

@@ -134,8 +134,10 @@ def test_a_change_of_the_clocks_leaves_no_single_offset() -> None:
 
 def test_a_time_is_placed_by_the_file_it_is_in() -> None:
     utc = zone("UTC")
-    assert place("2020-01-01", None, utc) == ("iso", 1_577_836_800_000 * MS)
-    assert place("1577836800", "s", None) == ("s", 1_577_836_800_000 * MS)
+    assert place("2020-01-01", stamp("2020-01-01"), None, utc) == 1_577_836_800_000 * MS
+    assert place("1577836800", stamp("1577836800"), "s", None) == 1_577_836_800_000 * MS
+    zoned = stamp("2020-01-01T00:00Z")
+    assert place("2020-01-01T00:00Z", zoned, None, utc, asked=False) == 1_577_836_800_000 * MS
     for text, kind, declared, rule in (
         ("2020-01-01", None, None, "TIMEZONE"),
         ("2020-01-01T00:00Z", None, utc, "TIMEZONE"),
@@ -145,7 +147,7 @@ def test_a_time_is_placed_by_the_file_it_is_in() -> None:
         ("2020-01-01T00:00Z", "s", None, "UNIT"),
         ("9999-12-31 23:59", None, zone("-01:00"), "CELL"),
     ):
-        found = place(text, kind, declared)[1]
+        found = place(text, stamp(text), kind, declared)
         assert isinstance(found, Fault)
         assert found.rule == rule
 

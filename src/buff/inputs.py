@@ -1,0 +1,220 @@
+"""Inputs: the paths a user named become sources of bytes, unpacked where they are archives.
+
+Paths go in; `Source` values come out, or DATA_SOURCE_NOT_FOUND. A path is a file, `-` for standard input, or
+`ARCHIVE::MEMBER` for one file of a zip archive that holds several. Nothing is judged here, and nothing is written but a
+temporary copy of standard input, which can be read only once.
+"""
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from typing import IO
+
+from attrs import define, field
+
+from buff.errors import DataSourceNotFound
+from buff.files import read_chunks
+from buff.market.source import Broken, Source, Stored
+
+STANDARD_INPUT = "-"
+CHUNK_BYTES = 1 << 20
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_TEXTS = (".csv", ".txt", ".json")
+_ENCRYPTED = 1
+
+
+def opened(paths: Sequence[str]) -> tuple[Source, ...]:
+    """Return the files of some paths, to be read in that order. Raises DataSourceNotFound."""
+    return tuple(_opened(path) for path in paths)
+
+
+def text(name: str) -> str:
+    """Return a file name as text that JSON can carry: bytes that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _opened(path: str) -> Source:
+    if path == STANDARD_INPUT:
+        return _streamed("standard input", None, _standard_input().chunks, size=None)
+    place, _, member = path.partition("::") if not os.path.lexists(path) else (path, "", "")
+    name, shown = text(os.path.basename(place)), text(path)
+    try:
+        mode = os.stat(place).st_mode
+    except (OSError, ValueError):  # the latter for a name with a NUL byte
+        raise _absent(name, f"{shown} is not there", "check the path") from None
+    if not stat.S_ISREG(mode):  # opening a pipe that nobody writes to would wait for ever
+        says = "is a directory" if stat.S_ISDIR(mode) else "is not a file"
+        raise _absent(name, f"{shown} {says}", "check the path")
+    if not os.access(place, os.R_OK):
+        raise _absent(name, f"{shown} cannot be read", "check its permissions")
+    if _begins(place, _ZIP):
+        return _zipped(place, name, shown, member)
+    if member:
+        raise _absent(name, f"{text(place)} is no zip archive, so it has no member {member}", "check the path")
+    size = os.path.getsize(place)
+    return _streamed(name, shown, partial(read_chunks, place), size=size)
+
+
+def _absent(name: str, says: str, hint: str) -> DataSourceNotFound:
+    return DataSourceNotFound(says, hint=hint, details={"name": name})
+
+
+def _begins(path: str, magic: bytes) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(magic)) == magic
+
+
+# Plain files, and gzip
+
+
+@define
+class _Seen:
+    """What went by of the bytes as they are kept."""
+
+    digest: "hashlib._Hash" = field(factory=hashlib.sha256)
+    size: int = 0
+    gzip: bool = False
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.digest, self.size, self.gzip = hashlib.sha256(), 0, False
+
+    def stored(self) -> Stored:
+        return Stored(size=self.size, sha256=self.digest.hexdigest(), archive="gzip" if self.gzip else None)
+
+
+def _streamed(name: str, path: str | None, chunks: Callable[[], Iterator[bytes]], *, size: int | None) -> Source:
+    """Return a source that is read from its beginning to its end, through gzip where it begins so."""
+    seen = _Seen()
+
+    def watched() -> Iterator[bytes]:
+        for chunk in chunks():
+            seen.digest.update(chunk)
+            seen.size += len(chunk)
+            yield chunk
+
+    def content() -> Iterator[bytes]:
+        seen.reset()
+        raw = watched()
+        first = next(raw, b"")
+        if first.startswith(_ZIP):
+            raise Broken("a zip archive cannot be read from a stream: give the file itself")
+        seen.gzip = first.startswith(_GZIP)
+        yield from _gunzipped(first, raw) if seen.gzip else _with(first, raw)
+
+    return Source(name=name, path=path, chunks=content, stored=seen.stored, size=size)
+
+
+def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _gunzipped(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the content of one gzip file of any number of members, in bounded pieces. Raises Broken."""
+    unpack = zlib.decompressobj(wbits=31)
+    for chunk in _with(first, rest):
+        held = chunk
+        while held:
+            if unpack.eof:  # another member follows
+                unpack = zlib.decompressobj(wbits=31)
+            try:
+                piece = unpack.decompress(held, CHUNK_BYTES)
+            except zlib.error as error:
+                raise Broken(f"the gzip file is damaged: {error}") from error
+            if piece:
+                yield piece
+            held = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+    if not unpack.eof:
+        raise Broken("the gzip file is cut short")
+
+
+# Zip archives
+
+
+def _zipped(path: str, name: str, shown: str, member: str) -> Source:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            chosen = _member(archive, name, shown, member)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        return Source(name=name, path=shown, chunks=partial(_raise, f"the zip archive is damaged: {error}"))
+
+    def stored() -> Stored:
+        digest, size = hashlib.sha256(), 0
+        for chunk in read_chunks(path):
+            digest.update(chunk)
+            size += len(chunk)
+        return Stored(size=size, sha256=digest.hexdigest(), archive="zip")
+
+    return Source(
+        name=name,
+        path=shown,
+        chunks=partial(_unzipped, path, chosen),
+        stored=stored,
+        member=text(chosen.filename),
+        size=chosen.file_size,
+    )
+
+
+def _raise(says: str) -> Iterator[bytes]:
+    raise Broken(says)
+    yield b""
+
+
+def _member(archive: zipfile.ZipFile, name: str, shown: str, member: str) -> zipfile.ZipInfo:
+    """Return the file that is meant: the one named, the only one, or the only one that is a text by its name."""
+    files = [each for each in archive.infolist() if not each.is_dir()]
+    if member:
+        found = [each for each in files if each.filename == member]
+    else:
+        texts = [each for each in files if each.filename.lower().endswith(_TEXTS)]
+        tables = [each for each in texts if not each.filename.lower().endswith(".txt")]
+        found = next((some for some in (files, texts, tables) if len(some) == 1), [])
+    if found:
+        return found[0]
+    names = ", ".join(text(each.filename) for each in files[:5]) + (", ..." if len(files) > 5 else "")
+    says = f"{shown} holds no {member}" if member else f"{shown} holds {len(files)} files, of which one must be named"
+    hint = f"write {shown.partition('::')[0]}::MEMBER; it holds {names}" if files else "the archive is empty"
+    raise _absent(name, says, hint)
+
+
+def _unzipped(path: str, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    if member.flag_bits & _ENCRYPTED:
+        raise Broken("the zip archive is encrypted: unpack it first")
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise Broken(f"the zip archive is damaged: {error}") from error
+
+
+# Standard input
+
+
+@define
+class _Spool:
+    """A stream that can be read once, kept in a temporary file as it is read, so that it can be read again."""
+
+    stream: IO[bytes]
+    copy: IO[bytes] = field(factory=tempfile.TemporaryFile)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all bytes from the beginning: those that were read before, then what the stream still has."""
+        self.copy.seek(0)
+        while chunk := self.copy.read(CHUNK_BYTES):
+            yield chunk
+        while chunk := self.stream.read(CHUNK_BYTES):
+            self.copy.write(chunk)
+            yield chunk
+
+
+@cache
+def _standard_input() -> _Spool:
+    return _Spool(sys.stdin.buffer)

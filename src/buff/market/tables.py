@@ -1,0 +1,118 @@
+"""Tables: Parquet and Feather files, batch by batch, by the same rules as text.
+
+The bytes of a file go in, with the `Reading` that begins there; accepted bars come out as columns. Whole batches of
+plain types are judged at once; a batch that leaves any doubt is written out as rows of text and judged cell by cell, so
+that one set of rules and messages serves every format. Rows are numbered as lines.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from buff.market import plain
+from buff.market.header import named
+from buff.market.judge import columns_of, judge_row
+from buff.market.reading import Reading
+from buff.market.source import Broken, Columns
+from buff.market.timestamps import UNITS_NS
+
+BATCH_ROWS = 1 << 16
+
+
+def read(content: bytes, reading: Reading, *, reference: bool = False) -> Iterator[Columns | None]:
+    """Yield the bars of each batch, or None where there were offences up to its end.
+
+    reference: every batch is judged cell by cell (slow). Raises Halt for columns that are not there, Broken for a file
+    that cannot be read.
+    """
+    import pyarrow as pa
+
+    try:
+        names, batches = _opened(content)
+        reading.layout, reading.heading = named(names, reading.options.declaration, reading.file), False
+        for batch in batches([reading.layout.names[place] for place in sorted(reading.layout.places.values())]):
+            columns = None if reference else _whole(batch, reading)
+            yield _by_row(batch, reading) if columns is None else columns
+    except (pa.ArrowException, OSError) as error:
+        raise Broken(f"the table cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _opened(content: bytes) -> tuple[list[str], Callable[[list[str]], Iterator[Any]]]:
+    """Return the names of the columns, and how to get batches of some of them."""
+    import pyarrow as pa
+
+    if content.startswith(b"PAR1"):
+        from pyarrow import parquet
+
+        file = parquet.ParquetFile(pa.BufferReader(content))
+        return file.schema_arrow.names, lambda names: file.iter_batches(BATCH_ROWS, columns=names)
+    table = pa.ipc.open_file(pa.BufferReader(content))
+
+    def batches(names: list[str]) -> Iterator[Any]:
+        for at in range(table.num_record_batches):
+            batch = table.get_batch(at).select(names)
+            for first in range(0, batch.num_rows, BATCH_ROWS):
+                yield batch.slice(first, BATCH_ROWS)
+
+    return table.schema.names, batches
+
+
+def _whole(batch: Any, reading: Reading) -> Columns | None:
+    """Return the bars of a batch of timestamps and floats and move the reading on, or None when in any doubt."""
+    import pyarrow as pa
+
+    layout, options = reading.layout, reading.options
+    if not batch.num_rows or "time" in layout.places or "ticker" in layout.places or options.declaration.scale:
+        return None
+    columns = {role: batch.column(layout.name(role)) for role in layout.order}
+    if any(column.null_count for column in columns.values()):
+        return None
+    times = columns.pop("ts")
+    if not pa.types.is_timestamp(times.type) or any(column.type != pa.float64() for column in columns.values()):
+        return None
+    zoned = times.type.tz is not None
+    if reading.kind not in (None, "iso") or zoned == reading.options.zone_asked or not (zoned or options.zone):
+        return None
+    table = {role: plain.values(column, "<f8") for role, column in columns.items()}
+    return plain.take(plain.values(times, "<i8"), times.type.unit, zoned, table, reading)
+
+
+def _by_row(batch: Any, reading: Reading) -> Columns | None:
+    """Judge a batch row by row, as text."""
+    texts = [_texts(batch.column(at)) for at in range(batch.num_columns)]
+    at = {name: index for index, name in enumerate(batch.schema.names)}
+    places = [(at[name], place) for place, name in enumerate(reading.layout.names) if name in at]
+    bars = []
+    for row in range(batch.num_rows):
+        reading.line += 1
+        cells = [""] * reading.layout.width
+        for column, place in places:
+            cells[place] = texts[column][row]
+        bar = judge_row(cells, ",".join(cells), reading)
+        if bar is not None:
+            bars.append(bar)
+    return None if reading.offences else columns_of(bars)
+
+
+def _texts(column: Any) -> list[str]:
+    """Return the cells of a column as a text file would have them: exactly, and empty where there is no value."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        unit_ns = UNITS_NS[kind.unit]
+        suffix = "Z" if kind.tz is not None else ""
+        raw = plain.values(column.fill_null(0), "<i8").tolist()
+        texts = [_iso(value * unit_ns) + suffix for value in raw]
+    elif pa.types.is_date(kind):
+        texts = ["" if value is None else value.isoformat() for value in column.to_pylist()]
+    else:
+        texts = ["" if value is None else str(value) for value in column.to_pylist()]
+    valid = column.is_valid().to_pylist()
+    return [text if there else "" for text, there in zip(texts, valid, strict=True)]
+
+
+def _iso(ns: int) -> str:
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    return f"{np.datetime64(seconds, 's')}" + (f".{fraction:09d}" if fraction else "")
