@@ -24,7 +24,8 @@ from buff.market.rules import Halt, Offence
 from buff.market.source import Columns, CsvFile
 from buff.market.timeframe import BASES, DAY_MS
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 22
+DOUBT_BYTES = 1 << 18  # a doubtful block is read again in pieces, so that the slow judge reads little
 LISTED_MAX = 1_000
 FILL_GAP_MS_MAX = 7 * DAY_MS
 FILL_SHARE = 20  # at most one filled bar for every 20 rows read (5 %)
@@ -194,11 +195,20 @@ def _begin(block: bytes, reading: Reading) -> bytes:
 
 
 def _read(block: bytes, reading: Reading, *, reference: bool) -> Columns | None:
-    if not reference:
-        columns = plain.read(block, reading)
-        if columns is not None:
-            return columns
-    return judge(block, reading)
+    if reference:
+        return judge(block, reading)
+    columns = plain.read(block, reading)
+    if columns is not None:
+        return columns
+    if len(block) <= DOUBT_BYTES:
+        return judge(block, reading)
+    parts = []
+    for piece in blocks((block,), DOUBT_BYTES):
+        columns = plain.read(piece, reading)
+        part = judge(piece, reading) if columns is None else columns
+        if part is not None:
+            parts.append(part)
+    return None if reading.offences else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _empty(reading: Reading) -> Halt:
