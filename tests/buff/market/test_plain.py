@@ -1,13 +1,16 @@
 """The byte gate and the vectorised rules of the plain reader, one form at a time."""
 
 import itertools
+import random
 
 import numpy as np
 import pytest
 
+from buff.market import ingest
+from buff.market.judge import judge
 from buff.market.plain import PIECE_BYTES, is_plain, is_sound, shape
 from buff.market.timestamps import Stamp, stamp
-from csv_files import HEADER, outcome
+from csv_files import FORMS, HEADER, mutated, outcome, read, rows
 
 ISO_ROW = b"2020-01-01T00:00:00Z,10.5,11,9,1e-05,0\n"
 EPOCH_ROW = b"1577836800,10.5,11,9,1e+05,0\n"
@@ -103,3 +106,23 @@ def test_what_one_row_has_too_little_does_not_make_up_for_what_another_has_too_m
 def stamped_naive(time: str) -> bool:
     found = stamp(time)
     return isinstance(found, Stamp) and not found.zoned
+
+
+def test_only_the_pieces_of_a_block_that_are_in_doubt_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariants checked: the same outcome as the judge alone; few lines of a file with one odd cell are judged."""
+    judged: list[bytes] = []
+    monkeypatch.setattr(ingest, "DOUBT_BYTES", 500)
+    monkeypatch.setattr(ingest, "judge", lambda block, reading: judged.append(block) or judge(block, reading))
+    chance = random.Random(20261120)
+    for case in range(200):
+        content = HEADER + mutated(rows(chance.randint(20, 60), form=chance.choice(FORMS), seed=case), chance)
+        found = outcome(content, gaps="keep")
+        assert found == outcome(content, gaps="keep", reference=True), content
+    judged.clear()
+    lines = rows(200)
+    lines[120] = lines[120].replace(b",", b", ", 1)  # a space that the contract allows and the gate doubts
+    columns, _ = read(HEADER + b"\n".join(lines))
+    assert len(columns["ts"]) == 200
+    assert len(judged) == 1
+    assert lines[120] in judged[0]
+    assert len(judged[0]) <= 500
