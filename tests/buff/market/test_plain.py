@@ -109,7 +109,7 @@ def stamped_naive(time: str) -> bool:
 
 
 def test_only_the_pieces_of_a_block_that_are_in_doubt_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Invariants checked: the same outcome as the judge alone; few lines of a file with one odd cell are judged."""
+    """Invariants checked: the outcome is that of the judge alone, who reads little of a file with one odd cell."""
     judged: list[bytes] = []
     monkeypatch.setattr(ingest, "DOUBT_BYTES", 500)
     monkeypatch.setattr(ingest, "judge", lambda block, reading: judged.append(block) or judge(block, reading))
