@@ -31,7 +31,6 @@ _FRACTION = re.compile(r"\.(\d+)")
 
 PIECE_BYTES = 1 << 17
 _NEWLINE, _SPACE, _COMMA, _MINUS, _DOT, _ZERO, _COLON, _T, _E = b"\n ,-.0:Te"
-_EIGHT_TRUE = np.uint64(0x0101010101010101)
 
 
 def _table(*following: tuple[bytes, bytes]) -> NDArray[np.bool_]:
@@ -167,7 +166,7 @@ def _is_counted(data: NDArray[np.uint8], shape: Shape) -> bool:
     other ^= data == _DOT
     if np.count_nonzero(other) != rows * shape.others or (shape.epoch and _is_padded(data)):
         return False
-    return not _is_long(~other)
+    return not _is_long(other)
 
 
 def _is_regular(data: NDArray[np.uint8], *, epoch: bool) -> bool:
@@ -191,7 +190,7 @@ def _is_regular(data: NDArray[np.uint8], *, epoch: bool) -> bool:
     exponents = other[(kinds | 32) == _E]
     inside[exponents] = True
     inside[exponents + 1] = True  # its sign, which may be a +
-    return not _is_long(inside)
+    return not _is_long(~inside)
 
 
 def _is_padded(data: NDArray[np.uint8]) -> bool:
@@ -202,13 +201,13 @@ def _is_padded(data: NDArray[np.uint8]) -> bool:
     return bool(first or (begins & (data[1:-1] == _ZERO) & digit[2:]).any())
 
 
-def _is_long(inside: NDArray[np.bool_]) -> bool:
+def _is_long(cuts: NDArray[np.bool_]) -> bool:
     """Say whether a number of more than 32 characters is possible, by looking at eight bytes at a time.
 
-    inside: which bytes may belong to a number. 33 characters in a row hold at least three aligned words of eight; 24
+    cuts: which bytes cannot belong to a number. 33 characters in a row hold at least three aligned words of eight; 24
     may, so some shorter numbers are doubted too.
     """
-    words = inside[: len(inside) & ~7].view(np.uint64) == _EIGHT_TRUE  # no number reaches into the last bytes alone
+    words = cuts[: len(cuts) & ~7].view(np.uint64) == 0  # no number reaches into the last bytes alone
     return bool((words[2:] & words[1:-1] & words[:-2]).any())
 
 
