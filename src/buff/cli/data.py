@@ -43,6 +43,23 @@ def inspect(csv: tuple[str, ...], as_json: bool, **options: Any) -> int:
     return 0 if refusal is None else fail(refusal, as_json=False)
 
 
+@command.command("profiles")
+@click.argument("name", required=False)
+@json_option
+def profiles(name: str | None, as_json: bool) -> None:
+    """List the forms of files that Buff knows, or show what one of them declares."""
+    from buff.cli.profiles import PROFILE_COLUMNS, profile_row
+    from buff.market.options import table_of
+    from buff.market.profiles import PROFILES, profile
+
+    if name is not None:
+        print_json(table_of(profile(name)))
+    elif as_json:
+        print_json({"items": [table_of(each) for each in PROFILES.values()], "next": None})
+    else:
+        table(PROFILE_COLUMNS, [profile_row(each) for each in PROFILES.values()])
+
+
 @command.command("ingest")
 @click.argument("csv", nargs=-1, required=True)
 @click.option("--symbol", metavar="S", help="What is traded, such as BTCUSDT.")

@@ -3,6 +3,7 @@
 Values go in, text goes out. Nothing here decides anything.
 """
 
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import rich_click as click
 
 from buff import canonical
-from buff.errors import BuffError
+from buff.errors import BuffError, RunConfigInvalid
 from buff.host import Host, this_host
 from buff.settings import Settings
 
@@ -23,10 +24,19 @@ root_option = click.option(
     "--runs-root", "runs_root", metavar="DIR", help="The runs root; else the environment's RUNS_ROOT."
 )
 _READING = (
-    click.option("--profile", metavar="P", help="The CSV's form.  [default: buff]"),
+    click.option(
+        "--profile", metavar="P", help="Whose form the files have; see `buff data profiles`.  [default: buff]"
+    ),
+    click.option("--profile-file", metavar="FILE", help="A profile of your own, in TOML."),
     click.option("--timezone", metavar="ZONE", help="The zone of naive times: an IANA name, UTC, or ±HH:MM."),
     click.option("--gaps", metavar="HOW", help="reject, keep or fill missing bars.  [default: reject]"),
     click.option("--base-timeframe", metavar="TF", help="The spacing of the rows.  [default: 1m]"),
+    click.option(
+        "--columns", metavar="C=NAME,...", help="Names of columns that the profile does not know: close=Last."
+    ),
+    click.option("--stamp", metavar="HOW", help="open or close: what of its bar a time is.  [default: the profile's]"),
+    click.option("--volume", metavar="none", help="none: the files have no volume, so it is 0."),
+    click.option("--ticker", metavar="T", help="Whose rows to take of files of many tickers.  [default: the symbol]"),
 )
 errors_option = click.option(
     "--errors-out", metavar="FILE", help="Where data are refused, write every offence to FILE as JSON lines."
@@ -34,10 +44,33 @@ errors_option = click.option(
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how files are to be read."""
+    """Give a command the options that say how files are to be read, as the fields of a request."""
+
+    @functools.wraps(command)
+    def reading(*, profile_file: str | None, columns: str | None, **options: Any) -> Any:
+        if profile_file is not None:
+            from buff.cli.config import document
+
+            if options["profile"] is not None:
+                raise click.UsageError("--profile and --profile-file cannot both be given.")
+            options["profile"] = document(profile_file)
+        return command(columns=None if columns is None else named(columns), **options)
+
     for option in reversed(_READING):
-        command = option(command)
-    return command
+        reading = option(reading)
+    return reading
+
+
+def named(text: str) -> dict[str, str]:
+    """Return `close=Last,ts=Time` as roles and names of columns. Raises RunConfigInvalid."""
+    pairs = [each.partition("=") for each in text.split(",")]
+    if not all(role and name for role, _, name in pairs):
+        raise RunConfigInvalid(
+            f"--columns {text!r} is not of the form column=name,column=name",
+            hint="write --columns close=Last,ts=Time",
+            details={"field": "columns", "value": text},
+        )
+    return {role.strip(): name for role, _, name in pairs}
 
 
 def surroundings() -> tuple[Host, Settings]:

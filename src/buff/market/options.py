@@ -127,7 +127,7 @@ class CsvOptions:
             "stamp": self.stamp,
             "volume": self.volume,
             "ticker": self.ticker if self.profile.plural else None,
-            "declaration": None if self.profile == PROFILES.get(self.profile.name) else _table(self.profile),
+            "declaration": None if self.profile == PROFILES.get(self.profile.name) else table_of(self.profile),
         }
         return {
             "profile": self.profile.name,
@@ -148,14 +148,11 @@ def options_of(source: Mapping[str, Any], *, gaps: str, base: Timeframe) -> CsvO
     )
 
 
-def _table(declared: Profile) -> dict[str, Any]:
+def table_of(declared: Profile) -> dict[str, Any]:
     """Return a profile as the table that declares it, without what is the default."""
-    plain = Profile(name=declared.name, title=declared.title, columns=declared.columns, positions=declared.positions)
-    table = asdict(declared)
+    table = {name: _listed(value) for name, value in asdict(declared).items()}
     return {
-        name: _listed(value)
-        for name, value in table.items()
-        if name in ("name", "title", "columns", "positions") or value != getattr(plain, name)
+        name: value for name, value in table.items() if name in ("name", "title") or value != _DEFAULTS.get(name, {})
     }
 
 
@@ -163,3 +160,11 @@ def _listed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _listed(each) for key, each in value.items()}
     return list(value) if isinstance(value, tuple) else value
+
+
+# What a table may leave out.
+_DEFAULTS = {
+    name: _listed(value)
+    for name, value in asdict(Profile(name="plain", title="plain", columns=PROFILES["buff"].columns)).items()
+    if name != "columns"
+}

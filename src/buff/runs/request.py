@@ -70,10 +70,14 @@ class _Document:
     strategy: str | None = None
     params: dict[str, Any] = field(factory=dict)
     risk_level: Any = None
-    profile: str | None = None
+    profile: Any = None
     timezone: str | None = None
     gaps: str | None = None
     base_timeframe: str | None = None
+    columns: dict[str, str] = field(factory=dict)
+    stamp: str | None = None
+    volume: str | None = None
+    ticker: str | None = None
     start: str | None = None
     end: str | None = None
     commission_bps: float = 10.0
@@ -87,6 +91,8 @@ class _Document:
 
 
 FIELDS = tuple(member.name for member in fields(_Document))
+# Those that say how files are to be read; a stored dataset was read already.
+READING = ("profile", "timezone", "gaps", "base_timeframe", "columns", "stamp", "volume", "ticker")
 
 
 def request_from(values: Mapping[str, Any]) -> RunRequest:
@@ -214,8 +220,9 @@ def _refused(error: Exception, values: Mapping[str, Any]) -> RunConfigInvalid:
 
     path = cattrs.transform_error(error)[0].rpartition("@ $.")[2].split("[")[0]
     kinds = {member.name: member.type for member in fields(_Document)}
-    if path == "params":
-        wanted, example = "a table", 'params = {"fast": 10, "slow": 20}'
+    if path in ("params", "columns"):
+        example = {"params": '{"fast": 10, "slow": 20}', "columns": '{"close": "Last"}'}[path]
+        wanted, example = "a table", f"{path} = {example}"
     elif kinds.get(path) is float:
         wanted, example = "a finite number", f"{path} = 2.5"
     else:
@@ -252,8 +259,8 @@ def _one_source(csv: tuple[str, ...], document: _Document) -> None:
         )
     if csv:
         return
-    for name in ("profile", "timezone", "gaps", "base_timeframe"):
-        if getattr(document, name) is not None:
+    for name in READING:
+        if getattr(document, name) not in (None, {}):
             raise RunConfigInvalid(
                 f"{name} describes a CSV file and cannot be given together with dataset",
                 hint=f"leave out {name}: the stored dataset already says it",
@@ -288,11 +295,15 @@ def timeframe_from(value: str, name: str) -> Timeframe:
 
 
 def _options(document: _Document) -> CsvOptions:
-    given = {name: getattr(document, name) for name in ("profile", "timezone", "gaps")}
+    if not isinstance(document.profile, str | Mapping | None):
+        says = "profile must be a name, or a table that declares one"
+        raise _wrong("profile", document.profile, says, 'write profile = "binance"')
+    given = {name: getattr(document, name) for name in READING if name != "base_timeframe"}
     options = {name: value for name, value in given.items() if value is not None}
     if document.base_timeframe is not None:
         options["base"] = timeframe_from(document.base_timeframe, "base_timeframe")
-    return CsvOptions(**options)
+    # The rows of a file of many tickers are chosen by the symbol, where nothing else is said.
+    return CsvOptions(**{**options, "ticker": document.ticker or document.symbol})
 
 
 def instant(value: str | None, name: str) -> int | None:

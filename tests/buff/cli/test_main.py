@@ -43,7 +43,7 @@ COMMANDS = [
     *((verb,) for verb in sorted(VERBS)),
     *(("run", verb) for verb in ("create", "list", "show", "verify", "annotate", "archive", "restore")),
     *(("store", verb) for verb in ("backup", "gc", "restore", "stats")),
-    *(("data", verb) for verb in ("diff", "export", "ingest", "ingests", "inspect", "list", "show")),
+    *(("data", verb) for verb in ("diff", "export", "ingest", "ingests", "inspect", "list", "profiles", "show")),
     *(("strategies", verb) for verb in ("list", "show")),
 ]
 
