@@ -310,7 +310,8 @@ def day_medians(values: NDArray[np.float64], first: NDArray[np.int64], rows: NDA
     medians = np.empty(len(first))
     if len(rows) and (rows == rows[0]).all():  # whole days, as a rule: nothing needs to be gathered
         middle = (int(rows[0]) - 1) // 2
-        return np.partition(values.reshape(len(rows), -1), middle, axis=1)[:, middle]
+        # A copy: a view would hold on to all values.
+        return np.partition(values.reshape(len(rows), -1), middle, axis=1)[:, middle].copy()
     for size in sorted(set(rows.tolist())):
         groups = np.flatnonzero(rows == size)
         held = values[first[groups][:, None] + np.arange(size)]
