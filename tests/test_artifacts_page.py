@@ -41,15 +41,18 @@ def keys(objects: Iterable[dict[str, Any]]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the run of the page, one over gaps with costs of every kind, and one that risk rules stopped."""
+    """A root with the run of the page, two over gaps, kept and filled, and one that risk rules stopped."""
     folder = tmp_path_factory.mktemp("artifacts")
     lines = SAMPLE.read_text(encoding="ascii").splitlines(keepends=True)
     gappy = folder / "gappy.csv"
     gappy.write_text("".join(line for at, line in enumerate(lines) if at % 13 != 12), encoding="ascii")
+    holes = folder / "holes.csv"
+    holes.write_text("".join(line for at, line in enumerate(lines) if at % 40 != 39), encoding="ascii")
     request = {"symbol": "BTCUSDT", "strategy": "ma_cross", "runs_root": folder / "root"}
     buff.create_run(csv=SAMPLE, timeframe="1h", params={"fast": 5, "slow": 12}, risk_level=3, **request)
     both = {"fast": 2, "slow": 5, "direction": "both"}
     buff.create_run(csv=gappy, gaps="keep", timeframe="1m", params=both, risk_level=5, min_fee=0.5, **request)
+    buff.create_run(csv=holes, gaps="fill", timeframe="1m", params=both, risk_level=5, **request)
     buff.create_run(csv=SAMPLE, timeframe="1m", params=both, risk_level=1, commission_bps=100.0, **request)
     return folder / "root"
 
@@ -76,7 +79,9 @@ def test_the_manifest(runs: list[buff.Run]) -> None:
     assert names("member of the manifest") == keys(manifests)
     for part in ("inputs", "data"):
         assert names(f"member of `{part}`") == keys(manifest[part] for manifest in manifests)
-    assert names("member of `source`") == keys(manifest["data"]["source"] for manifest in manifests)
+    schema = json.loads((FOLDER / "manifest.schema.json").read_text(encoding="utf-8"))
+    assert names("member of `source`") == set(schema["$defs"]["source"]["properties"])
+    assert names("member of `source`") >= keys(manifest["data"]["source"] for manifest in manifests)
 
 
 def test_records_and_trades(runs: list[buff.Run]) -> None:

@@ -198,6 +198,7 @@ def record_lines(args: dict[str, Any]) -> bytes:
         record |= {"reason": row["reason"], "signal": row["signal"]} if row["action"] != "HOLD" else {}
         record |= {"budget": row["budget"]} if row["budget"] is not None else {}
         record |= {"gap_bars": missing[seq]} if missing[seq] else {}
+        record |= {"filled": True} if bars.filled[seq] else {}
         late = {"after_gap": True} if missing[seq] else {}
         names = ("effect", "fee", "price", "quantity", "slippage", "trade")
         fills = [dict(zip(names, fill, strict=True)) | late for fill in row["fills"]]

@@ -84,6 +84,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("bars_green", "Bars GREEN"),
             ("bars_yellow", "Bars YELLOW"),
             ("bars_red", "Bars RED"),
+            ("bars_filled", "Bars that open at a filled price"),
             ("blocked_entries", "Entries blocked"),
             ("forced_exits", "Exits forced"),
             ("fills_after_gap", "Fills after a gap"),

@@ -52,6 +52,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     action: str
     budget: float | UnsetType
+    filled: bool | UnsetType
     fills: list[Fill] | UnsetType
     gap_bars: int | UnsetType
     permission: str
@@ -102,11 +103,13 @@ class Records:
         entered = np.flatnonzero((action == ENTER_LONG) | (action == ENTER_SHORT))
         missing = bars[max(begin - 1, 0) : end].missing[-count:]
         late = np.flatnonzero(missing)
-        filled, fills = _fills(outcome.trades, begin, end, missing)
+        invented = np.flatnonzero(bars.filled[part])
+        executed, fills = _fills(outcome.trades, begin, end, missing)
         columns = (
             _ACTIONS[action].tolist(),
             _sparse(count, entered, outcome.budgets(entered + begin).tolist()),
-            _sparse(count, filled, fills),
+            _sparse(count, invented, [True] * len(invented)),
+            _sparse(count, executed, fills),
             _sparse(count, late, missing[late].tolist()),
             _PERMISSIONS[outcome.permission[part]].tolist(),
             outcome.position[part].tolist(),

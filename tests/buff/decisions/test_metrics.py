@@ -174,6 +174,7 @@ def test_counts_equal_those_of_the_oracles_rows() -> None:
             for before, row in zip([{"action": ""}, *rows], rows, strict=False)
         )
         assert found["blocked_entries"] == episodes
+        assert found["bars_filled"] == args["bars"].filled.tolist().count(1)
         closed = [trade for trade in trades if trade["exit"] is not None]
         assert found["forced_exits"] == sum(rows[each["exit"] - 1]["reason"].startswith("risk_") for each in closed)
         fills = [bar for bar, row in enumerate(rows) for _ in row["fills"]]
