@@ -117,6 +117,8 @@ def _claimed(disk: Disk, partial: str) -> Iterator[str]:
     try:
         if not disk.try_lock(handle):
             raise RunsRootInvalid("another process is making this very copy", hint="wait for it to end")
+        # Without this a crash may forget the claim and keep what was copied, and the next attempt would not know it.
+        disk.sync_directory(partial)
         yield partial
     finally:
         disk.close(handle)
@@ -160,7 +162,6 @@ class _Copier:
                 break
         else:
             raise StorageUnreadable("the journal changed each time it was copied", hint="try again")
-        self._disk.sync_directory(folder)
         reading = read(self._disk, self._partial, boot=self._store.host.boot)
         if reading.problem is not None:
             raise reading.problem
@@ -206,6 +207,8 @@ class _Copier:
         self._prune(self._partial, {JOURNAL, DATASETS, UPLOADS, CLAIM, *runs})
         for name in (UPLOADS, f"{JOURNAL}/quarantine"):
             self._tree(name)
+        # Without this a copy that was announced may come back from a crash without a segment, HEAD or its quarantine.
+        self._disk.sync_directory(os.path.join(self._partial, JOURNAL))
         datasets = os.path.join(self._partial, DATASETS)
         if not self._disk.is_directory(datasets):
             self._disk.mkdir(datasets)

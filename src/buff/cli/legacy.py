@@ -13,7 +13,7 @@ import rich_click as click
 from buff import canonical
 from buff.cli.output import surroundings, table
 from buff.errors import RunConfigInvalid, RunsRootInvalid, StorageFull
-from buff.files import NO_SPACE, RealDisk, write_file
+from buff.files import NO_SPACE, RealDisk, replace_file
 from buff.legacy.fields import text
 from buff.legacy.records import LegacyTrade
 from buff.legacy.root import LegacyRoot, artifacts_root_of, behind, is_legacy
@@ -195,8 +195,7 @@ def write_plan(path: str, plan: Mapping[str, Any], root: LegacyRoot) -> None:
     if disk.exists(target):
         raise _not_there("the file for the plan exists already")
     try:
-        write_file(disk, target, (canonical.document(dict(plan)),))
-        disk.sync_directory(os.path.dirname(target))
+        replace_file(disk, target + ".partial", target, (canonical.document(dict(plan)),))
     except OSError as error:
         if error.errno in NO_SPACE:
             raise StorageFull("the disk has no room for the plan", hint="free some space") from error
