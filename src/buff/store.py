@@ -6,8 +6,9 @@ becomes a run by one event. The order of its commit is spec/store.md, section 12
 
 import contextlib
 import os
+import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,7 +49,9 @@ from buff.staging import ORPHANS, Owner, move_aside, sweep
 
 INDEX_RUNS_PER_EVENT = 100  # an event may stay out of the index for each so many runs that writing it would write
 CHECKPOINTS = f"{FOLDER}/checkpoints"
+CHECKPOINTS_BYTES_MAX = 1 << 30  # above it they are thinned, the older the more
 SNAPSHOT_EVENTS_MIN = 4_096  # a shorter journal is verified in full whenever it is opened
+_CHECKPOINT = re.compile(r"[0-9]{20}\.json")
 
 
 class Store:
@@ -235,6 +238,9 @@ class Store:
                 self.disk.mkdir(folder)
             temporary, path = self.owner.path(".checkpoint.tmp"), os.path.join(folder, checkpoint_name(state.seq))
             replace_file(self.disk, temporary, path, index_chunks(state))
+            sizes = {name: self.disk.size(os.path.join(folder, name)) for name in self.disk.names(folder)}
+            for name in thinned(sizes, CHECKPOINTS_BYTES_MAX):
+                self.disk.unlink(os.path.join(folder, name))
 
     def _natural(self, key: str) -> Answer | None:
         """Answer the key of a commit, which the run itself knows."""
@@ -463,6 +469,23 @@ def _key(run_id: str, before: RunEntry | None) -> str:
 def checkpoint_name(first: int) -> str:
     """Return the file name of the state after the first event of a segment."""
     return f"{first:020d}.json"
+
+
+def thinned(sizes: Mapping[str, int], bytes_max: int) -> list[str]:
+    """Return which checkpoints go, of those whose sizes in bytes are given by name, so that the others fit `bytes_max`.
+
+    The newest stays, and the gaps between the others grow with their age: the one goes first whose going makes the
+    smallest gap beside the distance of that gap's beginning from the newest (spec/store.md, section 11).
+    """
+    names, gone = sorted(name for name in sizes if _CHECKPOINT.fullmatch(name)), list[str]()
+    total = sum(sizes[name] for name in names)
+    while total > bytes_max and len(names) > 1:
+        seqs = [0, *(int(name[:20]) for name in names)]
+        least = min(range(1, len(names)), key=lambda at: (seqs[at + 1] - seqs[at - 1]) / (seqs[-1] - seqs[at - 1]))
+        name = names.pop(least - 1)
+        total -= sizes[name]
+        gone.append(name)
+    return gone
 
 
 def _claim(state: RegistryState) -> Claimed:

@@ -1,11 +1,14 @@
 """Opening from a snapshot: what index.json holds is not read again, and it is never trusted over the journal."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buff import store as stores
 from buff.errors import KeyConflict
@@ -17,7 +20,8 @@ from buff.journal.record import Entry
 from buff.registry.index import index_bytes
 from buff.registry.projection import KEYS_MAX, project
 from buff.registry.state import RegistryState
-from buff.store import Store
+from buff.space import tree_bytes
+from buff.store import Store, checkpoint_name, thinned
 from histories import recorded
 from journals import commit
 from whole import host
@@ -240,3 +244,43 @@ def test_a_state_that_the_plain_encoder_would_write_otherwise(tmp_path: Path) ->
     data = (tmp_path / "index.json").read_bytes()
     assert data == index_bytes(truth(tmp_path))
     assert b"premi\\u00e8re \\ud83d\\ude00" in data
+
+
+def test_checkpoints_are_thinned_beyond_a_size_and_the_past_stays_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buff.store.CHECKPOINTS_BYTES_MAX", 60_000)
+    folder = tmp_path / "_journal" / "checkpoints"
+    with opened(tmp_path, segment_bytes_max=20_000) as store:
+        for number in range(60):
+            store.record(*(orphan(f"{number}.{part}") for part in range(20)))
+            if folder.is_dir():
+                assert len(list(folder.iterdir())) == 1 or tree_bytes(str(folder)) <= 60_000
+    firsts = sorted(int(path.name[:20]) for path in (tmp_path / "_journal").glob("*.jsonl"))[1:]
+    kept = sorted(int(path.name[:20]) for path in folder.iterdir())
+    assert len(kept) < len(firsts)
+    assert set(kept) <= set(firsts)
+    assert kept[-1] == firsts[-1], "the newest stays"
+    for seq in (1, kept[0] - 1, kept[0], firsts[-1] - 1, firsts[-1]):
+        assert opened(tmp_path).as_of(seq) == truth(tmp_path, seq)
+
+
+@given(st.lists(st.integers(1, 10_000), unique=True, max_size=40), st.integers(0, 4_000))
+def test_thinning_keeps_the_newest_and_leaves_gaps_that_grow_with_age(seqs: list[int], most: int) -> None:
+    """Invariants checked: what stays fits, or is the newest alone; nothing goes without need; strangers stay."""
+    sizes = {**{checkpoint_name(seq): 100 for seq in seqs}, "notes.txt": 1_000}
+    gone = thinned(sizes, most)
+    left = sorted(set(sizes) - set(gone) - {"notes.txt"})
+    assert set(gone) <= {checkpoint_name(seq) for seq in seqs}
+    assert len(left) == min(len(seqs), max(most // 100, 1))
+    assert not seqs or left[-1] == checkpoint_name(max(seqs))
+
+
+def test_thinning_is_geometric() -> None:
+    """Of a thousand checkpoints ten stay: the distances from the newest double, and no past is far from one."""
+    left, newest = set(range(1, 1_001)), 1_000
+    gone = thinned({checkpoint_name(seq): 1 for seq in left}, 10)
+    left -= {int(name[:20]) for name in gone}
+    ages = sorted(newest - seq for seq in left)[1:]
+    assert len(left) == 10
+    assert all(older <= 4 * younger for younger, older in itertools.pairwise(ages)), ages
