@@ -34,7 +34,7 @@ ALLOWED = {
     "decisions/trades.py": (1, "closed trades, booleans"),
     "decisions/walk.py": (1, "extremes of closes (minimum or maximum)"),
     "market/ingest.py": (1, "missing bars, int64"),
-    "market/quality.py": (3, "missing, repeated and filled bars, int64"),
+    "market/quality.py": (2, "missing, repeated and filled bars, int64"),
     "market/resample.py": (2, "highs and lows (maximum, minimum)"),
     "market/volume.py": (2, "whole windows, booleans; volumes in int64 units of 10^-k"),
 }

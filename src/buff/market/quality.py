@@ -12,6 +12,7 @@ Verdict: WARN when anything was found (zero volume is legal and only counted); F
 stale, or at least as many windows were dropped as kept.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ LISTED_MAX = 1_000
 STALE_BARS_MIN = 10
 SPIKE_TIMES_MEDIAN = 20.0
 VOLUME_TIMES_DAY = 100.0
+_LARGEST = sys.float_info.max
 BLOCK_ROWS = 1 << 15  # some columns of this many rows stay in the cache of one core
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
@@ -188,7 +190,8 @@ class _Days:
         days, medians = np.concatenate(self.days), np.concatenate(self.medians)
         traded = np.flatnonzero(medians > 0.0)
         now, before = medians[traded][1:], medians[traded][:-1]
-        at = np.flatnonzero((now > before * VOLUME_TIMES_DAY) | (now * VOLUME_TIMES_DAY < before))
+        with np.errstate(over="ignore"):  # past the largest float is above any volume
+            at = np.flatnonzero((now > before * VOLUME_TIMES_DAY) | (now * VOLUME_TIMES_DAY < before))
         listed = at[:LISTED_MAX]
         ranges = zip(days[traded][1:][listed].tolist(), before[listed].tolist(), now[listed].tolist(), strict=True)
         return {
@@ -273,7 +276,7 @@ def _spikes(bars: Bars) -> dict[str, Any]:
     if len(moves):
         moves.partition(middle)
     median = float(moves[middle]) if len(moves) else 0.0
-    limit = SPIKE_TIMES_MEDIAN * median
+    limit = min(SPIKE_TIMES_MEDIAN * median, _LARGEST)
     count = int(np.count_nonzero(moves > limit)) if median > 0.0 else 0
     return {
         "threshold": {"times_median": SPIKE_TIMES_MEDIAN, "median": median, "move": limit if median > 0.0 else None},
@@ -294,12 +297,17 @@ def _spike_ranges(bars: Bars, limit: float, wanted: int) -> list[dict[str, Any]]
 
 
 def _moves(close: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield |close / previous close - 1| in blocks, each with the index of its first (0: the move to row 1)."""
+    """Yield |close / previous close - 1| in blocks, each with the index of its first (0: the move to row 1).
+
+    A move that no float holds is the largest one that it does hold.
+    """
     for first in range(0, len(close) - 1, BLOCK_ROWS):
         part = close[first : first + BLOCK_ROWS + 1]
-        moves = part[1:] / part[:-1]
+        with np.errstate(over="ignore"):
+            moves = part[1:] / part[:-1]
         moves -= 1.0
-        yield first, np.abs(moves, out=moves)
+        np.abs(moves, out=moves)
+        yield first, np.minimum(moves, _LARGEST, out=moves)
 
 
 def day_medians(values: NDArray[np.float64], first: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from buff.errors import LimitExceeded
+
 DECIMALS_MAX = 9
 UNITS_BELOW = float(1 << 51)  # below it, value * 10^k is within 1/2 of the whole number it stands for (X1)
 EXACT_INT = 1 << 53
@@ -40,7 +42,7 @@ def sums(
 
     values: float64[n], finite and not negative. starts: int64[m], strictly increasing, the first row of each window;
     a window ends where the next begins, the last with the values. m = 0 gives empty arrays. `block_rows` changes the
-    speed and nothing else.
+    speed and nothing else. Raises LimitExceeded when a sum is more than a float holds.
     """
     ends = np.append(starts[1:], len(values))
     total, exact = np.empty(len(starts)), np.zeros(len(starts), np.bool_)
@@ -75,8 +77,19 @@ def _block(
             return best
     ends = np.append(starts[1:], len(values))
     for at in np.flatnonzero(~exact).tolist():
-        total[at] = math.fsum(values[starts[at] : ends[at]].tolist())
+        total[at] = _fsum(values[starts[at] : ends[at]])
     return best
+
+
+def _fsum(values: NDArray[np.float64]) -> float:
+    try:
+        return math.fsum(values.tolist())
+    except OverflowError as error:
+        raise LimitExceeded(
+            "the volumes of one window sum to more than a float holds",
+            hint="check the unit of the volumes, or take a finer timeframe",
+            details={"limit": "volume"},
+        ) from error
 
 
 def _in_units(

@@ -1,6 +1,7 @@
 """The quality report: each check against data that has exactly what it looks for."""
 
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -231,3 +232,12 @@ def test_spikes_are_those_of_a_slow_look_however_many_moves_are_made_at_once(clo
 def test_constants_are_those_of_the_documentation() -> None:
     assert (MINUTE_MS, DAY_MS) == (60_000, 86_400_000)
     assert (quality.STALE_BARS_MIN, quality.SPIKE_TIMES_MEDIAN, quality.VOLUME_TIMES_DAY) == (10, 20.0, 100.0)
+
+
+def test_moves_past_the_largest_float_are_the_largest_float() -> None:
+    close = np.array([1.0, 9e306, 1e-300, 9e306, 1e-300, 9e306])
+    found = verdict(bars(6, close=close, volume=np.full(6, 1e307)))
+    assert encode(found)
+    assert found["dataset"]["checks"]["spikes"]["threshold"]["move"] == sys.float_info.max
+    two_days = bars(2_880, volume=np.repeat([1e-300, 1e308], 1_440))
+    assert check(two_days, "volume_jumps")["count"] == 1

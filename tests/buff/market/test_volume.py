@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buff.errors import LimitExceeded
 from buff.market import volume
 
 
@@ -103,3 +104,8 @@ def test_blocks_do_not_matter(values: list[float], size: int) -> None:
 )
 def test_decimals_of_a_column(values: list[float], expected: int | None) -> None:
     assert volume.decimals(np.array(values)) == expected
+
+
+def test_a_sum_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(LimitExceeded):
+        volume.sums(np.array([1e308, 1e308]), np.array([0]))
