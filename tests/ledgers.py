@@ -19,13 +19,15 @@ from buff.errors import BuffError
 from buff.files import write_file
 from buff.host import Host
 from buff.journal.events import DatasetStored, RunCommitted, RunRejected, TailQuarantined
-from buff.journal.survey import RUN_ID, read_head
+from buff.journal.line import SEGMENT_BYTES_MAX
+from buff.journal.survey import RUN_ID, read_head, read_index, segment_name
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_bytes, state_of
+from buff.registry.projection import project
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.manifest import content_sha256, manifest_of, manifest_sha256
 from buff.settings import Settings
-from buff.store import Store
+from buff.store import CHECKPOINTS, Store
 from journals import BOOT, HOLDER, TIME, commit
 from lying_disk import Failing, LyingDisk, PowerCut
 
@@ -76,7 +78,8 @@ class Model:
         self.rejected = 0  # notes acknowledged
         self.noted = 0  # notes asked for
         self.seq = 0  # the last seq a receipt vouched for
-        self.run_seq = 0  # the seq of the last run that was acknowledged: HEAD is durable that far
+        self.head_seq = 0  # how far HEAD is durable: the last run that was acknowledged, the end of a journal closed
+        self.segment_bytes_max = SEGMENT_BYTES_MAX
         self.foreign: set[str] = set()  # directories with a run's name that are nobody's
         self.processes = 0  # that opened the store so far
 
@@ -100,7 +103,13 @@ class Ledger:
         """Open nothing yet."""
         model.processes += 1
         self.model = model
-        self.store = Store(ROOT, host=host(boot, model.processes, clock=clock), settings=SETTINGS, disk=disk)
+        self.store = Store(
+            ROOT,
+            host=host(boot, model.processes, clock=clock),
+            settings=SETTINGS,
+            disk=disk,
+            segment_bytes_max=model.segment_bytes_max,
+        )
 
     def commit(self, run_id: str, *, seed: str = "") -> bool:
         """Stage and commit a run; return whether it existed. The model learns before and after."""
@@ -117,7 +126,7 @@ class Ledger:
                 store.owner.discard(run_id)
         model.kept.add(run_id)
         if not existed and not self._head_may_lag():
-            model.run_seq = store.state.runs[run_id].seq
+            model.head_seq = store.state.runs[run_id].seq
         return existed
 
     def _head_may_lag(self) -> bool:
@@ -126,8 +135,8 @@ class Ledger:
         A later process cannot know of that failure, and its own syncs of the same file are reported as success. It
         costs nothing that was acknowledged: HEAD is a lower bound, and recovery reads on to the journal's end.
         """
-        disk = self.store.disk
-        return getattr(disk, "fault", None) is not None or disk.doubted(f"{ROOT}/_journal/HEAD")
+        disk, head = self.store.disk, f"{ROOT}/_journal/HEAD"
+        return getattr(disk, "fault", None) is not None or not disk.exists(head) or disk.doubted(head)
 
     def take_in(self) -> None:
         """Store a dataset of one small file and record it."""
@@ -150,6 +159,11 @@ class Ledger:
 
     def close(self) -> None:
         """Close the store."""
+        with contextlib.suppress(BuffError):  # a failing disk: then nothing more is promised of HEAD
+            seq = self.store.state.seq
+            self.store.close()
+            if not self._head_may_lag():
+                self.model.head_seq = max(self.model.head_seq, seq)
         self.store.close()
 
 
@@ -238,7 +252,10 @@ def hold(disk: LyingDisk, model: Model, *, boot: str, seen: set[bytes] | None = 
 
 def _read(disk: LyingDisk, model: Model, boot: str) -> None:
     head = read_head(disk, ROOT).current
-    promise(model.run_seq <= (0 if head is None else head.seq), "HEAD is not durable up to the last run")
+    promise(model.head_seq <= (0 if head is None else head.seq), "HEAD is not durable as far as it was promised")
+    index = read_index(disk, ROOT)
+    if head is not None and index is not None and not disk.doubted(f"{ROOT}/_journal/HEAD"):
+        promise(index.seq <= head.seq, "index.json names an event that HEAD does not")
     try:
         reader = Store(ROOT, host=host(boot), settings=SETTINGS, disk=disk)
         state = reader.state
@@ -266,6 +283,7 @@ def _judge(disk: LyingDisk, model: Model, store: Store) -> None:
     nobodys = there - set(state.runs) - model.foreign
     promise(not nobodys, f"directories without an event: {nobodys}")
     _quarantined(disk, store)
+    _past(disk, store)
     orphans = f"{ROOT}/_orphans"
     aside = set(disk.names(orphans)) if disk.is_directory(orphans) else set()
     promise(aside <= set(state.orphans), f"orphans nobody was told of: {aside - set(state.orphans)}")
@@ -283,6 +301,17 @@ def _quarantined(disk: LyingDisk, store: Store) -> None:
             path = f"{folder}/quarantine/{event.segment}-{event.offset}-{event.content[:16]}.bin"
             promise(disk.exists(path), "a torn tail is not in quarantine")
             promise(hashlib.sha256(disk.read(path)).hexdigest() == event.content, "quarantine holds other bytes")
+
+
+def _past(disk: LyingDisk, store: Store) -> None:
+    """The state at each checkpoint, and one event before it, is what the events up to there make."""
+    folder = f"{ROOT}/{CHECKPOINTS}"
+    names = disk.names(folder) if disk.is_directory(folder) else ()
+    if not names:
+        return
+    events = store.events()
+    for last in {seq for name in names for seq in (int(name[:20]) - 1, int(name[:20]))} & set(range(len(events) + 1)):
+        promise(store.as_of(last) == project(events[:last]), f"the past as of {last} is not what the events make")
 
 
 def _whole(disk: LyingDisk, model: Model, run_id: str, manifest: str) -> None:
@@ -336,6 +365,17 @@ def fresh(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
     return machine(failing), Model()
 
 
+def rotate(disk: LyingDisk, model: Model, *, boot: str = BOOT) -> None:
+    """Do more than the workload, so that segments rotate and leave checkpoints, and look back in between."""
+    ledger = Ledger(disk, model, boot=boot)
+    for run_id in ("run_a", "run_b", "run_c"):
+        ledger.commit(run_id)
+        ledger.note()
+        ledger.store.as_of(ledger.store.state.seq - 1)
+    ledger.take_in()
+    ledger.close()
+
+
 def inherited(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
     """Return a root that others have used: a run, a build that died between rename and event, a stranger's folder."""
     disk, model = fresh(failing)
@@ -365,8 +405,23 @@ def headless(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
     first.commit("run_z")
     first.close()
     disk.unlink(f"{ROOT}/_journal/HEAD")
-    model.run_seq = 0
+    model.head_seq = 0
     return disk.copy(), model
+
+
+def torn(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
+    """Return a root with a run whose last writer died in the middle of a batch."""
+    disk, model = inherited(failing)
+    path = f"{ROOT}/_journal/{segment_name(1)}"
+    disk.put(path, disk.read(path) + disk.read(path)[-900:-300])
+    return disk, model
+
+
+def small(failing: Failing = Failing.EXT4) -> tuple[LyingDisk, Model]:
+    """Return an empty root whose segments are full after a few events."""
+    disk, model = fresh(failing)
+    model.segment_bytes_max = 1_800
+    return disk, model
 
 
 def rivals(disk: LyingDisk, model: Model) -> None:

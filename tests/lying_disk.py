@@ -122,6 +122,7 @@ class LyingDisk:
         self.faults: Mapping[int, int] = {}  # step -> errno
         self.trace: list[str] = []
         self.watch: Callable[[], None] = lambda: None  # called before every step
+        self.doing = ""  # the step that is about to be made
         self.deaf: Callable[[str, str], bool] = lambda kind, path: False  # which syncs it only says it did
         self.operations = 0
         self.hear: Callable[[str], object] = lambda kind: None  # told of every operation
@@ -203,9 +204,10 @@ class LyingDisk:
         self._find(path)
 
     def sync_directory(self, path: str) -> None:
-        inode = self._find(path)
-        if self.deaf("sync_directory", path):
-            return
+        if not self.deaf("sync_directory", path):
+            self._sync_names(self._find(path), path)
+
+    def _sync_names(self, inode: int, path: str) -> None:
         self._step("sync_directory", path)
         for change in [change for change in self.changes if inode in change.folders()]:
             self._settle(change)
@@ -294,6 +296,22 @@ class LyingDisk:
 
     def unlock(self, handle: int) -> None:
         self._locks.get(self._handles[handle], {}).pop(handle, None)
+
+    def sync_later(self, handle: int) -> Callable[[], None]:
+        """Return what syncs the file of a handle, closed or not and whatever its name is by then."""
+        inode, path = self._handles[handle], self.path_of(handle)
+
+        def sync() -> None:
+            again = self._handle(inode, path)
+            LyingDisk.sync(self, again)
+            self.close(again)
+
+        return sync
+
+    def sync_directory_later(self, path: str) -> Callable[[], None]:
+        """Return what syncs a directory, whatever its name is by then."""
+        inode = self._find(path)
+        return lambda: self._sync_names(inode, path)
 
     # What may happen to it
 
@@ -389,7 +407,7 @@ class LyingDisk:
         for inode, node in self.nodes.items():
             if isinstance(node, _File):
                 left = data.get(inode, node.durable)
-                image.nodes[inode] = _File(visible=bytearray(left), durable=left)
+                image.nodes[inode] = _File(visible=bytearray(left), durable=left, doubted=node.doubted)
             else:
                 image.nodes[inode] = _Folder(durable=dict(node.durable))
         for change, survives in zip(self.changes, kept, strict=True):
@@ -433,6 +451,7 @@ class LyingDisk:
             if short or kind == "sync":
                 on_fault()
             raise
+        self.doing = f"{kind} {detail}"
         self.watch()
         step, self.steps = self.steps, self.steps + 1
         self.trace.append(f"{step} {kind} {detail}")

@@ -1,0 +1,421 @@
+"""What people ask of the whole of Buff, on a disk with a real twin, and what must hold after the power went.
+
+A `Deed` prepares a directory, does one thing in it, and judges what a cut left of it, down to the last byte of every
+mapped column. A deed that was interrupted is done again, and must then succeed.
+"""
+
+import atexit
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from buff import datasets
+from buff.audit import verify_all
+from buff.backup import PARTIAL, copy_root
+from buff.builder import create
+from buff.canonical import document
+from buff.cli import legacy
+from buff.datasets import check
+from buff.errors import BuffError
+from buff.extract import extract
+from buff.files import Disk, remove_tree
+from buff.host import Host
+from buff.journal.events import JournalRecovered
+from buff.journal.survey import read_head
+from buff.space import KINDS, TRASH, free, plan
+from buff.store import Store
+from journal_tools.repair import salvage
+from journal_tools.salvage import REPORT
+from ledgers import OTHER_BOOT, Broken, host, promise
+from lying_disk import LyingDisk, PowerCut
+from twin_disk import HastyDisk, TwinDisk, left
+from whole import SETTINGS, make, opened, request, write_csv
+
+MINUTES = 300
+Deaf = Callable[[str, str], bool]
+_tokens = itertools.count(1)
+
+
+class Told:
+    """What was acknowledged while a deed was done."""
+
+    def __init__(self) -> None:
+        self.runs: set[str] = set()
+        self.datasets: set[str] = set()
+        self.done = False
+
+    def copy(self) -> "Told":
+        """Return the same, to be judged while the deed goes on."""
+        other = Told()
+        other.runs, other.datasets, other.done = set(self.runs), set(self.datasets), self.done
+        return other
+
+
+@frozen(kw_only=True)
+class Deed:
+    """One thing to ask for. `judge` is told whether it is asked for once more of what a cut left, which costs most."""
+
+    name: str
+    prepare: Callable[[Path], None] = field(repr=False)
+    do: Callable[[Disk, Path, Told], None] = field(repr=False)
+    judge: Callable[[Path, Told, bool], None] = field(repr=False)
+
+
+@cache
+def _folder() -> Path:
+    # Thousands of small roots are made and removed: in memory where the machine has such a place.
+    memory = "/dev/shm"
+    folder = Path(tempfile.mkdtemp(prefix="buff-deeds-", dir=memory if os.access(memory, os.W_OK) else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _csv(seed: int) -> Path:
+    return write_csv(_folder() / f"{seed}.csv", MINUTES, seed)
+
+
+@cache
+def _prepared(deed: Deed) -> Path:
+    base = _folder() / "prepared" / deed.name
+    base.mkdir(parents=True)
+    deed.prepare(base)
+    return base
+
+
+def begun(deed: Deed, image: LyingDisk | None = None) -> TwinDisk:
+    """Return a disk with what the deed needs on it, or what a power cut left of that: all of it is durable."""
+    base = _folder() / f"{deed.name}-{next(_tokens)}"
+    if image is None:
+        shutil.copytree(_prepared(deed), base)
+    else:
+        left(image, base)
+    return TwinDisk(base)
+
+
+def ended(disk: TwinDisk) -> None:
+    """Remove what the twin holds."""
+    for handle in list(disk._files):
+        disk.close(handle)
+    remove_tree(HastyDisk(), disk.base)
+
+
+def surroundings() -> Host:
+    """Return those of the next process."""
+    return evolve(host(OTHER_BOOT, next(_tokens)), program="buff")
+
+
+def hold(deed: Deed, image: Any, told: Told, *, again: bool) -> None:
+    """Hold what a cut left to the promises. Raises Broken."""
+    base = left(image, _folder() / f"left-{next(_tokens)}")
+    try:
+        deed.judge(base, told, again)
+    except BuffError as error:
+        raise Broken(f"an honest state is refused: {error.code} {error.message}") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise Broken(f"a file is gone or not whole: {error}") from error
+    finally:
+        remove_tree(HastyDisk(), str(base))
+
+
+# What must hold of any root
+
+
+@contextlib.contextmanager
+def _opened(root: Path) -> Iterator[Store]:
+    with Store(str(root), host=surroundings(), settings=SETTINGS, disk=HastyDisk()) as store:
+        yield store
+
+
+def whole(store: Store) -> None:
+    """Every run that is listed and every dataset that is there has its bytes, and readers are told of no problem."""
+    promise(store.problem is None, f"a problem: {store.problem}")
+    for verdict in verify_all(store, stored_bytes_only=True, record=False):
+        promise(verdict.outcome == "whole", f"{verdict.run_id} is {verdict.outcome}: {verdict.findings}")
+    folder = Path(store.root) / datasets.FOLDER
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    for dataset_id in there | set(store.state.datasets):
+        check(store.root, dataset_id)
+
+
+# A run is created, from files and from a stored dataset
+
+
+def wishes() -> Iterator[dict[str, Any]]:
+    """Yield requests for three runs of two datasets."""
+    plain: dict[str, Any] = {"strategy": "hold", "params": None}
+    yield request(_csv(7), **plain)
+    yield request(_csv(7), timeframe="30m", **plain)
+    yield request(_csv(8), **plain)
+
+
+def _create(disk: Disk, base: Path, told: Told) -> None:
+    with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+        for values in wishes():
+            created = create(values, root=store, host=store.host, settings=store.settings)
+            told.runs.add(created.run.id)
+            told.datasets.add(created.run.inputs["dataset_id"])
+    told.done = True
+
+
+def _created(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        promise(told.runs <= store.state.runs.keys(), "an acknowledged run is lost")
+        promise(told.datasets <= store.state.datasets.keys(), "an acknowledged dataset is lost")
+        whole(store)
+        if again:
+            for values in wishes():
+                created = create(values, root=store, host=store.host, settings=store.settings)
+                promise(created.existed or created.run.id not in told.runs, "an acknowledged run was made again")
+            whole(store)
+
+
+CREATE = Deed(name="create", prepare=lambda base: (base / "root").mkdir(), do=_create, judge=_created)
+
+
+# What nobody needs is freed
+
+
+def _full(base: Path) -> None:
+    """A run that is kept, one archived of the same dataset, one archived with its own, and leavings of every kind.
+
+    The journal has several segments.
+    """
+    root = base / "root"
+    root.mkdir()
+    with Store(str(root), host=surroundings(), settings=SETTINGS, segment_bytes_max=4_000) as store:
+        for run_id, values in zip(("kept", "old", "alone"), wishes(), strict=True):
+            create({**values, "run_id": run_id}, root=store, host=store.host, settings=store.settings)
+    (root / "_orphans" / "x.0").mkdir(parents=True)
+    (root / "_orphans" / "x.0" / "file").write_bytes(b"12345")
+    (root / "_journal" / "quarantine").mkdir()
+    (root / "_journal" / "quarantine" / "1-2-3.bin").write_bytes(b"123")
+    (root / "_uploads").mkdir()
+    (root / "_uploads" / "new.csv").write_bytes(b"1234567")
+    with opened(root) as store:
+        store.archive("old")
+        store.archive("alone")
+
+
+def _free(disk: Disk, base: Path, told: Told) -> None:
+    with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+        free(store, KINDS)
+    told.done = True
+
+
+def _freed(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        promise(set(store.state.runs) == {"kept", "old", "alone"}, "a run is forgotten")
+        promise(store.state.runs["kept"].state not in ("archived", "reclaimed"), "a run was given up that nobody named")
+        promise(store.entry("kept").dataset_id in store.state.datasets, "a dataset was given up that a run needs")
+        given_up = {entry.state for run_id, entry in store.state.runs.items() if run_id != "kept"}
+        promise(not told.done or given_up == {"reclaimed"}, "what was freed is back")
+        _kept(store)
+        if again:
+            free(store, KINDS)
+            promise(not plan(store).items, "freeing again leaves something")
+            promise(not (base / "root" / TRASH).exists() or not list((base / "root" / TRASH).iterdir()), "trash stays")
+            _kept(store)
+
+
+def _kept(store: Store) -> None:
+    """Runs that were not given up have their bytes, those they share with others too."""
+    verdicts = {item.run_id: item for item in verify_all(store, stored_bytes_only=True, record=False)}
+    promise("kept" in verdicts, "a run is gone that nobody named")
+    for verdict in verdicts.values():
+        promise(verdict.outcome == "whole", f"{verdict.run_id} is {verdict.outcome}: {verdict.findings}")
+    check(store.root, store.entry("kept").dataset_id)
+
+
+FREE = Deed(name="free", prepare=_full, do=_free, judge=_freed)
+
+
+# A root is copied
+
+
+def _copy(disk: Disk, base: Path, told: Told) -> None:
+    store = Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk)
+    copy_root(store, str(base / "copy"))
+    told.done = True
+
+
+def _copied(base: Path, told: Told, again: bool) -> None:
+    copy = base / "copy"
+    promise(copy.exists() or not told.done, "a copy that was announced is gone")
+    if not copy.exists():
+        if not again:
+            return
+        _copy(HastyDisk(), base, told)
+    source = Store(str(base / "root"), host=surroundings(), settings=SETTINGS)
+    head = read_head(HastyDisk(), str(copy)).current
+    promise(head is not None and head.seq == source.state.seq, "the copy's HEAD is not that of its journal")
+    reader = Store(str(copy), host=surroundings(), settings=SETTINGS)
+    promise(reader.state == source.state, "the copy tells another story")
+    whole(reader)
+    for name in ("_uploads/new.csv", "_journal/quarantine/1-2-3.bin"):
+        promise((copy / name).exists(), f"{name} is not in the copy")
+        promise((copy / name).read_bytes() == (base / "root" / name).read_bytes(), f"{name} is another in the copy")
+    promise(not list(base.glob(f"*{PARTIAL}")), "something is left beside the copy")
+
+
+COPY = Deed(name="copy", prepare=_full, do=_copy, judge=_copied)
+
+
+# What stands of a damaged root is salvaged
+
+
+def _damaged(base: Path) -> None:
+    _full(base)
+    segment = max((base / "root" / "_journal").glob("*.jsonl"))
+    lines = segment.read_bytes().splitlines(True)
+    lines[-2] = lines[-2].replace(b'"t":"2', b'"t":"3', 1)
+    segment.write_bytes(b"".join(lines))
+    shutil.copytree(base / "root", base / "as it was")
+
+
+def _salvage(disk: Disk, base: Path, told: Told) -> None:
+    report = salvage(disk, str(base / "root"), str(base / "new"), host=surroundings(), why="a test", planning=False)
+    promise(not report.values["not_whole"], f"{report.values['not_whole']}")
+    told.done = True
+
+
+def _salvaged(base: Path, told: Told, again: bool) -> None:
+    promise(_bytes(base / "root") == _bytes(base / "as it was"), "the damaged root is another")
+    new = base / "new"
+    promise(new.exists() or not told.done, "a new root that was announced is gone")
+    if not new.exists():
+        if not again:
+            return
+        shutil.rmtree(base / f"new{PARTIAL}", ignore_errors=True)  # as its message says
+        _salvage(HastyDisk(), base, told)
+    head = read_head(HastyDisk(), str(new)).current
+    promise(head is not None, "the new root has no HEAD")
+    msgspec.json.decode((new / REPORT).read_bytes())
+    with _opened(new) as store:
+        store.journal()
+        promise(any(isinstance(item.event, JournalRecovered) for item in store.events()), "nobody is told of the loss")
+        promise({"kept", "old", "alone"} == set(store.state.runs), "a proven run is not in the new root")
+        whole(store)
+
+
+def _bytes(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+SALVAGE = Deed(name="salvage", prepare=_damaged, do=_salvage, judge=_salvaged)
+
+
+# A migration plan is written
+
+PLAN = {"runs": ["x" * 600]}
+
+
+def _write_plan(disk: Disk, base: Path, told: Told) -> None:
+    with patch.object(legacy, "RealDisk", lambda: disk):
+        legacy.write_plan(str(base / "plan.json"), PLAN, SimpleNamespace(path=str(base / "artifacts")))  # type: ignore[arg-type]
+    told.done = True
+
+
+def _plan_written(base: Path, told: Told, again: bool) -> None:
+    if told.done:
+        promise((base / "plan.json").exists(), "a plan that was written is gone")
+        promise((base / "plan.json").read_bytes() == document(PLAN), "a plan holds other bytes")
+
+
+WRITE_PLAN = Deed(
+    name="plan", prepare=lambda base: (base / "artifacts").mkdir(), do=_write_plan, judge=_plan_written
+)  # fmt: skip
+
+# A dataset is exported over the file of an earlier export
+
+OLD = b"an earlier export"
+
+
+def _stored(base: Path) -> None:
+    (base / "root").mkdir()
+    make(base / "root", _csv(7), run_id="kept", strategy="hold", params=None)
+    (base / "bars.csv").write_bytes(OLD)
+
+
+def _export(disk: Disk, base: Path, told: Told) -> None:
+    store = Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk)
+    extract(
+        store,
+        store.entry("kept").dataset_id,
+        out=str(base / "bars.csv"),
+        timeframe="1h",
+        force=True,
+        stdout=lambda data: None,
+    )
+    told.done = True
+
+
+def _exported(base: Path, told: Told, again: bool) -> None:
+    lines = (base / "bars.csv").read_bytes()
+    whole = len(lines.splitlines()) == 1 + MINUTES // 60 and lines.endswith(b"\n")
+    promise(whole or (lines == OLD and not told.done), "an export is neither the old one nor the new one")
+    if again and not told.done:
+        _export(HastyDisk(), base, told)
+
+
+EXPORT = Deed(name="export", prepare=_stored, do=_export, judge=_exported)
+
+DEEDS = (CREATE, FREE, COPY, SALVAGE, WRITE_PLAN, EXPORT)
+
+
+# The search
+
+
+def cuts(
+    deed: Deed, *, images: int, again: float, deaf: Deaf = lambda kind, path: False, seed: int = 4, stop: int = -1
+) -> tuple[int, int]:
+    """Cut the power before every step of a deed and after it; return how many steps and different states there were.
+
+    `again` is the share of states in which the deed is done once more. With a `stop` the power went before that step,
+    and it is the second attempt whose steps are cut. `deaf` says which syncs are not made; one that was not asked yet
+    (`heard`) has changed nothing.
+    """
+    chance, told, states = random.Random(seed), Told(), set[tuple[bytes, bool]]()
+    disk = begun(deed) if stop < 0 else begun(deed, _stopped(deed, stop, told, chance))
+
+    def cut() -> None:
+        for image in disk.images(chance, images) if getattr(deaf, "heard", True) else ():
+            state = image.fingerprint(), told.done
+            if state not in states:
+                states.add(state)
+                hold(deed, image, told.copy(), again=told.done or chance.random() < again)
+
+    disk.deaf, disk.watch = deaf, cut
+    try:
+        deed.do(disk, Path(disk.base), told)
+        cut()
+    finally:
+        steps = disk.steps
+        ended(disk)
+    return steps, len(states)
+
+
+def _stopped(deed: Deed, step: int, told: Told, chance: random.Random) -> LyingDisk:
+    """Return what a power cut before one step of a deed may leave."""
+    disk = begun(deed)
+    disk.cut_at = step
+    with contextlib.suppress(PowerCut):
+        deed.do(disk, Path(disk.base), told)
+    images = list(disk.images(chance, 3))
+    ended(disk)
+    told.done = False
+    return images[-1]
