@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from buff.builder import Created, create
 from buff.errors import BuffError, RegistryWriteFailed
-from ledgers import BOOT, OTHER_BOOT, Ledger, fresh, hold, promise
+from buff.store import Store
+from deeds import CREATE, begun, ended, surroundings, wishes
+from ledgers import BOOT, OTHER_BOOT, SETTINGS, Ledger, fresh, hold, promise
 from lying_disk import Failing, Fault, LyingDisk, strikes
 
 WAYS = {
@@ -116,3 +119,76 @@ def test_every_sync_fails_as_on_other_file_systems(failing: Failing) -> None:
     for at in syncs:
         strike(Fault(at=at, code=errno.EIO), failing)
     print(f"\nfailed syncs as on {failing.value}: {len(syncs)}, 0 lost")
+
+
+# What the search above found, each once more by itself
+
+
+def failed_at(
+    disk: LyingDisk, kind: str | tuple[str, ...], path: str, act: Callable[[], object], *, sticky: bool = False
+) -> None:
+    """Do something while the first operation of some kind on some path fails, or each; it must be reached."""
+    struck: list[str] = []
+
+    def watch() -> None:
+        what = disk.doing
+        if what.startswith(kind) and path in what and (sticky or not struck):
+            struck.append(what)
+            raise OSError(errno.EIO, "failed", path)
+
+    disk.watch = watch
+    try:
+        act()
+    finally:
+        disk.watch = lambda: None
+        assert struck, f"nothing did {kind} {path}"
+
+
+def test_a_store_whose_opening_failed_half_way_opens_when_it_is_asked_again() -> None:
+    """It kept a journal without a place of its own under _staging, and asserted ever after."""
+    disk, model = fresh()
+    ledger = Ledger(disk, model)
+    with pytest.raises(OSError, match="failed"):
+        failed_at(disk, "mkdir", "_staging/", ledger.store.journal)
+    assert ledger.commit("run_a") is False
+    assert ledger.store.owner.directory
+
+
+def test_a_commit_that_is_durable_succeeds_though_its_clean_up_fails() -> None:
+    """It was reported as failed when the intent could not be taken back."""
+    disk, model = fresh()
+    ledger = Ledger(disk, model)
+    failed_at(disk, "unlink", ".intent", lambda: ledger.commit("run_a"))
+    assert model.kept == {"run_a"}
+    ledger.close()
+    hold(disk, model, boot=BOOT)
+
+
+def test_closing_never_raises() -> None:
+    """The journal holds everything by then; it raised when the owner's folder could not be looked at."""
+    disk, model = fresh()
+    ledger = Ledger(disk, model)
+    ledger.commit("run_a")
+    disk.fault = Fault(at=disk.operations, code=errno.EIO, sticky=True)
+    ledger.store.close()
+    disk.fault = None
+    hold(disk.snapshot(), model, boot=BOOT)
+
+
+def test_a_staged_directory_that_could_not_be_removed_is_no_obstacle() -> None:
+    """It refused the same run until the process ended."""
+    disk = begun(CREATE)
+    try:
+        with Store(f"{disk.base}/root", host=surroundings(), settings=SETTINGS, disk=disk) as store:
+            wish = next(wishes())
+
+            def make_it() -> Created:
+                return create(wish, root=store, host=store.host, settings=store.settings)
+
+            store.journal()
+            with pytest.raises(BuffError):
+                failed_at(disk, ("create", "unlink", "rmdir"), "/run_", make_it, sticky=True)
+            assert any(name.startswith("run_") for name in disk.names(store.owner.directory))
+            assert make_it().existed is False
+    finally:
+        ended(disk)
