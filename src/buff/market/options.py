@@ -150,7 +150,8 @@ def options_of(source: Mapping[str, Any], *, gaps: str, base: Timeframe) -> CsvO
 
 def _table(declared: Profile) -> dict[str, Any]:
     """Return a profile as the table that declares it, without what is the default."""
-    plain = Profile(name=declared.name, title=declared.title, columns=declared.columns, positions=declared.positions)
+    # Its columns make a valid profile of the defaults alone, whatever those of the declared one would do.
+    plain = Profile(name=declared.name, title=declared.title, columns=PROFILES["buff"].columns)
     table = asdict(declared)
     return {
         name: _listed(value)

@@ -3,7 +3,7 @@
 import pytest
 
 from buff.errors import ProfileInvalid, RunConfigInvalid
-from buff.market.options import CsvOptions
+from buff.market.options import CsvOptions, options_of
 from buff.market.timeframe import Timeframe
 
 
@@ -45,3 +45,18 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ProfileInvalid) as caught:
         CsvOptions(profile="nobody")
     assert "binance" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"header": "none", "positions": ["ts", "open", "high", "low", "close", "volume"]},
+        {"header": "none", "positions": ["ts", "open", "high", "low", "close"], "volume": False},
+        {"formats": "json", "header": "none", "positions": ["ts", "open", "high", "low", "close", "volume"]},
+        {"columns": {name: name for name in ("ts", "open", "high", "low", "close")}, "volume": False, "zone": "UTC"},
+    ],
+)
+def test_a_declared_profile_is_described_whole(table: dict[str, object]) -> None:
+    """Without a header, without a volume: the description in a manifest declares the same profile again."""
+    options = CsvOptions(profile={"name": "own", **table})  # type: ignore[arg-type]
+    assert options_of(options.described(), gaps=options.gaps, base=options.base) == options
