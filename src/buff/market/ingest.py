@@ -24,7 +24,7 @@ from buff.market.heading import head
 from buff.market.judge import judge, stride
 from buff.market.options import FILL, CsvOptions
 from buff.market.profiles import CSV, JSON, TABLE
-from buff.market.reading import Reading
+from buff.market.reading import NO_LAYOUT, Reading
 from buff.market.rules import Halt, Offence
 from buff.market.source import Broken, Columns, Source, Stored
 from buff.market.timeframe import BASES, DAY_MS
@@ -164,7 +164,7 @@ def _file(
 ) -> dict[str, Any]:
     """Read one file to its end and return its description for the manifest."""
     before, newest_before = _counts(reading), reading.newest_ns
-    reading.open(file.name, _day_ns(file, reading.options))
+    reading.open(file.name, day_ns((file.member, file.name), reading.options))
     start, digest = tally.size_bytes, hashlib.sha256()
 
     def counted() -> Iterator[bytes]:
@@ -213,11 +213,14 @@ def _counts(reading: Reading) -> tuple[int, int, int]:
     return reading.rows, reading.others, reading.absent
 
 
-def _day_ns(file: Source, options: CsvOptions) -> int | None:
-    """Return the midnight that times of the day count from, where the profile has such times: the name says it."""
+def day_ns(names: Sequence[str | None], options: CsvOptions) -> int | None:
+    """Return the midnight that times of the day count from, or None where the profile has no such times.
+
+    names: of the file in its archive, or None, and of the file itself. The first with a date of eight digits says it.
+    """
     if MS_OF_DAY not in options.declaration.times:
         return None
-    for name in (file.member, file.name):
+    for name in names:
         match = _DAY.search(name or "")
         found = form("%Y%m%d").stamp(match[1]) if match else None
         if isinstance(found, Stamp):
@@ -284,7 +287,9 @@ def _judge_seam(newest_before_ns: int | None, reading: Reading) -> None:
 
 
 def _empty(reading: Reading, *, others: int = 0) -> Halt:
-    says = "the file has a header and no rows" if reading.line else "the file is empty"
+    if reading.layout is NO_LAYOUT:
+        return halt(reading.file, 1, "EMPTY", "the file is empty", "")
+    says = "the file has a header and no rows"
     if others:
         says = f"the file has no row of {reading.options.ticker} among its {others:,}"
     return halt(reading.file, max(reading.line, 1), "EMPTY", says, "")

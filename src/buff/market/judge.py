@@ -100,7 +100,8 @@ def judge_row(row: list[str], text: str, reading: Reading) -> Bar | None:
     if len(row) != reading.layout.width:
         reading.rows += 1
         says = f"the row has {len(row)} cells, {_widest(reading)} {reading.layout.width}"
-        _offend(reading, reading.line, "RAGGED", says, text=text)
+        commas = len(row) - reading.layout.width >= len(PRICES) and reading.options.declaration.delimiter == ","
+        _offend(reading, reading.line, "RAGGED", says, text=text, hint=_COMMA if commas else None)
         return None
     if "ticker" in places and row[places["ticker"]] != reading.options.ticker:
         reading.others += 1

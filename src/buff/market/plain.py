@@ -183,7 +183,7 @@ def _first(found: Bare, reading: Reading) -> Stamp | None:
         first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
     if isinstance(first, Fault) or reading.kind not in (None, first.kind):
         return None
-    declared = reading.options.zone is not None
+    declared = reading.zone is not None
     return first if (first.zoned and not reading.options.zone_asked) or (declared and not first.zoned) else None
 
 
@@ -271,8 +271,8 @@ def _instants(raw: NDArray[np.int64], first: Stamp, unit: str, reading: Reading)
             return None
         ms = ms + reading.day_ns // NS
     if not first.zoned:
-        assert reading.options.zone is not None, "a local time has a declared zone"
-        offset = reading.options.zone.offset_ms(int(ms.min()), int(ms.max()))
+        assert reading.zone is not None, "a local time has a declared zone"
+        offset = reading.zone.offset_ms(int(ms.min()), int(ms.max()))
         if offset is None:
             return None
         ms = ms - offset

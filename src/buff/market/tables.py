@@ -35,7 +35,24 @@ def read(content: bytes, reading: Reading, *, reference: bool = False) -> Iterat
             columns = None if reference else _whole(batch, reading)
             yield _by_row(batch, reading) if columns is None else columns
     except (pa.ArrowException, OSError) as error:
-        raise Broken(f"the table cannot be read: {str(error).splitlines()[0]}") from error
+        raise _broken(error) from error
+
+
+def glimpse(content: bytes, rows: int) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the names of all columns, and the first rows as texts. Raises Broken."""
+    import pyarrow as pa
+
+    try:
+        names, batches = _opened(content)
+        batch = next(iter(batches(names)), None)
+        texts = [] if batch is None else [_texts(column) for column in batch.slice(0, rows).columns]
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(error) from error
+    return tuple(names), tuple(zip(*texts, strict=True))
+
+
+def _broken(error: Exception) -> Broken:
+    return Broken(f"the table cannot be read: {str(error).splitlines()[0]}")
 
 
 def _opened(content: bytes) -> tuple[list[str], Callable[[list[str]], Iterator[Any]]]:
@@ -72,7 +89,7 @@ def _whole(batch: Any, reading: Reading) -> Columns | None:
     if not pa.types.is_timestamp(times.type) or any(column.type != pa.float64() for column in columns.values()):
         return None
     zoned = times.type.tz is not None
-    if reading.kind not in (None, "iso") or zoned == reading.options.zone_asked or not (zoned or options.zone):
+    if reading.kind not in (None, "iso") or zoned == options.zone_asked or not (zoned or reading.zone):
         return None
     table = {role: plain.values(column, "<f8") for role, column in columns.items()}
     return plain.take(plain.values(times, "<i8"), times.type.unit, zoned, table, reading)
