@@ -9,14 +9,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pytest
 from attrs import Factory, evolve, frozen
 
-from buff.errors import BuffError
+from buff.errors import BuffError, DataInvalid
 from buff.market.bars import COLUMNS, PRICES, VALUES
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
 from buff.market.profiles import CLOSE, CSV, DESCENDING, JSON, NONE, OPTIONAL, TABLE, Profile
 from buff.market.source import Source
+from buff.times import iso
 
 HEADER = b"ts,open,high,low,close,volume\n"
 MINUTE_MS = 60_000
@@ -54,6 +56,34 @@ def outcome(*contents: bytes, **options: Any) -> Any:
     except BuffError as error:
         return error.as_dict()
     return {name: (column.dtype.str, column.tobytes()) for name, column in columns.items()}, done
+
+
+Bar = tuple[str, float, float, float, float, float]
+
+
+def bars_of(*contents: bytes, **options: Any) -> list[Bar]:
+    """Return the bars of these files as (time in UTC, open, high, low, close, volume); both readers must agree."""
+    found = outcome(*contents, **options)
+    assert found == outcome(*contents, reference=True, **options)
+    columns, _ = read(*contents, **options)
+    return [
+        (iso(ts), *values) for ts, *values in zip(*(columns[name].tolist() for name in ("ts", *VALUES)), strict=True)
+    ]
+
+
+def refused(*contents: bytes, **options: Any) -> DataInvalid:
+    """Return the error with which these files are refused; both readers must agree unless one is asked for."""
+    with pytest.raises(DataInvalid) as caught:
+        read(*contents, **options)
+    if "reference" not in options:
+        assert outcome(*contents, reference=True, **options) == caught.value.as_dict()
+    return caught.value
+
+
+def places(error: DataInvalid) -> list[tuple[Any, Any]]:
+    """Return (rule, line) of the offences an error lists."""
+    listed: Any = error.details["offences"]
+    return [(each["rule"], each["line"]) for each in listed]
 
 
 def rows(

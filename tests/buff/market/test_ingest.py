@@ -19,7 +19,21 @@ from buff.market.ingest import Gap, Ingested, blocks, ingest
 from buff.market.options import CsvOptions
 from buff.market.source import Source
 from buff.market.timeframe import Timeframe
-from csv_files import FORMS, HEADER, MINUTE_MS, NASTY, START_MS, csv_file, mutated, outcome, read, rows, widened
+from csv_files import (
+    FORMS,
+    HEADER,
+    MINUTE_MS,
+    NASTY,
+    START_MS,
+    csv_file,
+    mutated,
+    outcome,
+    places,
+    read,
+    refused,
+    rows,
+    widened,
+)
 
 GOOD = (
     HEADER
@@ -33,18 +47,6 @@ BAR = "1,1,1,1,1"
 def bars(*times: str, bar: str = BAR) -> bytes:
     """A file of flat bars at these times."""
     return HEADER + "".join(f"{time},{bar}\n" for time in times).encode()
-
-
-def refused(*contents: bytes, **options: Any) -> DataInvalid:
-    with pytest.raises(DataInvalid) as caught:
-        read(*contents, **options)
-    return caught.value
-
-
-def places(error: DataInvalid) -> list[tuple[Any, Any]]:
-    """(rule, line) of the offences an error lists."""
-    listed: Any = error.details["offences"]
-    return [(each["rule"], each["line"]) for each in listed]
 
 
 def shared(path: Path, **options: Any) -> Ingested:
