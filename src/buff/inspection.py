@@ -378,7 +378,7 @@ def _choices(given: Mapping[str, Any], shown: _Read, suggestion: Suggestion | No
     said = {name: value for name, value in shown.said.items() if name not in given}
     found = []
     if "timezone" in said:
-        hint = shown.options.profile.hints.get("TIMEZONE") or f"any other: {_ZONES}"
+        hint = shown.options.profile.hints.get("TIMEZONE") or f"their zone: {_ZONES}"
         found.append(_choice(f"--timezone {said['timezone']}", "no time in the file says its zone", hint))
     if "gaps" in said:
         found.append(_choice(f"--gaps {said['gaps']}", "bars are missing", _fill_words(shown)))
@@ -387,12 +387,14 @@ def _choices(given: Mapping[str, Any], shown: _Read, suggestion: Suggestion | No
         more = ", ..." if len(others) > OTHERS_SHOWN else ""
         why = "the file has the rows of many instruments"
         found.append(_choice(f"--ticker {said['ticker']}", why, f"one of {', '.join(others[:OTHERS_SHOWN])}{more}"))
-    for name in ("columns", "volume"):
+    for name, why in (("columns", "the header has other names"), ("volume", "the header names no volume")):
         if name in said:
-            words = " ".join(option_words({name: said[name]}))
-            found.append(_choice(words, "the header has no such name", "other names, if these are not meant"))
+            words = shlex.join(option_words({name: said[name]}))
+            found.append(_choice(words, why, "--columns with the names that are meant"))
     if _symbol(suggestion) is None:
-        found.append(_choice(f"--symbol {UNKNOWN_SYMBOL}", "the file does not say what is traded", "its symbol"))
+        found.append(
+            _choice(f"--symbol {UNKNOWN_SYMBOL}", "the file does not say what is traded", "its symbol, such as BTCUSDT")
+        )
     return found
 
 
@@ -407,7 +409,7 @@ def _fill_words(shown: _Read) -> str:
     step_ms = shown.options.step_ns // _NS
     too_long = longest is not None and longest[1] - longest[0] - step_ms > FILL_GAP_MS_MAX
     if too_long or found.missing * FILL_SHARE > found.rows:
-        return "the missing rows; --gaps fill would make too many bars here"
+        return "get the missing rows; --gaps fill would make too many bars here"
     return f"--gaps {FILL}, which makes {found.missing:,} flat bars without volume"
 
 

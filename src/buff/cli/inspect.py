@@ -94,7 +94,7 @@ def _readings(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"A profile of your own, to be saved as {DRAFT_FILE}:"
         yield from (f"    {line}" for line in found["detected"]["draft"].splitlines())
     for choice in found["choices"]:
-        yield f"You decide: {choice['option']} ({choice['why']}); instead: {choice['instead']}"
+        yield f"You decide: {choice['option']} ({choice['why']}). Or: {choice['instead']}"
     if found["commands"]:
         yield f"Next: {found['commands']['create']}"
         yield f"  or: {found['commands']['ingest']}"

@@ -128,7 +128,7 @@ class Suggestion:
     def draft(self) -> str | None:
         """The profile as a TOML file, where it is none of the table's."""
         declared = self.tried.described().get("declaration")
-        return None if declared is None else toml(declared)
+        return None if declared is None else toml({name: value for name, value in declared.items() if value != []})
 
 
 @frozen(kw_only=True)
@@ -412,7 +412,10 @@ def _lacks_last(trial: _Trial, glimpse: Glimpse) -> bool:
 def alike_names(role: str, names: Iterable[str]) -> list[str]:
     """Return the header names that may mean a role, in their order."""
     like = _LIKE.get(role)
-    return [] if like is None else [name for name in names if re.fullmatch(like, name.casefold().strip())]
+    if like is None:
+        return []
+    # A name with a comma cannot be typed in `--columns a=NAME,b=NAME`.
+    return [name for name in names if "," not in name and re.fullmatch(like, name.casefold().strip())]
 
 
 def _header(trial: _Trial, glimpse: Glimpse) -> list[str]:
