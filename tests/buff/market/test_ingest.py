@@ -4,7 +4,6 @@ import hashlib
 import random
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.errors import DataInvalid, LimitExceeded
-from buff.files import read_chunks
 from buff.market import plain
-from buff.market.ingest import Gap, Ingested, blocks, ingest
+from buff.market.ingest import Gap, blocks, ingest
 from buff.market.options import CsvOptions
-from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 from csv_files import (
     FORMS,
@@ -47,11 +44,6 @@ BAR = "1,1,1,1,1"
 def bars(*times: str, bar: str = BAR) -> bytes:
     """A file of flat bars at these times."""
     return HEADER + "".join(f"{time},{bar}\n" for time in times).encode()
-
-
-def shared(path: Path, **options: Any) -> Ingested:
-    file = Source(name=path.name, path=str(path), chunks=lambda: read_chunks(str(path)))
-    return ingest([file], CsvOptions(**options), write=lambda block: None, rows_max=10**7, bytes_max=10**9)
 
 
 # Examples
@@ -433,42 +425,6 @@ def test_pyarrow_is_imported_when_a_block_is_read_and_pandas_never() -> None:
         "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-# Real files
-
-
-def test_a_clean_vendor_file_is_taken(shared_data: Path) -> None:
-    done = shared(shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv", timezone="UTC")
-    assert (done.rows, done.gap_count) == (20_160, 0)
-
-
-def test_a_vendor_file_with_gaps_is_refused_for_its_375_gaps(shared_data: Path) -> None:
-    path = shared_data / "gaps_1m_6EH4_2024-01.csv"
-    with pytest.raises(DataInvalid) as caught:
-        shared(path, timezone="UTC")
-    assert caught.value.details["counts"] == {"GAP": 375}
-    assert places(caught.value)[0] == ("GAP", 11)
-    with pytest.raises(DataInvalid) as caught:
-        shared(path)
-    assert places(caught.value)[0] == ("TIMEZONE", 2)
-    kept = shared(path, timezone="UTC", gaps="keep")
-    assert (kept.rows, kept.gap_count, kept.missing) == (29_996, 375, 13_263)
-
-
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [
-        ("binance_12col_noheader_ADABTC-1m-2021-11-27.csv", "HEADER"),
-        ("fx_1m_histdata_EURUSD_2017-03-01_10.csv", "DELIMITER"),
-        ("outage_1h_BTCUSDT-2023-03.csv", "COLUMNS"),
-        ("pair_lean_binance-um_ADAUSDT_hour_trade.zip", "ENCODING"),
-    ],
-)
-def test_other_vendor_files_get_a_typed_refusal(shared_data: Path, name: str, rule: str) -> None:
-    with pytest.raises(DataInvalid) as caught:
-        shared(shared_data / name)
-    assert places(caught.value) == [(rule, 1)]
 
 
 # The plain reader accepts what the judge accepts, as the same bytes, and leaves every offence to it.
