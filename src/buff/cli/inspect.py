@@ -45,6 +45,8 @@ def _form(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for each in fits[:1]:
         yield "likely profile", f"{each['profile']}: {'; '.join(each['reasons'])}"
     for each in fits[1:]:
+        if found["accepted"] and each["same_rows"]:
+            continue  # nothing would change
         how = "reads the first rows alike" if each["same_rows"] else "reads the first rows otherwise"
         yield "also fits", f"{each['profile']} ({how})"
     if not fits:
@@ -70,10 +72,10 @@ def _range(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "range", f"{found['first']} to {found['last']}"
     yield "gaps", f"{found['gaps']:,} ({found['missing']:,} bars missing, {found['filled']:,} filled)"
     kinds, longest = found["gap_kinds"]["kinds"], found["gap_kinds"]["longest"]
+    for kind, count in kinds.items():
+        yield "of these", f"{count:,} {GAP_KINDS[kind]}"
     if longest is not None:
         yield "longest gap", f"{longest['missing']:,} bars between {longest['after']} and {longest['before']}"
-    for kind, count in kinds.items():
-        yield "gaps", f"{count:,} {GAP_KINDS[kind]}"
     yield "zero volume", f"{found['zero_volume']:,} rows"
     for name, count in (found["quality"] or {}).items():
         if count:

@@ -44,7 +44,7 @@ def test_a_person_reads_what_it_is_how_it_was_read_and_what_to_do(
         "spacing\trows are 1 min apart (1 of 2 steps)",
         "range\t2023-07-06T19:20:00Z to 2023-07-06T19:23:00Z",
         "gaps\t1 (1 bars missing, 0 filled)",
-        "gaps\t1 of a few bars, as where nobody traded or an exchange was down",
+        "of these\t1 of a few bars, as where nobody traded or an exchange was down",
         "Read as if you had said: --profile kraken --gaps keep",
         "As you asked for it, the file is refused:",
         f"  or: buff data ingest {shlex.quote(path)} --profile kraken --gaps keep --symbol SYMBOL",
@@ -101,6 +101,8 @@ def test_a_second_profile_that_fits_is_named(capsys: pytest.CaptureFixture[str],
     content = b"timestamp,open,high,low,close,volume\n2020-01-02 04:00,1,2,1,2,5\n2020-01-02 04:01,1,2,1,2,5\n"
     _, out, _ = said(capsys, written(tmp_path, content))
     assert "also fits\tfirstrate (reads the first rows alike)" in out.splitlines()
+    _, accepted, _ = said(capsys, written(tmp_path, content), "--timezone", "UTC")
+    assert "also fits" not in accepted, "nothing would change"
     assert "You decide: --timezone UTC (no time in the file says its zone). Or: their zone" in out
 
 
