@@ -479,11 +479,16 @@ def _edited_table(table: Any, chance: random.Random) -> Any:
 
 
 def json_array(lines: Sequence[bytes], chance: random.Random | None = None) -> bytes:
-    """Return lines of cells as a JSON array of arrays, of numbers, or of some texts where `chance` says so."""
+    """Return lines of cells as a JSON array of arrays: of numbers and of written times, or of texts by chance."""
     gap, quote = b"", b""
     if chance is not None:
         gap, quote = chance.choice((b"", b" ", b"\n  ")), chance.choice((b"", b'"'))
-    table = [[quote + cell + quote for cell in line.split(b",")] for line in lines if line]
+
+    def written(cell: bytes) -> bytes:
+        sign = quote or (b'"' if b":" in cell or b"-" in cell[1:].replace(b"e-", b"") else b"")
+        return sign + cell + sign
+
+    table = [[written(cell) for cell in line.split(b",")] for line in lines if line]
     text = b"[" + (b"," + gap).join(gap + b"[" + (b"," + gap).join(row) + b"]" for row in table) + gap + b"]"
     if chance is not None and chance.random() < 0.1:
         at = chance.randrange(len(text))
