@@ -151,11 +151,11 @@ def looks_like_data(cell: str) -> bool:
 def content(first: bytes, profile: Profile, file: str) -> str:
     """Return which of the profile's formats a file is, by its first bytes. Raises Halt when it is another one."""
     table = first.startswith(TABLES)
-    array = not table and first.removeprefix(BOM).lstrip()[:1] == b"["
+    array = not table and first.removeprefix(BOM).lstrip(b" \t\r\n")[:1] == b"["
     found = TABLE if table else JSON if array else CSV
     if found in profile.formats:
         return found
-    if found == CSV and not first.strip():
+    if found == CSV and not first.removeprefix(BOM).strip():
         raise halt(file, 1, "EMPTY", "the file is empty", "")
     if found == CSV:
         first_text(first.partition(b"\n")[0], file, 1)  # names what else it may be

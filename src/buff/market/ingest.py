@@ -21,7 +21,7 @@ from buff.market.bars import DTYPES, PRICES
 from buff.market.forms import MS_OF_DAY, form
 from buff.market.header import content, halt
 from buff.market.heading import head
-from buff.market.judge import judge, stride
+from buff.market.judge import LINE_BYTES_MAX, judge, stride
 from buff.market.options import FILL, CsvOptions
 from buff.market.profiles import CSV, JSON, TABLE
 from buff.market.reading import NO_LAYOUT, Reading
@@ -173,12 +173,11 @@ def _file(
             digest.update(chunk)
             yield chunk
 
-    chunks = counted()
     kept: list[Columns] = []
     try:
-        first = next(chunks, b"")
+        first, chunks = _begun(counted())
         form = content(first, reading.options.declaration, file.name)
-        for columns in _READERS[form](chain((first,), chunks), reading, tally, block_bytes, reference):
+        for columns in _READERS[form](chunks, reading, tally, block_bytes, reference):
             if columns is not None and not reading.offences:
                 (kept.append if reading.descending else sink.take)(columns)
             _limit_rows(max(reading.rows, sink.rows), sink.rows_max)
@@ -207,6 +206,24 @@ def _file(
             name: value for name, value in {"archive": stored.archive, "member": file.member, **counts}.items() if value
         },
     }
+
+
+def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes of a file, which say what it is however it comes in chunks, and all its chunks again."""
+    held = bytearray()
+    try:
+        while len(held) < LINE_BYTES_MAX and (chunk := next(chunks, None)) is not None:
+            held += chunk
+    except Broken as error:
+        if not held:
+            raise
+        return bytes(held[:LINE_BYTES_MAX]), _broken_off(bytes(held), error)
+    return bytes(held[:LINE_BYTES_MAX]), chain((bytes(held),), chunks)
+
+
+def _broken_off(held: bytes, error: Broken) -> Iterator[bytes]:
+    yield held
+    raise error
 
 
 def _counts(reading: Reading) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from buff.errors import DataInvalid, LimitExceeded
 from buff.market import plain
 from buff.market.ingest import Gap, blocks, ingest
 from buff.market.options import CsvOptions
+from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 from csv_files import (
     FORMS,
@@ -369,6 +370,25 @@ def test_the_size_of_chunks_and_blocks_changes_nothing(size: int) -> None:
         assert b"".join(blocks(iter(pieces), size)) == text
         assert all(block.endswith(b"\n") for block in blocks(iter(pieces), max(size, 100)))
         assert outcome(text, block_bytes=size) == outcome(text)
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_half_a_line_end_at_the_end_of_a_file_is_refused(reference: bool) -> None:
+    """A carriage return is a line end only with its line feed: without it the file was cut short there."""
+    whole = HEADER + b"\r\n".join(rows(3))
+    assert len(read(whole, reference=reference)[0]["ts"]) == 3
+    with pytest.raises(DataInvalid) as caught:
+        read(whole + b"\r", reference=reference)
+    assert (caught.value.rule, caught.value.details["offences"][0]["line"]) == ("ENCODING", 4)
+
+
+def test_what_a_file_is_does_not_hang_on_its_first_chunk() -> None:
+    content = b" \n[[1577836800000,1,1,1,1,1]]"
+    options = CsvOptions(profile="ccxt")
+    for size in (1, 2, 100):
+        pieces = [content[at : at + size] for at in range(0, len(content), size)]
+        file = Source(name="bars.json", chunks=lambda pieces=pieces: iter(pieces))
+        assert ingest([file], options, write=lambda columns: None, rows_max=9, bytes_max=999).rows == 1
 
 
 @pytest.mark.parametrize("gaps", ["keep", "fill"])
