@@ -45,8 +45,6 @@ def _form(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for each in fits[:1]:
         yield "likely profile", f"{each['profile']}: {'; '.join(each['reasons'])}"
     for each in fits[1:]:
-        if found["accepted"] and each["same_rows"]:
-            continue  # nothing would change
         how = "reads the first rows alike" if each["same_rows"] else "reads the first rows otherwise"
         yield "also fits", f"{each['profile']} ({how})"
     if not fits:

@@ -17,8 +17,8 @@ from pyarrow import feather
 from buff.market import tables
 from buff.market.detect import PREFIX_BYTES, Detection, Glimpse, Suggestion, alike_names, detect, toml
 from buff.market.options import CsvOptions
-from buff.market.profiles import PROFILES, profile_from
-from csv_files import rows
+from buff.market.profiles import PROFILES, Profile, profile_from
+from csv_files import rows, vendor_file
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -422,3 +422,18 @@ def test_a_table_of_plain_values_is_written_as_toml() -> None:
 )
 def test_names_that_may_mean_a_column(role: str, names: list[str], meant: list[str]) -> None:
     assert alike_names(role, names) == meant
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_file_in_the_form_of_a_profile_is_never_denied_to_it(profile: Profile) -> None:
+    """Invariants checked: what a profile writes fits it, or something fits that reads the same bars more plainly."""
+    chance = random.Random(f"detected {profile.name}")
+    for _ in range(40):
+        file = vendor_file(profile, chance, count=chance.randint(3, 40))
+        said = {name: value for name, value in file.options.items() if name in ("timezone", "ticker")}
+        suggestions = detect(glimpse(file.content(), file.name), said).suggestions
+        fitting = {each.profile.name: each for each in suggestions if each.fits}
+        assert profile.name in fitting, (file, suggestions)
+        first = fitting[profile.name]
+        assert [bar[0] for bar in first.bars] == list(file.ts[: len(first.bars)]) or profile.order == "descending"
+        assert suggestions[0].same
