@@ -21,7 +21,7 @@ from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
 from buff.market.timeframe import DAY_MS
-from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Fault, Stamp
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, YEAR_10000_NS, Fault, Stamp
 
 NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
@@ -85,6 +85,9 @@ def take(
     raw: int64[n] times in `unit` since 1970, in UTC when `zoned`, else on the local clock of the file.
     table: float64[n] by name of a value. Every row counts as a line.
     """
+    first, end = (limit // UNITS_NS[unit] for limit in (YEAR_1_NS, YEAR_10000_NS))
+    if int(raw.min()) < first or int(raw.max()) >= end:
+        return None  # nothing below may go round the end of int64
     if not reading.options.declaration.volume:
         table["volume"] = np.zeros(len(raw))
     ts = _instants(raw, Stamp(kind=ISO, zoned=zoned, ns=0), unit, reading)
