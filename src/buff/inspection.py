@@ -19,6 +19,7 @@ from buff.intake import READING, Progress
 from buff.market import tables
 from buff.market.bars import COLUMNS, VALUES, Bars
 from buff.market.detect import (
+    DRAFT,
     PREFIX_BYTES,
     SHOWN_ROWS,
     TRIAL_ROWS,
@@ -41,7 +42,7 @@ from buff.settings import Settings
 from buff.times import iso
 
 QUALITY_ROWS_MAX = 600_000  # what is held in memory for it: about 30 MB
-DRAFT_FILE = "mine.toml"
+DRAFT_FILE = f"{DRAFT}.toml"
 UNKNOWN_SYMBOL = "SYMBOL"
 OTHERS_SHOWN = 10
 _NS = 1_000_000
@@ -187,6 +188,7 @@ def _glimpse(file: Source, bytes_max: int) -> Glimpse:
     held, wanted, whole = bytearray(), PREFIX_BYTES, True
     names: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    broken: str | None = None
     try:
         for chunk in file.chunks():
             held += chunk
@@ -197,10 +199,17 @@ def _glimpse(file: Source, bytes_max: int) -> Glimpse:
                 break
         if whole and held.startswith(TABLES):
             names, rows = tables.glimpse(bytes(held), TRIAL_ROWS)
-    except Broken:
-        whole = False  # the reading says what is broken
+    except Broken as error:
+        whole = False
+        broken = None if held and not held.startswith(TABLES) else str(error)
     return Glimpse(
-        name=file.name, member=file.member, first=bytes(held[:PREFIX_BYTES]), whole=whole, names=names, rows=rows
+        name=file.name,
+        member=file.member,
+        first=bytes(held[:PREFIX_BYTES]),
+        whole=whole,
+        names=names,
+        rows=rows,
+        broken=broken,
     )
 
 
@@ -441,14 +450,14 @@ def _command(verb: str, paths: Sequence[str], said: Mapping[str, Any]) -> str:
 
 
 def _words(said: Mapping[str, Any]) -> str:
-    """Return options as they are typed: a profile of one's own is a file."""
+    """Return options as they are typed: a profile of one's own is a file of its name."""
     shown = _ordered(said)
     profile = shown.pop("profile", None)
     named: dict[str, Any] = {}
     if profile is not None:
         name = _named(profile)
         own = not isinstance(profile, str) and (name not in PROFILES or PROFILES[name] != profile)
-        named = {"profile-file": DRAFT_FILE} if own else {"profile": name}
+        named = {"profile-file": f"{name}.toml"} if own else {"profile": name}
     if isinstance(profile, Profile) and named == {"profile": "buff"}:
         named = {}  # the default, which nobody said
     return shlex.join(option_words({**named, **shown}))

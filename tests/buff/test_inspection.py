@@ -232,10 +232,30 @@ def test_a_workbook_is_no_archive_of_files(tmp_path: Path, member: str, says: st
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("[Content_Types].xml", member, "data.csv"):
             archive.writestr(name, "")
-    _, refusal = seen(path)
+    found, refusal = seen(path)
     assert isinstance(refusal, DataInvalid)
     assert refusal.details["rule"] == "ENCODING"
     assert says in refusal.message
+    assert says in found["detected"]["alien"]
+
+
+def test_an_archive_cut_short_is_still_looked_into(tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(b"%d,10,11,9,10,1.%d,1\n" % (1_381_095_240 + at * 60, at) for at in range(30_000)))
+    found, refusal = seen(written(tmp_path, whole[: len(whole) // 2], "XBTUSD_1.csv.gz"))
+    assert refusal is not None
+    assert found["detected"]["suggestions"][0]["profile"] == "kraken"
+    assert "cut short" in found["read_as"]["problem"]["message"]
+    found, _ = seen(written(tmp_path, b"PAR1 and no more", "bars.parquet"))
+    assert found["detected"]["alien"].startswith("not readable: the table cannot be read")
+
+
+def test_several_files_are_one_dataset(tmp_path: Path) -> None:
+    first, second = KRAKEN.splitlines(keepends=True)[:2], KRAKEN.splitlines(keepends=True)[2:]
+    paths = [written(tmp_path, b"".join(each), f"{at}.csv") for at, each in enumerate((first, second))]
+    found, refusal = seen(*paths)
+    assert refusal is not None
+    assert (found["rows"], len(found["sources"])) == (3, 2)
+    assert followed(found)["rows"] == 3
 
 
 def test_packed_files_are_looked_into(tmp_path: Path) -> None:

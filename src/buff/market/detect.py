@@ -60,6 +60,7 @@ class Glimpse:
 
     name, member: as of a `Source`. first: at most PREFIX_BYTES of its content. whole: nothing follows them.
     names, rows: of a Parquet or Feather file, the columns and the first rows as texts.
+    broken: why nothing of it can be read (`Broken`), or None.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Glimpse:
     whole: bool
     names: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    broken: str | None = None
 
     @property
     def form(self) -> str:
@@ -182,6 +184,8 @@ def detect(
 
 def alien(glimpse: Glimpse) -> str | None:
     """Return what a file is that holds no candles whatever the profile, or None."""
+    if glimpse.broken is not None:
+        return f"not readable: {glimpse.broken}"
     if glimpse.form == TABLE:
         return None
     first = glimpse.first
@@ -549,23 +553,29 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _drafted(glimpse: Glimpse, general: Profile, said: Mapping[str, Any], at: int) -> list[Suggestion]:
-    """Return the general profile with the separator or the order of this file, where that makes it fit."""
+    """Return the general profile with the separator or the order of this file, where that makes it fit.
+
+    Where another separator finds the columns but not the values, that is closer than anything else and returned, too.
+    """
     first = glimpse.lines[0] if glimpse.lines else b""
     used = [sep for sep in SEPARATORS if sep != " " and sep.encode() in first] or [general.delimiter]
+    drafts = []
     for delimiter in used:
         for order in (ASCENDING, DESCENDING):
             if (delimiter, order) == (general.delimiter, general.order):
                 continue
-            own = evolve(general, name=DRAFT, title="a profile of one's own", says="", delimiter=delimiter, order=order)
-            found = _suggestion(glimpse, own, said, at)
-            if found.fits:
-                return [found]
-    return []
+            own = evolve(
+                general, name=DRAFT, title="my files", says="", formats=(CSV,), delimiter=delimiter, order=order
+            )
+            drafts.append(_suggestion(glimpse, own, said, at))
+    near = [each for each in drafts if each.layout is not NO_LAYOUT and each.profile.order == ASCENDING]
+    return [each for each in drafts if each.fits] or near
 
 
 def _advice(closest: Suggestion, glimpse: Glimpse) -> Iterable[str]:
     """Say what would help a file that no profile reads."""
     trial = _trial(glimpse, closest.tried)
+    yield from dict.fromkeys(each.hint for each in trial.offences if each.rule in _FORM and each.hint)
     if trial.halted is not None and trial.halted.rule == "COLUMNS" and closest.profile.header != NONE:
         names = _header(trial, glimpse)
         for role in absent(names, closest.tried.declaration):

@@ -329,6 +329,27 @@ def test_rows_without_header_of_a_width_nobody_has_come_closest_to_the_nearest_w
     assert any("--profile-file" in line for line in detection.advice)
 
 
+@pytest.mark.parametrize(
+    ("content", "why", "helps"),
+    [
+        (
+            b"ts;open;high;low;close;volume\n2024-01-01T00:00:00Z;1,5;2,5;1,5;2,5;5\n",
+            "line 2: '1,5' is not a plain decimal number",
+            "decimal commas",
+        ),
+        (b"ts,open,high,low,close,volume\n01/02/2024 00:00,1,2,1,2,5\n", "is not a time", "--profile-file"),
+        (b"ts,open,high,low,close,volume\n1.7E+12,1,2,1,2,5\n", "1.7E+12 is not an epoch", "spreadsheet has rounded"),
+    ],
+)
+def test_what_a_spreadsheet_did_is_said(content: bytes, why: str, helps: str) -> None:
+    detection = found(content)
+    closest = detection.suggestions[0]
+    assert not closest.fits
+    assert closest.why_not is not None
+    assert why in closest.why_not
+    assert helps in detection.advice[0]
+
+
 def test_a_few_bad_rows_do_not_hide_the_profile() -> None:
     bad = EXAMPLES["kraken"].content + b"1381179120,oops,123.61,123.61,123.61,0.1,1\n"
     first = likely(bad)
