@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import Factory, field, fields, frozen
 
-from buff.errors import ProfileInvalid
+from buff.errors import ProfileInvalid, RunConfigInvalid
 from buff.market.bars import PRICES, VALUES
 from buff.market.forms import TIME_WORDS, form
 from buff.market.timestamps import zone
@@ -46,7 +46,12 @@ def _columns(value: Any) -> Any:
 
 
 def _folded(value: Any) -> Any:
-    return tuple(str(name).casefold().strip() for name in _words(value))
+    words = _words(value)
+    return tuple(name.casefold().strip() for name in words) if _is_texts(words) else words
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) and each for each in value)
 
 
 @frozen(kw_only=True)
@@ -100,22 +105,24 @@ class Profile:
             if word not in TIME_WORDS:
                 form(word)
         if self.zone is not None:
-            zone(self.zone)
+            try:
+                zone(self.zone)
+            except RunConfigInvalid:
+                self._check("zone", False, "UTC, an offset such as +01:00, or an IANA name such as Europe/Berlin")
 
     def _check_words(self) -> None:
         self._check("name", isinstance(self.name, str) and _NAME.fullmatch(self.name), "lower-case letters and digits")
         self._check("title", isinstance(self.title, str) and self.title, "a short description")
         self._check("says", isinstance(self.says, str), "text")
-        self._check("formats", self.formats and set(self.formats) <= set(FORMATS), f"some of {', '.join(FORMATS)}")
+        formats = _is_texts(self.formats) and self.formats and set(self.formats) <= set(FORMATS)
+        self._check("formats", formats, f"some of {', '.join(FORMATS)}")
         one = isinstance(self.delimiter, str) and len(self.delimiter) == 1
         self._check("delimiter", one and self.delimiter in ",;\t| ", "a comma, semicolon, tab, bar or space")
         self._check("banner", self.banner is None or (isinstance(self.banner, str) and self.banner), "text")
         for name, known in (("header", HEADERS), ("stamp", STAMPS), ("order", ORDERS)):
             self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
         for name in ("subheaders", "positions", "times", "local"):
-            words = getattr(self, name)
-            texts = isinstance(words, tuple) and all(isinstance(word, str) and word for word in words)
-            self._check(name, texts, "a list of texts")
+            self._check(name, _is_texts(getattr(self, name)), "a list of texts")
         self._check("times", self.times, "at least one form of time")
         self._check("zone", self.zone is None or isinstance(self.zone, str), "a zone")
         self._check("volume", isinstance(self.volume, bool), "true or false")
@@ -128,7 +135,8 @@ class Profile:
     def _check_columns(self) -> None:
         named = isinstance(self.columns, Mapping) and set(self.columns) <= set(ROLES)
         meant = named and all(
-            any(name.strip("!*") for name in names if name[:1] != "!") for names in self.columns.values()
+            _is_texts(names) and any(name.strip("!*") for name in names if name[:1] != "!")
+            for names in self.columns.values()
         )
         self._check("columns", meant, f"header names of {', '.join(ROLES)}")
         needed = {*NEEDED, *(("volume",) if self.volume else ())}
@@ -235,7 +243,8 @@ PROFILES: Mapping[str, Profile] = {
             name="binance",
             title="Binance klines, spot and futures (data.binance.vision)",
             says="Twelve columns, with or without a header; milliseconds, and microseconds in spot files from 2025 on. "
-            "The unit is constant in a file and may change from one file to the next.",
+            "The unit is constant in a file and may change from one file to the next. Files of COIN-M futures count "
+            "contracts; `--columns volume=quote_volume` reads the volume of the base asset, which stands there.",
             header=OPTIONAL,
             columns={"ts": ("open_time", "open time"), **_OHLCV},
             positions=(
