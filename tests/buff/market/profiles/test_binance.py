@@ -49,6 +49,12 @@ def test_columns_that_are_not_read_are_listed() -> None:
     assert done.sources[0]["extra_columns"] == read(MONTH_24, profile="binance")[1].sources[0]["extra_columns"]
 
 
+@pytest.mark.parametrize("head", [b"", HEADER])
+def test_the_base_volume_of_coin_m_files_is_read_by_the_name_of_its_column(head: bytes) -> None:
+    found = bars_of(head + MONTH_24, profile="binance", columns={"volume": "quote_volume"})
+    assert [volume for *_, volume in found] == [140258.25, 210546.0]
+
+
 def test_months_in_the_wrong_order_are_refused_at_the_seam() -> None:
     error = refused(MONTH_25, MONTH_24, profile="binance")
     assert error.details["offences"][0]["file"] == "bars2.csv"  # type: ignore[index]
