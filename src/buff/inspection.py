@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from attrs import Factory, define, frozen
 
-from buff.errors import BuffError, DataInvalid, RunConfigInvalid
+from buff.errors import BuffError, DataInvalid, LimitExceeded, RunConfigInvalid
 from buff.inputs import opened
 from buff.intake import READING, Progress
 from buff.market import tables
@@ -87,7 +87,7 @@ class _Read:
     options: CsvOptions
     look: _Look
     ingested: Ingested | None
-    error: DataInvalid | None
+    error: DataInvalid | LimitExceeded | None
 
 
 def inspect_files(
@@ -132,6 +132,8 @@ def _asked(
         if error.details.get("field") != "ticker":
             raise
         return None, error
+    if isinstance(found.error, LimitExceeded):
+        raise found.error
     return found, found.error
 
 
@@ -227,7 +229,7 @@ def _read(paths: Sequence[str], said: Mapping[str, Any], *, settings: Settings, 
             rows_max=settings.rows_max,
             bytes_max=settings.csv_bytes_max,
         )
-    except DataInvalid as refused:
+    except (DataInvalid, LimitExceeded) as refused:
         error = refused
     return _Read(said=said, options=options, look=look, ingested=found, error=error)
 

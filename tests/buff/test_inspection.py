@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from buff import inspection
-from buff.errors import BuffError, DataInvalid, RunConfigInvalid
+from buff.errors import BuffError, DataInvalid, LimitExceeded, RunConfigInvalid
 from buff.inspection import inspect_files
 from buff.market.profiles import profile_from
 from buff.settings import Settings
@@ -106,6 +106,16 @@ def test_a_reading_nobody_asked_for_says_so_and_what_is_left_to_decide(tmp_path:
     assert symbol["option"] == "--symbol SYMBOL"
     assert shlex.split(found["next"])[3:5] == ["--csv", str(tmp_path / "XBTUSD 1.csv")]
     followed(found)
+
+
+def test_filling_too_much_is_said_of_the_reading_suggested_too(tmp_path: Path) -> None:
+    path = written(tmp_path, KRAKEN)
+    found, refusal = seen(path, gaps="fill")
+    assert isinstance(refusal, DataInvalid)
+    assert found["read_as"]["words"] == "--profile kraken --gaps fill"
+    assert found["read_as"]["problem"]["code"] == "LIMIT_EXCEEDED"
+    with pytest.raises(LimitExceeded):
+        seen(path, profile="kraken", gaps="fill")
 
 
 def test_what_the_user_said_is_kept_and_the_rest_is_suggested(tmp_path: Path) -> None:
