@@ -7,13 +7,33 @@ import numpy as np
 import pytest
 
 from buff.market import plain, tables
-from buff.market.profiles import CSV, PROFILES, Profile
+from buff.market.bars import VALUES
+from buff.market.profiles import CSV, PROFILES, Profile, profile_from
 from csv_files import Vendor, outcome, read, vendor_file
 
 CASES = 80
+# What no vendor does: ends of bars, offsets of one's own, whole prices with tickers, and all of it at once.
+OWN = {
+    each["name"]: profile_from(each)
+    for each in (
+        {"name": "ends", "stamp": "close", "columns": {"ts": "end", **{name: name for name in VALUES}}},
+        {
+            "name": "offsets", "delimiter": ";", "header": "none", "times": "%H:%M %d/%m/%Y %z",
+            "positions": ["note", "close", "low", "ts", "high", "volume", "open"],
+        },
+        {
+            "name": "everything", "delimiter": "|", "banner": "# by", "header": "optional", "subheaders": "utc",
+            "times": "%Y%m%d %H%M%S.%f", "zone": "Europe/Berlin", "stamp": "close", "order": "descending",
+            "no_bar": "-", "scale": 4, "columns": {"ts": ["day"], "time": "clock", "ticker": ["who", "whose"],
+            **{name: [f"{name} *", f"!{name} ask"] for name in VALUES}},
+            "positions": ["ticker", "ts", "time", *VALUES, "note"], "formats": ["csv"],
+        },
+    )
+}  # fmt: skip
+EVERY = {**PROFILES, **OWN}
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("profile", EVERY.values(), ids=EVERY)
 def test_bars_written_in_the_form_of_a_profile_come_out_as_they_were(profile: Profile) -> None:
     """Invariants checked: exact times and values, for every choice that the form leaves open, by both readers."""
     chance = random.Random(f"written {profile.name}")
@@ -27,7 +47,7 @@ def test_bars_written_in_the_form_of_a_profile_come_out_as_they_were(profile: Pr
             assert done.rows == len(file.ts)
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("profile", EVERY.values(), ids=EVERY)
 def test_the_readers_agree_on_every_file_of_a_profile_and_its_mutations(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +113,7 @@ def test_a_change_of_the_clocks_inside_a_file_is_judged_alike() -> None:
                 assert found == outcome(file.content(), names=[file.name], reference=True, **options)
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("profile", EVERY.values(), ids=EVERY)
 def test_two_files_of_a_profile_are_one_dataset(profile: Profile) -> None:
     """Invariants checked: for files given oldest first, in order and in whatever order their rows come."""
     chance = random.Random(f"two {profile.name}")
