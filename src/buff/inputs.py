@@ -27,6 +27,8 @@ CHUNK_BYTES = 1 << 20
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _TEXTS = (".csv", ".txt", ".json")
 _ENCRYPTED = 1
+# Members by which an archive is a spreadsheet and no archive of files.
+_WORKBOOKS = {"xl/workbook.xml": "an Excel workbook", "content.xml": "an OpenDocument spreadsheet"}
 
 
 def opened(paths: Sequence[str]) -> tuple[Source, ...]:
@@ -141,6 +143,10 @@ def _gunzipped(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 def _zipped(path: str, name: str, shown: str, member: str) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
+            workbook = next((what for each, what in _WORKBOOKS.items() if each in archive.namelist()), None)
+            if workbook is not None:
+                says = f"the file is {workbook}, not CSV text: save its sheet as CSV"
+                return Source(name=name, path=shown, chunks=partial(_raise, says))
             chosen = _member(archive, name, shown, member)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         return Source(name=name, path=shown, chunks=partial(_raise, f"the zip archive is damaged: {error}"))

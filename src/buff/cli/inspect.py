@@ -1,74 +1,29 @@
-"""What `buff data inspect` finds in a file: the same reading as an ingest, with nothing stored."""
+"""What `buff data inspect` prints of a file: what it is, how it may be read, and the commands that read it so."""
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import rich_click as click
 
-from buff.cli.output import Progress, surroundings, table
-from buff.errors import DataInvalid
-from buff.inputs import opened
-from buff.intake import READING
+from buff.cli.output import Progress, offence_lines, surroundings, table
+from buff.errors import BuffError
+from buff.inspection import DRAFT_FILE, inspect_files
 from buff.market.bars import VALUES
-from buff.market.ingest import ingest
-from buff.market.options import CsvOptions
-from buff.market.source import Columns
-from buff.times import iso
+from buff.market.spacing import GAP_KINDS
 
-FIRST_ROWS = 5
+_QUALITY = {
+    "stale": "runs of equal bars",
+    "spikes": "price moves far above the usual",
+    "volume_jumps": "days of another unit of volume",
+}
 
 
 def inspected(
     paths: Sequence[str], options: Mapping[str, Any], *, progress: Progress
-) -> tuple[dict[str, Any], DataInvalid | None]:
+) -> tuple[dict[str, Any], BuffError | None]:
     """Return what the files hold as plain values, and the error with which an ingest would refuse them, if it would."""
-    given = {name: value for name, value in options.items() if value is not None}
-    chosen = CsvOptions(**{"base" if name == "base_timeframe" else name: value for name, value in given.items()})
     _, settings = surroundings()
-    total = sum(file.size or 0 for file in opened(paths))
-    first: list[list[Any]] = []
-
-    def keep(columns: Columns) -> None:
-        for row in range(min(FIRST_ROWS - len(first), len(columns["ts"]))):
-            first.append([iso(columns["ts"][row]), *(float(columns[name][row]) for name in VALUES)])
-
-    try:
-        found = ingest(
-            opened(paths),
-            chosen,
-            write=keep,
-            tick=lambda done: progress(READING, done, total),
-            rows_max=settings.rows_max,
-            bytes_max=settings.csv_bytes_max,
-        )
-    except DataInvalid as error:
-        return {"accepted": False, "files": list(paths), "first_rows": first, "problem": error.as_dict()}, error
-    facts = {
-        "accepted": True,
-        "files": list(paths),
-        "profile": chosen.profile.name,
-        "timezone": chosen.timezone,
-        "base_timeframe": chosen.base.value,
-        "rows": found.rows,
-        "first": iso(found.first_ts),
-        "last": iso(found.last_ts),
-        "gaps": found.gap_count,
-        "missing": found.missing,
-        "filled": found.filled,
-        "zero_volume": found.zero_volume,
-        "warnings": list(found.warnings),
-        "sources": [dict(source) for source in found.sources],
-        "first_rows": first,
-        "next": _command(paths, given),
-    }
-    return facts, None
-
-
-def _command(paths: Sequence[str], given: Mapping[str, Any]) -> str:
-    words = [f"--csv {shlex.quote(path)}" for path in paths]
-    words += [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]
-    return f"buff run create {' '.join(words)} --symbol SYMBOL --timeframe 1h --strategy ma_cross --risk-level 3"
+    return inspect_files(paths, options, settings=settings, progress=progress)
 
 
 def print_inspected(found: Mapping[str, Any]) -> None:
@@ -76,19 +31,74 @@ def print_inspected(found: Mapping[str, Any]) -> None:
     if found["first_rows"]:
         rows = [[str(cell) for cell in row] for row in found["first_rows"]]
         table(("open stamp (UTC)", *VALUES), rows, right=VALUES)
-    if not found["accepted"]:
+    table(("found", "what"), [*_form(found), *_range(found)])
+    for line in _readings(found):
+        click.echo(line)
+
+
+def _form(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the file looks like."""
+    detected, times, spacing = found["detected"], found["times"], found["spacing"]
+    if detected["alien"] is not None:
+        yield "the file", f"is {detected['alien']}"
+    fits = [each for each in detected["suggestions"] if each["fits"]]
+    for each in fits[:1]:
+        yield "likely profile", f"{each['profile']}: {'; '.join(each['reasons'])}"
+    for each in fits[1:]:
+        how = "reads the first rows alike" if each["same_rows"] else "reads the first rows otherwise"
+        yield "also fits", f"{each['profile']} ({how})"
+    if not fits:
+        for each in detected["suggestions"]:
+            yield "closest profile", f"{each['profile']}: {each['why_not']}"
+    for line in detected["advice"]:
+        yield "would help", line
+    if times is not None and times["first"] is not None:
+        yield "times", f"{times['is']}, for example {times['first']}"
+        yield "zone", times["zone"]
+    if spacing is not None:
+        where = "" if spacing["whole"] else " of the beginning"
+        yield "spacing", f"rows are {spacing['apart']} apart ({spacing['count']:,} of {spacing['of']:,} steps{where})"
+    for line in found["questions"]:
+        yield "please check", line
+
+
+def _range(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the accepted rows are."""
+    if "rows" not in found:
         return
-    facts = [
-        ("rows", f"{found['rows']:,} of {found['base_timeframe']}"),
-        ("range", f"{found['first']} to {found['last']}"),
-        ("gaps", f"{found['gaps']:,} ({found['missing']:,} bars missing, {found['filled']:,} filled)"),
-        ("zero volume", f"{found['zero_volume']:,} rows"),
-        *(
-            ("extra columns", ", ".join(source["extra_columns"]))
-            for source in found["sources"]
-            if source["extra_columns"]
-        ),
-        *(("warning", warning) for warning in found["warnings"]),
-    ]
-    table(("found", "what"), facts)
-    click.echo(f"Next: {found['next']}")
+    yield "rows", f"{found['rows']:,} of {found['base_timeframe']}"
+    yield "range", f"{found['first']} to {found['last']}"
+    yield "gaps", f"{found['gaps']:,} ({found['missing']:,} bars missing, {found['filled']:,} filled)"
+    kinds, longest = found["gap_kinds"]["kinds"], found["gap_kinds"]["longest"]
+    for kind, count in kinds.items():
+        yield "of these", f"{count:,} {GAP_KINDS[kind]}"
+    if longest is not None:
+        yield "longest gap", f"{longest['missing']:,} bars between {longest['after']} and {longest['before']}"
+    yield "zero volume", f"{found['zero_volume']:,} rows"
+    for name, count in (found["quality"] or {}).items():
+        if count:
+            yield "quality", f"{count:,} {_QUALITY[name]}"
+    for warning in found["warnings"]:
+        yield "warning", warning
+
+
+def _readings(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield under which options the file was read, what is left to decide, and what to do next."""
+    read = found["read_as"]
+    if read is not None and not read["given"]:
+        yield f"Read as if you had said: {read['words'] or 'nothing'}"
+        if not read["accepted"]:
+            yield f"  So read, it would be refused: {read['problem']['message']}"
+            yield from (f"  {line}" for line in offence_lines(read["problem"]["details"]))
+    if found["detected"]["draft"] is not None:
+        yield f"A profile of your own, to be saved as {DRAFT_FILE}:"
+        yield from (f"    {line}" for line in found["detected"]["draft"].splitlines())
+    for choice in found["choices"]:
+        yield f"You decide: {choice['option']} ({choice['why']}). Or: {choice['instead']}"
+    if found["commands"]:
+        yield f"Next: {found['commands']['create']}"
+        yield f"  or: {found['commands']['ingest']}"
+    else:
+        yield f"When the file is mended: {found['next']}"
+    if not found["accepted"] and read is not None and not read["given"]:
+        yield "As you asked for it, the file is refused:"

@@ -6,7 +6,7 @@ Values go in, text goes out. Nothing here decides anything.
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -130,16 +130,17 @@ def fail(error: BuffError, *, as_json: bool) -> int:
         click.echo(canonical.encode(error.as_dict()).decode(), err=True)
         return error.exit_code
     click.echo(f"{error.code}: {error.message}", err=True)
-    for line in _offences(error):
+    for line in offence_lines(error.details):
         click.echo(f"  {line}", err=True)
     if error.hint:
         click.echo(f"  What to do: {error.hint}", err=True)
     return error.exit_code
 
 
-def _offences(error: BuffError) -> Iterator[str]:
-    offences: Any = error.details.get("offences", ())
-    counts: Any = error.details.get("counts", {})
+def offence_lines(details: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each offence that an error's details list, and how many are not listed."""
+    offences: Any = details.get("offences", ())
+    counts: Any = details.get("counts", {})
     for offence in offences:
         place = f"line {offence['line']}" + (f" of {offence['file']}" if offence.get("file") else "")
         column = f", {offence['column']}" if offence.get("column") else ""

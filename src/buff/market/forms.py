@@ -35,6 +35,7 @@ _NEEDED = ("Y", "m", "d")
 _WHOLE = re.compile(r"(\d+)\.0", re.ASCII)
 _MS = re.compile(r"0|[1-9]\d{0,7}", re.ASCII)
 _DAY_MS = 86_400_000
+_NAME_THE_DAY = "times of this profile count from the day in the name of the file, such as 20221213_trade.zip"
 _ZERO = 48
 # How much a unit of a field is, in milliseconds; its value must be below the second number.
 _CLOCK = (("hour", 3_600_000, 24), ("minute", 60_000, 60), ("second", 1_000, 60))
@@ -147,7 +148,8 @@ def read(text: str, times: Sequence[str], day_ns: int | None = None) -> Stamp | 
         return found
     if isinstance(found, Stamp) and (ISO if found.kind == ISO else EPOCH) in times:
         return found
-    return Fault(rule="CELL", says=f"{text!r} is not a time of the form {' or '.join(times)}")
+    hint = _NAME_THE_DAY if MS_OF_DAY in times and day_ns is None else None
+    return Fault(rule="CELL", says=f"{text!r} is not a time of the form {' or '.join(times)}", hint=hint)
 
 
 def _read(text: str, word: str, day_ns: int | None) -> Stamp | Fault | None:

@@ -5,7 +5,7 @@ judged. A file without header has the layout that its profile declares by positi
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from attrs import field, frozen
@@ -112,14 +112,30 @@ def named(names: Sequence[str], profile: Profile, file: str, number: int = 1) ->
     return _layout(tuple(names), places)
 
 
+def absent(names: Sequence[str], profile: Profile) -> tuple[str, ...]:
+    """Return the roles of a profile for which none of these header names is known."""
+    found, folded = [], [name.casefold() for name in names]
+    for role, known in profile.columns.items():
+        try:
+            if role != "volume" or profile.volume:
+                _place(role, known, names, folded, profile, "", 1)
+        except Halt as refused:
+            if refused.offence.rule == "COLUMNS":
+                found.append(role)
+    return tuple(found)
+
+
 def placed(row: Sequence[str], profile: Profile, file: str, number: int = 1) -> Layout:
     """Return the layout that a profile declares for files without header. row: the first one. Raises Halt."""
-    if len(row) != len(profile.positions):
+    positions = profile.positions
+    if not profile.volume and len(row) == len(positions) - 1:
+        positions = tuple(name for name in positions if name != "volume")
+    if len(row) != len(positions):
         says = f"the first row has {len(row)} cells; profile {profile.name} has {len(profile.positions)}"
         raise halt(file, number, "COLUMNS", says, ",".join(row), hint={"COLUMNS": _OTHER_PROFILE})
     wanted = [role for role in ROLES if role != "volume" or profile.volume]
-    places = {role: profile.positions.index(role) for role in wanted if role in profile.positions}
-    return _layout(profile.positions, places)
+    places = {role: positions.index(role) for role in wanted if role in positions}
+    return _layout(positions, places)
 
 
 def _layout(names: tuple[str, ...], places: Mapping[str, int]) -> Layout:
@@ -135,11 +151,11 @@ def looks_like_data(cell: str) -> bool:
 def content(first: bytes, profile: Profile, file: str) -> str:
     """Return which of the profile's formats a file is, by its first bytes. Raises Halt when it is another one."""
     table = first.startswith(TABLES)
-    array = not table and first.removeprefix(BOM).lstrip()[:1] == b"["
+    array = not table and first.removeprefix(BOM).lstrip(b" \t\r\n")[:1] == b"["
     found = TABLE if table else JSON if array else CSV
     if found in profile.formats:
         return found
-    if found == CSV and not first.strip():
+    if found == CSV and not first.removeprefix(BOM).strip():
         raise halt(file, 1, "EMPTY", "the file is empty", "")
     if found == CSV:
         first_text(first.partition(b"\n")[0], file, 1)  # names what else it may be
@@ -185,21 +201,29 @@ def _place(
     number: int,
 ) -> int | None:
     """Return the index of a role's column, or None where it may be missing (`time`: the date says it all)."""
-    exact = [index for index, name in enumerate(folded) if name in known]
-    if len(exact) > 1:
-        both = " and ".join(repr(names[index]) for index in exact)
-        says = f"the header has more than one {known[0]} column: {both}"
-        raise halt(file, number, "HEADER", says, names[exact[1]], hint=profile.hints)
-    begins = tuple(name[:-1] for name in known if name.endswith("*"))
-    found = exact or [index for index, name in enumerate(folded) if begins and name.startswith(begins)]
+    wanted = tuple(name for name in known if not name.startswith("!"))
+    never = _begun([name[1:] for name in known if name.startswith("!")])
+    candidates = [(index, name) for index, name in enumerate(folded) if not never(name)]
+    found = [index for index, name in candidates if name in wanted]
+    found = found or [index for index, name in candidates if _begun(wanted)(name)]
+    if len(found) > 1:
+        both = " and ".join(repr(names[index]) for index in found)
+        says = f"the header has more than one {wanted[0]} column: {both}"
+        raise halt(file, number, "HEADER", says, names[found[1]], hint=profile.hints)
     if found:
         return found[0]
     if role == "time":
         return None
-    called = f"time column ({', '.join(known)})" if role == "ts" and len(known) > 1 else f"{role} column"
-    if role != "ts" and known != (role,):
-        called += f" ({', '.join(known)})"
+    called = f"time column ({', '.join(wanted)})" if role == "ts" and len(wanted) > 1 else f"{role} column"
+    if role != "ts" and wanted != (role,):
+        called += f" ({', '.join(wanted)})"
     raise halt(file, number, "COLUMNS", f"the header has no {called}", ",".join(names), hint=profile.hints)
+
+
+def _begun(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return a test for names that are one of these, or begin with one that ends in `*`."""
+    begins = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+    return lambda name: name in patterns or name.startswith(begins)
 
 
 def halt(

@@ -18,14 +18,14 @@ def head(block: bytes, reading: Reading) -> bytes:
         block = block.removeprefix(BOM)
     while reading.heading and block:
         line, _, rest = block.partition(b"\n")
-        if not _take(line, reading, empty=not block.strip()):
+        if not _take(line, reading):
             break
         block = rest
         reading.line += 1
     return block
 
 
-def _take(line: bytes, reading: Reading, *, empty: bool) -> bool:
+def _take(line: bytes, reading: Reading) -> bool:
     """Learn what a line says of the file; return whether it is heading and no row."""
     number, profile = reading.line + 1, reading.options.declaration
     if len(line) > LINE_BYTES_MAX:
@@ -34,8 +34,12 @@ def _take(line: bytes, reading: Reading, *, empty: bool) -> bool:
     if reading.layout is not NO_LAYOUT:
         reading.heading = _first_cell(line, profile.delimiter) in profile.subheaders
         return reading.heading
-    if empty and number == 1:
-        raise halt(reading.file, number, "EMPTY", "the file is empty", "")
+    if not line.strip():  # an offence where something follows, and nothing else where the file is empty
+        reading.blanks += 1
+        return True
+    if reading.blanks:
+        says = f"line {number - reading.blanks} is blank, and the file begins below it"
+        raise halt(reading.file, number - reading.blanks, "HEADER", says, "")
     if number == 1 and profile.banner is not None and line.lower().startswith(profile.banner.lower().encode()):
         reading.banners = 1
         return True

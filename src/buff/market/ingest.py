@@ -21,10 +21,10 @@ from buff.market.bars import DTYPES, PRICES
 from buff.market.forms import MS_OF_DAY, form
 from buff.market.header import content, halt
 from buff.market.heading import head
-from buff.market.judge import judge, stride
+from buff.market.judge import LINE_BYTES_MAX, judge, stride
 from buff.market.options import FILL, CsvOptions
 from buff.market.profiles import CSV, JSON, TABLE
-from buff.market.reading import Reading
+from buff.market.reading import NO_LAYOUT, Reading
 from buff.market.rules import Halt, Offence
 from buff.market.source import Broken, Columns, Source, Stored
 from buff.market.timeframe import BASES, DAY_MS
@@ -165,7 +165,7 @@ def _file(
 ) -> dict[str, Any]:
     """Read one file to its end and return its description for the manifest."""
     before, newest_before = _counts(reading), reading.newest_ns
-    reading.open(file.name, _day_ns(file, reading.options))
+    reading.open(file.name, day_ns((file.member, file.name), reading.options))
     start, digest = tally.size_bytes, hashlib.sha256()
 
     def counted() -> Iterator[bytes]:
@@ -174,12 +174,11 @@ def _file(
             digest.update(chunk)
             yield chunk
 
-    chunks = counted()
     kept: list[Columns] = []
     try:
-        first = next(chunks, b"")
+        first, chunks = _begun(counted())
         form = content(first, reading.options.declaration, file.name)
-        for columns in _READERS[form](chain((first,), chunks), reading, tally, block_bytes, reference):
+        for columns in _READERS[form](chunks, reading, tally, block_bytes, reference):
             if columns is not None and not reading.offences:
                 (kept.append if reading.descending else sink.take)(columns)
             _limit_rows(max(reading.rows, sink.rows), sink.rows_max)
@@ -210,15 +209,36 @@ def _file(
     }
 
 
+def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes of a file, which say what it is however it comes in chunks, and all its chunks again."""
+    held = bytearray()
+    try:
+        while len(held) < LINE_BYTES_MAX and (chunk := next(chunks, None)) is not None:
+            held += chunk
+    except Broken as error:
+        if not held:
+            raise
+        return bytes(held[:LINE_BYTES_MAX]), _broken_off(bytes(held), error)
+    return bytes(held[:LINE_BYTES_MAX]), chain((bytes(held),), chunks)
+
+
+def _broken_off(held: bytes, error: Broken) -> Iterator[bytes]:
+    yield held
+    raise error
+
+
 def _counts(reading: Reading) -> tuple[int, int, int]:
     return reading.rows, reading.others, reading.absent
 
 
-def _day_ns(file: Source, options: CsvOptions) -> int | None:
-    """Return the midnight that times of the day count from, where the profile has such times: the name says it."""
+def day_ns(names: Sequence[str | None], options: CsvOptions) -> int | None:
+    """Return the midnight that times of the day count from, or None where the profile has no such times.
+
+    names: of the file in its archive, or None, and of the file itself. The first with a date of eight digits says it.
+    """
     if MS_OF_DAY not in options.declaration.times:
         return None
-    for name in (file.member, file.name):
+    for name in names:
         match = _DAY.search(name or "")
         found = form("%Y%m%d").stamp(match[1]) if match else None
         if isinstance(found, Stamp):
@@ -294,7 +314,9 @@ def _judge_seam(newest_before_ns: int | None, reading: Reading) -> None:
 
 
 def _empty(reading: Reading, *, others: int = 0) -> Halt:
-    says = "the file has a header and no rows" if reading.line else "the file is empty"
+    if reading.layout is NO_LAYOUT:
+        return halt(reading.file, 1, "EMPTY", "the file is empty", "")
+    says = "the file has a header and no rows"
     if others:
         says = f"the file has no row of {reading.options.ticker} among its {others:,}"
     return halt(reading.file, max(reading.line, 1), "EMPTY", says, "")

@@ -27,8 +27,11 @@ NS = 1_000_000
 _PRICES = frozenset(PRICES)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _NOT_ZERO = re.compile(r"[^eE]*[1-9]", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
-_COMMA = "the file has decimal commas, as some spreadsheets write them: export it with decimal points"
+_GROUPED = re.compile(r"-?\d+(?:[.,' ]\d+)+", re.ASCII)
+_COMMA = (
+    "the file has decimal commas or grouped thousands, as some spreadsheets write them: export it with decimal points "
+    "and nothing else between digits"
+)
 
 Bar = tuple[float, ...]  # epoch ms, open, high, low, close, volume
 
@@ -38,10 +41,11 @@ def judge(block: bytes, reading: Reading) -> Columns | None:
 
     Raises Halt at an offence after which nothing can be read.
     """
-    lines = block.split(b"\n")
-    if not lines[-1]:
-        lines.pop()  # what stands after the last line end is not a line
+    *lines, last = block.split(b"\n")
     bars = [bar for line in lines if (bar := _line(line, reading)) is not None]
+    if last:  # what stands after the last line end is a line only if there is something
+        bar = _line(last, reading, ended=False)
+        bars += [] if bar is None else [bar]
     return None if reading.offences else columns_of(bars)
 
 
@@ -62,7 +66,7 @@ def number(text: str, scale: int = 0) -> float | Fault:
     if not bare:
         return Fault(rule="CELL", says="the cell is empty")
     if not _NUMBER.fullmatch(bare):
-        hint = _COMMA if _DECIMAL_COMMA.fullmatch(bare) else None
+        hint = _COMMA if _GROUPED.fullmatch(bare) else None
         return Fault(rule="CELL", says=f"{bare!r} is not a plain decimal number", hint=hint)
     if scale:
         if not bare.isdigit():
@@ -76,9 +80,9 @@ def number(text: str, scale: int = 0) -> float | Fault:
     return value + 0.0  # -0.0 becomes 0.0: the same bars are the same bytes
 
 
-def _line(raw: bytes, reading: Reading) -> Bar | None:
+def _line(raw: bytes, reading: Reading, *, ended: bool = True) -> Bar | None:
     reading.line += 1
-    text = _text(raw, reading)
+    text = _text(raw, reading, ended=ended)
     if not text:
         reading.blanks += 1
         return None
@@ -100,7 +104,8 @@ def judge_row(row: list[str], text: str, reading: Reading) -> Bar | None:
     if len(row) != reading.layout.width:
         reading.rows += 1
         says = f"the row has {len(row)} cells, {_widest(reading)} {reading.layout.width}"
-        _offend(reading, reading.line, "RAGGED", says, text=text)
+        commas = len(row) - reading.layout.width >= len(PRICES) and reading.options.declaration.delimiter == ","
+        _offend(reading, reading.line, "RAGGED", says, text=text, hint=_COMMA if commas else None)
         return None
     if "ticker" in places and row[places["ticker"]] != reading.options.ticker:
         reading.others += 1
@@ -124,10 +129,10 @@ def _widest(reading: Reading) -> str:
     return "the header has" if reading.options.declaration.header == REQUIRED else "the first row has"
 
 
-def _text(raw: bytes, reading: Reading) -> str:
+def _text(raw: bytes, reading: Reading, *, ended: bool) -> str:
     if len(raw) > LINE_BYTES_MAX:
         raise _halt(reading, "SIZE", f"the line is longer than {LINE_BYTES_MAX:,} bytes", raw[:64])
-    raw = raw.removesuffix(b"\r")
+    raw = raw.removesuffix(b"\r") if ended else raw
     if b"\0" in raw:
         raise _halt(reading, "ENCODING", "the line has NUL bytes: was the file cut off while it was written?", raw)
     if b"\r" in raw:

@@ -10,7 +10,7 @@ from attrs import Factory, asdict, evolve, field, frozen
 
 from buff.errors import RunConfigInvalid
 from buff.market.bars import VALUES
-from buff.market.profiles import PROFILES, STAMPS, Profile, profile, profile_from
+from buff.market.profiles import NONE, PROFILES, STAMPS, TABLE, Profile, profile, profile_from
 from buff.market.timeframe import BASES, Timeframe
 from buff.market.timestamps import Zone, zone
 
@@ -99,6 +99,7 @@ class CsvOptions:
         return evolve(
             self.profile,
             columns={**self.profile.columns, **named},
+            positions=_placed(self.profile, self.columns),
             stamp=self.stamp or self.profile.stamp,
             volume=self.profile.volume and self.volume is None,
         )
@@ -134,6 +135,22 @@ class CsvOptions:
             "timezone": self.timezone or self.profile.zone,
             **{name: value for name, value in said.items() if value is not None},
         }
+
+
+def _placed(profile: Profile, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the positions of a file without header, with the roles that the user puts at named ones there."""
+    positions = profile.positions
+    for role, name in columns.items():
+        at = next((at for at, each in enumerate(positions) if each.casefold() == name.casefold().strip()), None)
+        if at is not None and positions[at] != role:
+            moved = [f"{each} (not read)" if each == role else each for each in positions]
+            positions = (*moved[:at], role, *moved[at + 1 :])
+        elif at is None and profile.header == NONE and TABLE not in profile.formats:
+            hint = f"its columns are, in order: {', '.join(profile.positions)}"
+            raise _wrong(
+                "columns", name, f"files of {profile.name} have no header, and no column called {name!r}", hint
+            )
+    return positions
 
 
 def options_of(source: Mapping[str, Any], *, gaps: str, base: Timeframe) -> CsvOptions:

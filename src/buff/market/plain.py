@@ -23,7 +23,7 @@ from buff.market.options import REJECT
 from buff.market.reading import Reading
 from buff.market.source import Columns
 from buff.market.timeframe import DAY_MS
-from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, Fault, Stamp
+from buff.market.timestamps import ISO, MAGNITUDES, UNITS_NS, YEAR_1_NS, YEAR_9999_NS, YEAR_10000_NS, Fault, Stamp
 
 NS = 1_000_000
 _UNIT_OF_FRACTION = ("s", "ms", "ms", "ms", "us", "us", "us")  # by the number of digits; longer ones are rare
@@ -88,6 +88,9 @@ def take(
     raw: int64[n] times in `unit` since 1970, in UTC when `zoned`, else on the local clock of the file.
     table: float64[n] by name of a value. Every row counts as a line.
     """
+    first, end = (limit // UNITS_NS[unit] for limit in (YEAR_1_NS, YEAR_10000_NS))
+    if int(raw.min()) < first or int(raw.max()) >= end:
+        return None  # nothing below may go round the end of int64
     table["volume"] = table["volume"] + 0.0 if reading.options.declaration.volume else np.zeros(len(raw))
     ts = _instants(raw, Stamp(kind=ISO, zoned=zoned, ns=0), unit, reading)
     columns = None if ts is None else accept(ts, table, reading)
@@ -235,7 +238,7 @@ def _first(found: Bare, reading: Reading) -> Stamp | None:
         first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
     if isinstance(first, Fault) or reading.kind not in (None, first.kind):
         return None
-    declared = reading.options.zone is not None
+    declared = reading.zone is not None
     return first if (first.zoned and not reading.options.zone_asked) or (declared and not first.zoned) else None
 
 
@@ -333,8 +336,8 @@ def _instants(raw: NDArray[np.int64], first: Stamp, unit: str, reading: Reading)
             return None
         ms = ms + reading.day_ns // NS
     if not first.zoned:
-        assert reading.options.zone is not None, "a local time has a declared zone"
-        offset = reading.options.zone.offset_ms(int(ms.min()), int(ms.max()))
+        assert reading.zone is not None, "a local time has a declared zone"
+        offset = reading.zone.offset_ms(int(ms.min()), int(ms.max()))
         if offset is None:
             return None
         ms = ms - offset

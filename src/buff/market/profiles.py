@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import Factory, field, fields, frozen
 
-from buff.errors import ProfileInvalid
+from buff.errors import ProfileInvalid, RunConfigInvalid
 from buff.market.bars import PRICES, VALUES
 from buff.market.forms import TIME_WORDS, form
 from buff.market.timestamps import zone
@@ -42,7 +42,16 @@ def _words(value: Any) -> tuple[str, ...]:
 def _columns(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return {role: tuple(str(name).casefold().strip() for name in _words(names)) for role, names in value.items()}
+    return {role: _folded(names) for role, names in value.items()}
+
+
+def _folded(value: Any) -> Any:
+    words = _words(value)
+    return tuple(name.casefold().strip() for name in words) if _is_texts(words) else words
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) and each for each in value)
 
 
 @frozen(kw_only=True)
@@ -54,11 +63,13 @@ class Profile:
     data. header: whether the first line names the columns. subheaders: lines right below the header whose first cell is
     one of these are none of the data.
     columns: role -> the header names it may have, compared in lower case and without surrounding spaces; exactly one of
-    them must be there. A name that ends in `*` stands for the first column that begins with what is before it.
+    them must be there. A name that ends in `*` stands for the one column that begins with what is before it; a name
+    that begins with `!` is never taken for it.
     positions: the roles, or the names of columns that are not read, of a file without header, in order.
     times: the forms of its times: `iso`, `epoch`, `epoch.0` (digits and `.0`), `ms_of_day` (milliseconds since the
     midnight of the day in the file's name), or strptime codes (`buff.market.forms`). zone: that of naive times, where
-    the vendor says it. stamp: whether a time is its bar's opening or its end. order: of the rows of a file.
+    the vendor says it; local: names of the time column under which no naive time is of that zone, so that each must
+    carry its offset. stamp: whether a time is its bar's opening or its end. order: of the rows of a file.
     volume: false where the vendor gives none; it is then 0. scale: prices are whole numbers of 10^-scale.
     no_bar: a row whose five values are all this text says that there was no bar.
     hints: rule -> what to do about it in files of this vendor.
@@ -78,6 +89,7 @@ class Profile:
     positions: tuple[str, ...] = field(default=(), converter=_words)
     times: tuple[str, ...] = field(default=("iso", "epoch"), converter=_words)
     zone: str | None = None
+    local: tuple[str, ...] = field(default=(), converter=_folded)
     stamp: str = OPEN
     order: str = ASCENDING
     volume: bool = True
@@ -93,22 +105,24 @@ class Profile:
             if word not in TIME_WORDS:
                 form(word)
         if self.zone is not None:
-            zone(self.zone)
+            try:
+                zone(self.zone)
+            except RunConfigInvalid:
+                self._check("zone", False, "UTC, an offset such as +01:00, or an IANA name such as Europe/Berlin")
 
     def _check_words(self) -> None:
         self._check("name", isinstance(self.name, str) and _NAME.fullmatch(self.name), "lower-case letters and digits")
         self._check("title", isinstance(self.title, str) and self.title, "a short description")
         self._check("says", isinstance(self.says, str), "text")
-        self._check("formats", self.formats and set(self.formats) <= set(FORMATS), f"some of {', '.join(FORMATS)}")
+        formats = _is_texts(self.formats) and self.formats and set(self.formats) <= set(FORMATS)
+        self._check("formats", formats, f"some of {', '.join(FORMATS)}")
         one = isinstance(self.delimiter, str) and len(self.delimiter) == 1
         self._check("delimiter", one and self.delimiter in ",;\t| ", "a comma, semicolon, tab, bar or space")
         self._check("banner", self.banner is None or (isinstance(self.banner, str) and self.banner), "text")
         for name, known in (("header", HEADERS), ("stamp", STAMPS), ("order", ORDERS)):
             self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
-        for name in ("subheaders", "positions", "times"):
-            words = getattr(self, name)
-            texts = isinstance(words, tuple) and all(isinstance(word, str) and word for word in words)
-            self._check(name, texts, "a list of texts")
+        for name in ("subheaders", "positions", "times", "local"):
+            self._check(name, _is_texts(getattr(self, name)), "a list of texts")
         self._check("times", self.times, "at least one form of time")
         self._check("zone", self.zone is None or isinstance(self.zone, str), "a zone")
         self._check("volume", isinstance(self.volume, bool), "true or false")
@@ -119,8 +133,12 @@ class Profile:
         self._check("hints", hints, "a hint for each rule")
 
     def _check_columns(self) -> None:
-        named = isinstance(self.columns, Mapping) and set(self.columns) <= set(ROLES) and all(self.columns.values())
-        self._check("columns", named, f"header names of {', '.join(ROLES)}")
+        named = isinstance(self.columns, Mapping) and set(self.columns) <= set(ROLES)
+        meant = named and all(
+            _is_texts(names) and any(name.strip("!*") for name in names if name[:1] != "!")
+            for names in self.columns.values()
+        )
+        self._check("columns", meant, f"header names of {', '.join(ROLES)}")
         needed = {*NEEDED, *(("volume",) if self.volume else ())}
         by_name = self.header != NONE or TABLE in self.formats
         self._check("columns", not by_name or needed <= set(self.columns), f"names of {', '.join(sorted(needed))}")
@@ -181,6 +199,36 @@ _CLOSED = (
     "docs/explanation/sessions.md says what that means"
 )
 
+_BASE_VOLUME = (
+    "say which volume is that of the base asset, for example --columns 'volume=Volume ETH'; "
+    "`buff data inspect FILE` says which profile the file looks like"
+)
+# Beside another asset these are the quote currency; where both are of these, neither is taken and the user says which.
+_QUOTES = (
+    "usd",
+    "usdt",
+    "usdc",
+    "busd",
+    "tusd",
+    "fdusd",
+    "usdp",
+    "dai",
+    "eur",
+    "gbp",
+    "jpy",
+    "krw",
+    "try",
+    "brl",
+    "aud",
+)
+
+_DATABENTO = {"ts": ("ts_event",), **_OHLCV, "ticker": ("symbol",)}
+_PRETTY = (
+    "files with readable times and prices are read as databento_pretty, those with whole numbers for both as "
+    "databento; one of each is neither"
+)
+_PUBLISHERS = "the file has rows of more than one publisher (venue) for this symbol: download one dataset and venue"
+
 PROFILES: Mapping[str, Profile] = {
     each.name: each
     for each in (
@@ -195,7 +243,8 @@ PROFILES: Mapping[str, Profile] = {
             name="binance",
             title="Binance klines, spot and futures (data.binance.vision)",
             says="Twelve columns, with or without a header; milliseconds, and microseconds in spot files from 2025 on. "
-            "The unit is constant in a file and may change from one file to the next.",
+            "The unit is constant in a file and may change from one file to the next. Files of COIN-M futures count "
+            "contracts; `--columns volume=quote_volume` reads the volume of the base asset, which stands there.",
             header=OPTIONAL,
             columns={"ts": ("open_time", "open time"), **_OHLCV},
             positions=(
@@ -227,12 +276,23 @@ PROFILES: Mapping[str, Profile] = {
             name="cryptodatadownload",
             title="CryptoDataDownload",
             says="A banner line, then a header; newest row first; seconds or milliseconds; two volume columns named by "
-            "asset, of which the first (of the base asset) is read. The date column repeats the epoch and is ignored.",
+            "asset, in either order, of which the one that is not of a quote currency is read. Where neither is (an "
+            "ETH/BTC file), say which with `--columns 'volume=Volume ETH'`. The date column repeats the epoch and is "
+            "ignored.",
             banner="http",
-            columns={"ts": ("unix", "unix timestamp"), **_OHLCV, "volume": ("volume *", "volume")},
+            columns={
+                "ts": ("unix", "unix timestamp"), **_OHLCV,
+                "volume": ("volume", "volume *", *(f"!volume {name}" for name in _QUOTES)),
+            },
             times=("epoch",),
             order=DESCENDING,
-            hints={"UNIT": "a spreadsheet has rounded the epoch values; download the file again and do not open it"},
+            hints={
+                "UNIT": "a spreadsheet has rounded the epoch values; download the file again and do not open it",
+                "HEADER": _BASE_VOLUME,
+                "COLUMNS": _BASE_VOLUME,
+                "ORDER": "rows of this profile come newest first; a file that was sorted is read with a profile of "
+                "one's own (--profile-file)",
+            },
         ),
         Profile(
             name="histdata",
@@ -250,11 +310,18 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="dukascopy",
             title="Dukascopy historical data export",
-            says="One side (bid or ask) a file. `Gmt time` is UTC; `Local time` carries its offset.",
+            says="One side (bid or ask) a file. `Gmt time` and `Time (UTC)` are UTC; each `Local time` carries its "
+            "offset, and is refused without one. Files of the web export and of JForex.",
             columns={"ts": ("gmt time", "local time", "utc", "time (utc)"), **_OHLCV},
-            times=("%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S.%f GMT%z"),
+            times=(
+                "%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S.%f GMT%z", "%Y.%m.%d %H:%M:%S",
+            ),
             zone="UTC",
-            hints={"GAP": _CLOSED},
+            local=("local time",),
+            hints={
+                "GAP": _CLOSED,
+                "TIMEZONE": "export the file with GMT times: what `Local time` means is not in a file without offsets",
+            },
         ),
         Profile(
             name="metatrader4",
@@ -286,7 +353,11 @@ PROFILES: Mapping[str, Profile] = {
             says="Epoch seconds or ISO times with an offset, as chosen at export; indicator columns are ignored. A "
             "chart without a volume column needs `--volume none`.",
             columns={"ts": ("time",), **_OHLCV},
-            hints={"GAP": _CLOSED, "COLUMNS": "a chart exported without volume is read with --volume none"},
+            hints={
+                "GAP": _CLOSED,
+                "COLUMNS": "a chart exported without volume is read with --volume none",
+                "HEADER": "two indicators have columns of one name: take one off the chart and export again",
+            },
         ),
         Profile(
             name="yfinance",
@@ -300,6 +371,9 @@ PROFILES: Mapping[str, Profile] = {
             hints={
                 "GAP": _CLOSED,
                 "HEADER": "download one ticker at a time, or write one ticker's columns to the file",
+                "ALIGNMENT": "daily times with the offset of an exchange do not begin at midnight UTC: write days "
+                "alone (frame.index = frame.index.date) and declare --timezone UTC",
+                "OHLC": "yfinance rounds each adjusted price by itself: download with auto_adjust=False",
             },
         ),
         Profile(
@@ -312,21 +386,40 @@ PROFILES: Mapping[str, Profile] = {
             hints={"GAP": _SPARSE},
         ),
         Profile(
+            name="databento",
+            title="Databento ohlcv schemas as CSV, times and prices as whole numbers",
+            says="Nanoseconds; prices in billionths; the rows of many symbols: those of `--symbol` (or `--ticker`, "
+            "where the two differ) are read, the others counted. Download with symbols mapped. No rows for minutes "
+            "without trades. Unpack `.zst` files first.",
+            columns=_DATABENTO,
+            times=("epoch",),
+            scale=9,
+            hints={"GAP": _SPARSE, "CELL": _PRETTY, "UNIT": _PRETTY, "DUPLICATE": _PUBLISHERS},
+        ),
+        Profile(
+            name="databento_pretty",
+            title="Databento ohlcv schemas as CSV, times and prices as text",
+            says="As `databento`, downloaded with readable times and decimal prices (`pretty_ts` with `pretty_px`).",
+            columns=_DATABENTO,
+            times=("iso",),
+            hints={"GAP": _SPARSE, "CELL": _PRETTY, "DUPLICATE": _PUBLISHERS},
+        ),
+        Profile(
             name="bitstamp",
             title="Bitstamp minutes, as published on Kaggle and GitHub",
             says="Seconds, also written with `.0`; old files call the volume `Volume_(BTC)` and write NaN in minutes "
             "without trades, which are then gaps.",
-            columns={"ts": ("timestamp",), **_OHLCV, "volume": ("volume", "volume_(*")},
+            columns={"ts": ("timestamp",), **_OHLCV, "volume": ("volume", "volume_(*", "!volume_(currency)")},
             times=("epoch", "epoch.0"),
             no_bar="NaN",
             hints={"GAP": _SPARSE},
         ),
         Profile(
             name="lean",
-            title="QuantConnect LEAN: crypto, forex and CFD bars",
+            title="QuantConnect LEAN: trade bars of crypto and futures",
             says="One zip a day for minutes, whose date is in the name of the file and whose times are milliseconds of "
             "the day; hours and days are one zip with written times. The zone is that of the exchange: declare it "
-            "(`--timezone UTC` for crypto).",
+            "(`--timezone UTC` for crypto). Quote bars (forex, CFD) have eleven columns of two sides and are refused.",
             header=NONE,
             positions=_IN_ORDER,
             times=("ms_of_day", "%Y%m%d %H:%M"),
@@ -334,7 +427,7 @@ PROFILES: Mapping[str, Profile] = {
         ),
         Profile(
             name="lean_equity",
-            title="QuantConnect LEAN: equity bars",
+            title="QuantConnect LEAN: trade bars of equities",
             says="As `lean`, with prices in ten-thousandths of a dollar and New York time.",
             header=NONE,
             positions=_IN_ORDER,
@@ -347,7 +440,8 @@ PROFILES: Mapping[str, Profile] = {
             name="firstrate",
             title="FirstRate Data",
             says="With or without a header; naive times: New York for stocks, futures and FX, UTC for crypto, which "
-            "the file does not say: declare it with `--timezone`. No rows for minutes without trades.",
+            "the file does not say: declare it with `--timezone`. No rows for minutes without trades. Indices have no "
+            "volume column: `--volume none`.",
             header=OPTIONAL,
             columns={"ts": ("timestamp", "datetime", "date", "time"), **_OHLCV},
             positions=_IN_ORDER,

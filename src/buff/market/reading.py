@@ -13,7 +13,7 @@ from buff.market.header import Layout
 from buff.market.options import CsvOptions
 from buff.market.profiles import CLOSE, DESCENDING
 from buff.market.rules import Offence, Offences
-from buff.market.timestamps import Fault, place, within_years
+from buff.market.timestamps import Fault, Zone, place, within_years
 
 NO_LAYOUT = Layout(names=(), places={}, extras=())
 
@@ -71,6 +71,13 @@ class Reading:
         return self.options.declaration.order == DESCENDING
 
     @property
+    def zone(self) -> Zone | None:
+        """The zone of naive times in this file, or None: each time must carry its own."""
+        declared = self.options.declaration
+        local = bool(declared.local) and self.layout.name("ts").casefold() in declared.local
+        return None if local and declared.zone is not None else self.options.zone
+
+    @property
     def shift_ns(self) -> int:
         """What is taken from a written time to get the opening of its bar."""
         return self.options.step_ns if self.options.declaration.stamp == CLOSE else 0
@@ -78,7 +85,7 @@ class Reading:
     def time(self, text: str) -> int | Fault:
         """Return the opening (UTC nanoseconds) of the bar with this time, or why it is refused; learn the kind."""
         found = read(text, self.options.declaration.times, self.day_ns)
-        ns = place(text, found, self.kind, self.options.zone, asked=self.options.zone_asked)
+        ns = place(text, found, self.kind, self.zone, asked=self.options.zone_asked)
         if self.kind is None and not isinstance(found, Fault):
             self.kind = found.kind
         return ns if isinstance(ns, Fault) or not self.shift_ns else within_years(ns - self.shift_ns, text)

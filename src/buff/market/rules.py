@@ -29,7 +29,11 @@ RULES: Mapping[str, Rule] = {
         hint="save the file as plain CSV in UTF-8 with LF or CRLF line ends; unpack archives first",
         stops=True,
     ),
-    "DELIMITER": Rule(asks="cells separated by commas", hint="export the file with commas between cells", stops=True),
+    "DELIMITER": Rule(
+        asks="cells separated as the profile says (commas under `buff`)",
+        hint="choose the profile of the file's vendor, or export the file with commas between cells and decimal points",
+        stops=True,
+    ),
     "EMPTY": Rule(asks="a header line and at least one row", hint="check that the export was complete", stops=True),
     "HEADER": Rule(
         asks="a header line whose names are neither empty nor repeated",
@@ -37,9 +41,8 @@ RULES: Mapping[str, Rule] = {
         stops=True,
     ),
     "COLUMNS": Rule(
-        asks="one time column and open, high, low, close, volume",
-        hint="rename the columns of the header; the time column may be called ts, timestamp, ts_utc, timestamp_utc, "
-        "time, date or datetime",
+        asks="the columns of the profile: one time column and open, high, low, close, volume",
+        hint="choose the profile of the file's vendor, or say what a column is called, for example --columns ts=Stamp",
         stops=True,
     ),
     "SIZE": Rule(asks="at most 64 KiB a line", hint="check that the file has line ends", stops=True),
@@ -48,7 +51,8 @@ RULES: Mapping[str, Rule] = {
         hint="look at the line for a missing or additional comma, or a line cut short",
     ),
     "CELL": Rule(
-        asks="times as YYYY-MM-DD HH:MM[:SS] or epoch digits, numbers as plain decimals of at most 32 characters",
+        asks="times in a form of the profile (under `buff` YYYY-MM-DD HH:MM[:SS] or epoch digits), numbers as plain "
+        "decimals of at most 32 characters",
         hint="write the cell as a plain value; Buff fills in and guesses nothing",
     ),
     "SIGN": Rule(
@@ -67,7 +71,10 @@ RULES: Mapping[str, Rule] = {
         asks="one kind of time throughout: ISO, or plain epoch digits of one unit",
         hint="write all times in one form; epoch values are whole numbers of s, ms, us or ns",
     ),
-    "ORDER": Rule(asks="rows in ascending time", hint="sort the file by time, oldest first"),
+    "ORDER": Rule(
+        asks="rows in ascending time, or newest first where the profile says so",
+        hint="sort the file by time, oldest first",
+    ),
     "DUPLICATE": Rule(asks="one row per time", hint="remove the repeated row; Buff does not choose between two"),
     "ALIGNMENT": Rule(
         asks="times on the grid of the base timeframe, counted from midnight UTC",

@@ -15,9 +15,11 @@ from buff.market.header import named
 from buff.market.judge import columns_of, judge_row
 from buff.market.reading import Reading
 from buff.market.source import Broken, Columns
+from buff.market.timeframe import DAY_MS
 from buff.market.timestamps import UNITS_NS
 
 BATCH_ROWS = 1 << 16
+NS = 1_000_000
 
 
 def read(content: bytes, reading: Reading, *, reference: bool = False) -> Iterator[Columns | None]:
@@ -31,11 +33,33 @@ def read(content: bytes, reading: Reading, *, reference: bool = False) -> Iterat
     try:
         names, batches = _opened(content)
         reading.layout, reading.heading = named(names, reading.options.declaration, reading.file), False
-        for batch in batches([reading.layout.names[place] for place in sorted(reading.layout.places.values())]):
+        # A column may have two roles, and is still one column.
+        for batch in batches([reading.layout.names[place] for place in sorted(set(reading.layout.places.values()))]):
+            batch.validate(full=True)  # what a damaged file says of its cells may point anywhere
             columns = None if reference else _whole(batch, reading)
             yield _by_row(batch, reading) if columns is None else columns
-    except (pa.ArrowException, OSError) as error:
-        raise Broken(f"the table cannot be read: {str(error).splitlines()[0]}") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _broken(error) from error
+
+
+def glimpse(content: bytes, rows: int) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the names of all columns, and the first rows as texts. Raises Broken."""
+    import pyarrow as pa
+
+    try:
+        names, batches = _opened(content)
+        batch = next(iter(batches(names)), None)
+        if batch is not None:
+            batch.validate(full=True)
+        texts = [] if batch is None else [_texts(column) for column in batch.slice(0, rows).columns]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _broken(error) from error
+    return tuple(names), tuple(zip(*texts, strict=True))
+
+
+def _broken(error: Exception) -> Broken:
+    says = str(error).splitlines() or [type(error).__name__]
+    return Broken(f"the table cannot be read: {says[0]}")
 
 
 def _opened(content: bytes) -> tuple[list[str], Callable[[list[str]], Iterator[Any]]]:
@@ -72,7 +96,7 @@ def _whole(batch: Any, reading: Reading) -> Columns | None:
     if not pa.types.is_timestamp(times.type) or any(column.type != pa.float64() for column in columns.values()):
         return None
     zoned = times.type.tz is not None
-    if reading.kind not in (None, "iso") or zoned == reading.options.zone_asked or not (zoned or options.zone):
+    if reading.kind not in (None, "iso") or zoned == options.zone_asked or not (zoned or reading.zone):
         return None
     table = {role: plain.values(column, "<f8") for role, column in columns.items()}
     return plain.take(plain.values(times, "<i8"), times.type.unit, zoned, table, reading)
@@ -96,21 +120,42 @@ def _by_row(batch: Any, reading: Reading) -> Columns | None:
 
 
 def _texts(column: Any) -> list[str]:
-    """Return the cells of a column as a text file would have them: exactly, and empty where there is no value."""
+    """Return the cells of a column as a text file would have them: exactly, and empty where there is no value.
+
+    What no text file has (lists, durations, bytes) is shown as its type, which is no number and no time.
+    """
     import pyarrow as pa
 
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _texts(column.dictionary_decode())
     if pa.types.is_timestamp(kind):
-        unit_ns = UNITS_NS[kind.unit]
         suffix = "Z" if kind.tz is not None else ""
-        raw = plain.values(column.fill_null(0), "<i8").tolist()
-        texts = [_iso(value * unit_ns) + suffix for value in raw]
-    elif pa.types.is_date(kind):
-        texts = ["" if value is None else value.isoformat() for value in column.to_pylist()]
+        texts = [_iso(value * UNITS_NS[kind.unit]) + suffix for value in _whole_numbers(column, pa.int64())]
+    elif pa.types.is_date32(kind):
+        texts = [_iso(value * DAY_MS * NS)[:-9] for value in _whole_numbers(column, pa.int32())]
+    elif pa.types.is_date64(kind):
+        texts = [_iso(value * NS) for value in _whole_numbers(column, pa.int64())]
+    elif pa.types.is_decimal(kind):
+        texts = _texts(column.cast(pa.string()))  # by Arrow, since Python refuses the decimals of a damaged file
+    elif pa.types.is_floating(kind) or pa.types.is_integer(kind) or _is_text(kind):
+        texts = [str(value) for value in column.to_pylist()]
     else:
-        texts = ["" if value is None else str(value) for value in column.to_pylist()]
+        texts = [f"<{kind}>"] * len(column)
     valid = column.is_valid().to_pylist()
     return [text if there else "" for text, there in zip(texts, valid, strict=True)]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _whole_numbers(column: Any, kind: Any) -> list[int]:
+    """Return what times and dates are stored as, 0 where there is no value."""
+    numbers: list[int] = column.view(kind).fill_null(0).to_pylist()
+    return numbers
 
 
 def _iso(ns: int) -> str:

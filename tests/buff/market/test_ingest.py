@@ -4,7 +4,6 @@ import hashlib
 import random
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.errors import DataInvalid, LimitExceeded
-from buff.files import read_chunks
 from buff.market import plain
-from buff.market.ingest import Gap, Ingested, blocks, ingest
+from buff.market.ingest import Gap, blocks, ingest
 from buff.market.options import CsvOptions
 from buff.market.source import Source
 from buff.market.timeframe import Timeframe
-from csv_files import FORMS, HEADER, MINUTE_MS, NASTY, START_MS, csv_file, mutated, outcome, read, rows, widened
+from csv_files import (
+    FORMS,
+    HEADER,
+    MINUTE_MS,
+    NASTY,
+    START_MS,
+    csv_file,
+    mutated,
+    outcome,
+    places,
+    read,
+    refused,
+    rows,
+    widened,
+)
 
 GOOD = (
     HEADER
@@ -33,23 +45,6 @@ BAR = "1,1,1,1,1"
 def bars(*times: str, bar: str = BAR) -> bytes:
     """A file of flat bars at these times."""
     return HEADER + "".join(f"{time},{bar}\n" for time in times).encode()
-
-
-def refused(*contents: bytes, **options: Any) -> DataInvalid:
-    with pytest.raises(DataInvalid) as caught:
-        read(*contents, **options)
-    return caught.value
-
-
-def places(error: DataInvalid) -> list[tuple[Any, Any]]:
-    """(rule, line) of the offences an error lists."""
-    listed: Any = error.details["offences"]
-    return [(each["rule"], each["line"]) for each in listed]
-
-
-def shared(path: Path, **options: Any) -> Ingested:
-    file = Source(name=path.name, path=str(path), chunks=lambda: read_chunks(str(path)))
-    return ingest([file], CsvOptions(**options), write=lambda block: None, rows_max=10**7, bytes_max=10**9)
 
 
 # Examples
@@ -377,6 +372,25 @@ def test_the_size_of_chunks_and_blocks_changes_nothing(size: int) -> None:
         assert outcome(text, block_bytes=size) == outcome(text)
 
 
+@pytest.mark.parametrize("reference", [False, True])
+def test_half_a_line_end_at_the_end_of_a_file_is_refused(reference: bool) -> None:
+    """A carriage return is a line end only with its line feed: without it the file was cut short there."""
+    whole = HEADER + b"\r\n".join(rows(3))
+    assert len(read(whole, reference=reference)[0]["ts"]) == 3
+    with pytest.raises(DataInvalid) as caught:
+        read(whole + b"\r", reference=reference)
+    assert (caught.value.rule, caught.value.details["offences"][0]["line"]) == ("ENCODING", 4)
+
+
+def test_what_a_file_is_does_not_hang_on_its_first_chunk() -> None:
+    content = b" \n[[1577836800000,1,1,1,1,1]]"
+    options = CsvOptions(profile="ccxt")
+    for size in (1, 2, 100):
+        pieces = [content[at : at + size] for at in range(0, len(content), size)]
+        file = Source(name="bars.json", chunks=lambda pieces=pieces: iter(pieces))
+        assert ingest([file], options, write=lambda columns: None, rows_max=9, bytes_max=999).rows == 1
+
+
 @pytest.mark.parametrize("gaps", ["keep", "fill"])
 def test_a_gap_between_blocks_is_a_gap_like_any_other(gaps: str) -> None:
     lines = rows(60)
@@ -431,42 +445,6 @@ def test_pyarrow_is_imported_when_a_block_is_read_and_pandas_never() -> None:
         "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-# Real files
-
-
-def test_a_clean_vendor_file_is_taken(shared_data: Path) -> None:
-    done = shared(shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv", timezone="UTC")
-    assert (done.rows, done.gap_count) == (20_160, 0)
-
-
-def test_a_vendor_file_with_gaps_is_refused_for_its_375_gaps(shared_data: Path) -> None:
-    path = shared_data / "gaps_1m_6EH4_2024-01.csv"
-    with pytest.raises(DataInvalid) as caught:
-        shared(path, timezone="UTC")
-    assert caught.value.details["counts"] == {"GAP": 375}
-    assert places(caught.value)[0] == ("GAP", 11)
-    with pytest.raises(DataInvalid) as caught:
-        shared(path)
-    assert places(caught.value)[0] == ("TIMEZONE", 2)
-    kept = shared(path, timezone="UTC", gaps="keep")
-    assert (kept.rows, kept.gap_count, kept.missing) == (29_996, 375, 13_263)
-
-
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [
-        ("binance_12col_noheader_ADABTC-1m-2021-11-27.csv", "HEADER"),
-        ("fx_1m_histdata_EURUSD_2017-03-01_10.csv", "DELIMITER"),
-        ("outage_1h_BTCUSDT-2023-03.csv", "COLUMNS"),
-        ("pair_lean_binance-um_ADAUSDT_hour_trade.zip", "ENCODING"),
-    ],
-)
-def test_other_vendor_files_get_a_typed_refusal(shared_data: Path, name: str, rule: str) -> None:
-    with pytest.raises(DataInvalid) as caught:
-        shared(shared_data / name)
-    assert places(caught.value) == [(rule, 1)]
 
 
 # The plain reader accepts what the judge accepts, as the same bytes, and leaves every offence to it.

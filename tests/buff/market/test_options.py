@@ -3,8 +3,10 @@
 import pytest
 
 from buff.errors import ProfileInvalid, RunConfigInvalid
-from buff.market.options import CsvOptions
+from buff.market.options import CsvOptions, options_of
 from buff.market.timeframe import Timeframe
+
+OHLCV = {name: name for name in ("ts", "open", "high", "low", "close", "volume")}
 
 
 def test_defaults_are_the_strict_ones() -> None:
@@ -41,7 +43,46 @@ def test_a_wrong_option_names_its_field(field: str, value: object) -> None:
     assert caught.value.hint
 
 
+def test_a_column_without_a_header_is_named_by_what_the_profile_calls_it() -> None:
+    options = CsvOptions(profile="kraken", columns={"volume": " Trades"})  # type: ignore[arg-type]
+    assert options.declaration.positions == ("ts", "open", "high", "low", "close", "volume (not read)", "volume")
+    with pytest.raises(RunConfigInvalid, match="no column called 'count'") as caught:
+        CsvOptions(profile="kraken", columns={"volume": "count"})  # type: ignore[arg-type]
+    assert caught.value.details["field"] == "columns"
+    assert "ts, open, high, low, close, volume, trades" in caught.value.hint
+
+
 def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ProfileInvalid) as caught:
         CsvOptions(profile="nobody")
     assert "binance" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"header": "none", "positions": ["ts", "open", "high", "low", "close", "volume"]},
+        {"header": "none", "positions": ["ts", "open", "high", "low", "close"], "volume": False},
+        {"formats": "json", "header": "none", "positions": ["ts", "open", "high", "low", "close", "volume"]},
+        {"columns": {name: name for name in ("ts", "open", "high", "low", "close")}, "volume": False, "zone": "UTC"},
+    ],
+)
+def test_a_declared_profile_is_described_whole(table: dict[str, object]) -> None:
+    """Without a header, without a volume: the description in a manifest declares the same profile again."""
+    options = CsvOptions(profile={"name": "own", **table})  # type: ignore[arg-type]
+    assert options_of(options.described(), gaps=options.gaps, base=options.base) == options
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("formats", 5), ("formats", [["csv"]]), ("formats", []), ("columns", {"ts": 5}), ("columns", {"ts": [1]}),
+        ("columns", {"ts": {}}), ("columns", {"ts": ""}), ("columns", []), ("local", 7),
+        ("zone", "Mars/Olympus"), ("zone", ""),
+        ("zone", 1), ("zone", "Europe"), ("zone", "../etc"), ("zone", "a\0b"), ("times", ["%Y"]), ("times", "%"),
+    ],
+)  # fmt: skip
+def test_what_a_profile_cannot_be_is_refused_by_its_field(field: str, value: object) -> None:
+    with pytest.raises(ProfileInvalid) as caught:
+        CsvOptions(profile={"name": "own", "columns": OHLCV, field: value})  # type: ignore[arg-type]
+    assert caught.value.details["field"] == field

@@ -13,7 +13,7 @@ from buff.market.options import CsvOptions
 from buff.market.profiles import PROFILES
 from buff.market.rules import LISTED_MAX, RULES, Halt, Offence, Offences, clip
 from buff.market.timeframe import BASES
-from csv_files import HEADER, csv_file, read, rows
+from csv_files import HEADER, csv_file, places, read, refused, rows
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "csv_schema.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### ([A-Z]+)\n(.*?)(?=^### |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
@@ -37,6 +37,20 @@ def test_a_section_says_what_the_catalogue_says_and_its_example_breaks_the_rule(
         read(content, timezone=zone)
     listed: Any = caught.value.details["offences"]
     assert [(each["rule"], each["line"]) for each in listed] == [(rule, int(line))]
+
+
+DAMAGED = re.compile(
+    r"Refused as ([A-Z]+) at line (\d+)( \(saved as UTF-16\))?:\n\n```csv\n(.*?)```\n\nWhat to do: (.*?)\.\n", re.DOTALL
+)
+
+
+def test_what_a_spreadsheet_has_damaged_gets_the_code_and_the_hint_of_the_page() -> None:
+    found = DAMAGED.findall(PAGE)
+    assert [rule for rule, *_ in found] == ["UNIT", "DELIMITER", "CELL", "RAGGED", "ENCODING", "CELL", "CELL"]
+    for rule, line, utf_16, text, hint in found:
+        error = refused(text.encode("utf-16" if utf_16 else "utf-8"))
+        assert places(error)[0] == (rule, int(line))
+        assert error.hint == hint
 
 
 def test_the_error_of_the_page_is_the_answer_to_its_file() -> None:
