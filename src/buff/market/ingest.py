@@ -381,6 +381,10 @@ def fill(columns: Columns, steps: NDArray[np.int64], close_before: float, step_m
     }
 
 
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 @define(kw_only=True)
 class _Sink:
     """Takes accepted blocks, counts what is in them, fills gaps where asked to, and writes them on."""
@@ -475,6 +479,6 @@ class _Sink:
             if "no_bar_rows" in source:
                 yield f"{source['name']}: {source['no_bar_rows']:,} rows say that there was no bar; they are gaps"
         if filled:
-            yield f"{filled:,} missing bars were filled in {self.gap_count:,} gaps"
+            yield f"{_some(filled, 'missing bar')} filled in {_some(self.gap_count, 'gap')}"
         elif self.gap_count:
-            yield f"{self.missing:,} bars are missing in {self.gap_count:,} gaps, which were kept"
+            yield f"{_some(self.missing, 'bar')} missing in {_some(self.gap_count, 'gap')}, kept as they are"
