@@ -36,7 +36,7 @@ __all__ = [
 
 _TABLE: Mapping[str, Strategy] = MappingProxyType({each.id: each for each in (HOLD, MA_CROSS)})
 _PACKAGE = "buff.decisions"
-_KERNELS = "indicators.py"
+_KERNELS = ("indicators.py", "signals.py")
 
 
 def strategies() -> Mapping[str, Strategy]:
@@ -81,7 +81,7 @@ def describe(strategy: Strategy) -> dict[str, Any]:
 
 
 def source_sha256(strategy: Strategy) -> str:
-    """Return the digest of a built-in strategy's source: its own file and the kernels, in the order of their names.
+    """Return the digest of a built-in strategy's source: its own file, the indicators and the signals, by name.
 
     Each file counts as its path, a NUL and the SHA-256 of its bytes with CRLF read as LF: a checkout on Windows has
     the same identity.
@@ -89,7 +89,7 @@ def source_sha256(strategy: Strategy) -> str:
     module = strategy.decide.__module__
     assert module.startswith(f"{_PACKAGE}.strategies."), "only built-in strategies are registered"
     digest = hashlib.sha256()
-    for name in sorted((_KERNELS, f"strategies/{module.rpartition('.')[2]}.py")):
+    for name in sorted((*_KERNELS, f"strategies/{module.rpartition('.')[2]}.py")):
         source = pkgutil.get_data(_PACKAGE, name)
         assert source is not None, "the sources of a package are installed with it"
         digest.update(name.encode() + b"\0" + hashlib.sha256(source.replace(b"\r\n", b"\n")).digest())

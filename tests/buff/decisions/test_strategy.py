@@ -93,7 +93,7 @@ def test_the_source_hash_is_of_the_strategys_file_and_the_kernels() -> None:
     """Worked by hand: path, NUL, SHA-256 of the bytes, in the order of the paths."""
     folder = Path(str(buff.decisions.__file__)).parent
     expected = hashlib.sha256()
-    for name in ("indicators.py", "strategies/ma_cross.py"):
+    for name in ("indicators.py", "signals.py", "strategies/ma_cross.py"):
         content = (folder / name).read_bytes().replace(b"\r\n", b"\n")
         expected.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     assert source_sha256(strategy("ma_cross")) == expected.hexdigest()
