@@ -43,6 +43,8 @@ def bare(block: bytes, reading: Reading) -> Bare | None:
     """Return the block as plain text, or None where that would take a judgement."""
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
+        if b"\r" in block:
+            return None  # pyarrow takes a lone CR for the end of a line
     if not block.endswith(b"\n"):
         block += b"\n"
     layout, profile = reading.layout, reading.options.declaration
@@ -82,9 +84,9 @@ class _Cells:
 def _cells(block: bytes, layout: Layout, delimiter: str) -> _Cells | None:
     """Return the cells of whole lines, or None where they are not plain text in rows of one length.
 
-    Not plain: quotes, NUL, lone CR, bad UTF-8, a line that is too long, or a comma where something else separates.
+    Not plain: quotes, NUL, bad UTF-8, a line that is too long, or a comma where something else separates.
     """
-    if b'"' in block or b"\0" in block or b"\r" in block or not _is_utf8(block):
+    if b'"' in block or b"\0" in block or not _is_utf8(block):
         return None
     if delimiter != "," and b"," in block:
         return None

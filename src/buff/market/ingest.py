@@ -24,7 +24,7 @@ from buff.market.heading import head
 from buff.market.judge import LINE_BYTES_MAX, judge, stride
 from buff.market.options import FILL, CsvOptions
 from buff.market.profiles import CSV, JSON, TABLE
-from buff.market.reading import NO_LAYOUT, Reading
+from buff.market.reading import NO_LAYOUT, Reading, nobody
 from buff.market.rules import Halt, Offence
 from buff.market.source import Broken, Columns, Source, Stored
 from buff.market.timeframe import BASES, DAY_MS
@@ -75,7 +75,7 @@ def ingest(
     *,
     write: Callable[[Columns], None],
     tick: Callable[[int], None] = lambda size_bytes: None,
-    note: Callable[[Offence], None] = lambda offence: None,
+    note: Callable[[Offence], None] = nobody,
     rows_max: int,
     bytes_max: int,
     block_bytes: int = BLOCK_BYTES,
@@ -280,15 +280,32 @@ def _read(block: bytes, reading: Reading, *, reference: bool) -> Columns | None:
     columns = plain.read(block, reading)
     if columns is not None:
         return columns
+    if _counted(block, reading):
+        return None
     if len(block) <= DOUBT_BYTES:
         return judge(block, reading)
     parts = []
     for piece in blocks((block,), DOUBT_BYTES):
+        if _counted(piece, reading):
+            continue
         columns = plain.read(piece, reading)
         part = judge(piece, reading) if columns is None else columns
         if part is not None:
             parts.append(part)
     return None if reading.offences else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _counted(piece: bytes, reading: Reading) -> bool:
+    """Whether a piece only repeats, row by row, that a zone is missing: counted without a look at each row.
+
+    The first rows that say so are judged, and listed; so are all of them for whoever is told of every offence.
+    """
+    if not reading.silent or not reading.offences.full:
+        return False
+    rows = plain.unzoned(piece, reading)
+    if rows is not None:
+        reading.offences.count("TIMEZONE", rows)
+    return rows is not None
 
 
 def _judge_seam(newest_before_ns: int | None, reading: Reading) -> None:

@@ -62,22 +62,55 @@ def read(block: bytes, reading: Reading) -> Columns | None:
     return columns
 
 
+def unzoned(block: bytes, reading: Reading) -> int | None:
+    """Return how many rows of a block lack nothing but the zone that nobody declared, and move past them; else None.
+
+    The judge would say TIMEZONE of each of these rows and nothing of what else they hold or how far apart they are.
+    """
+    found = None if reading.blanks or reading.options.zone is not None else bare(block, reading)
+    if found is None or found.form is not None or not found.rows:
+        return None
+    first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
+    if isinstance(first, Fault) or first.zoned or first.kind != ISO or reading.kind != ISO:
+        return None
+    read_as = _numbers(found, first, reading)
+    if read_as is None or not is_sound(read_as[1]) or int(read_as[0].min()) < YEAR_1_NS // UNITS_NS[read_as[2]]:
+        return None
+    reading.rows += found.rows
+    _skip(found, reading)
+    return found.rows
+
+
 def _columns(found: Bare, first: Stamp, reading: Reading) -> Columns | None:
     """Return the bars of plain text whose first time is `first`, or None when in any doubt."""
+    read_as = _numbers(found, first, reading)
+    if read_as is None:
+        return None
+    raw, table, unit = read_as
+    ts = _instants(raw, first, unit, reading)
+    return None if ts is None else accept(ts, table, reading)
+
+
+def _numbers(
+    found: Bare, first: Stamp, reading: Reading
+) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], str] | None:
+    """Return the times (int64, in the unit that follows), the values by name and that unit, or None when in doubt."""
     unit, time = _unit(found, first), "" if found.form else _first_time(found)
     if unit is None or not is_plain(found.text, shape(time, len(found.order))):
         return None
     table = _parse(found, unit if first.kind == ISO else None, zoned=first.zoned)
     if table is None or not _scale(table, found, reading):
         return None
-    ts = _instants(table.pop("ts") if found.ts is None else found.ts, first, unit, reading)
+    raw = table.pop("ts") if found.ts is None else found.ts
+    if len(table["open"]) != found.rows:
+        return None  # pyarrow has seen other lines than we have
     if not reading.options.declaration.volume:
         table["volume"] = np.zeros(found.rows)
     elif not table["volume"].all():
         if b"e" in found.text or b"E" in found.text:
             return None  # a zero may be the rest of a number too small for a float
         table["volume"] = table["volume"] + 0.0  # -0.0 becomes 0.0
-    return None if ts is None else accept(ts, table, reading)
+    return raw, table, unit
 
 
 def take(

@@ -18,7 +18,7 @@ from buff.market.timestamps import Fault, Zone, place, within_years
 NO_LAYOUT = Layout(names=(), places={}, extras=())
 
 
-def _nobody(offence: Offence) -> None:
+def nobody(offence: Offence) -> None:
     """Nobody asked to be told."""
 
 
@@ -56,7 +56,7 @@ class Reading:
     uniform: bool = True
     least_ns: int | None = None
     offences: Offences = Factory(Offences)
-    note: Callable[[Offence], None] = _nobody
+    note: Callable[[Offence], None] = nobody
 
     def open(self, file: str, day_ns: int | None = None) -> None:
         """Go on to the next file. Its times are of one kind, whatever those of the files before were."""
@@ -89,6 +89,11 @@ class Reading:
         if self.kind is None and not isinstance(found, Fault):
             self.kind = found.kind
         return ns if isinstance(ns, Fault) or not self.shift_ns else within_years(ns - self.shift_ns, text)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody asked to be told of every offence."""
+        return self.note is nobody
 
     def offend(self, offence: Offence) -> None:
         """Record an offence of the current file."""

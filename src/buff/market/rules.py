@@ -145,6 +145,15 @@ class Offences:
         if len(listed) < LISTED_MAX or offence.rule == "SPACING":
             listed.append((file_number, offence))
 
+    def count(self, rule: str, many: int) -> None:
+        """Count offences that will not be listed: later ones than those that are."""
+        self._counts[rule] = self._counts.get(rule, 0) + many
+
+    @property
+    def full(self) -> bool:
+        """Whether as many are kept as are ever listed, so that later ones need only be counted."""
+        return len(self._first) >= LISTED_MAX
+
     def __bool__(self) -> bool:
         return bool(self._counts)
 

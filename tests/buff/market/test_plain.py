@@ -126,3 +126,30 @@ def test_only_the_pieces_of_a_block_that_are_in_doubt_are_judged(monkeypatch: py
     assert len(judged) == 1
     assert lines[120] in judged[0]
     assert len(judged[0]) <= 500
+
+
+def test_a_lone_carriage_return_ends_no_line() -> None:
+    """It did for pyarrow: two rows in one line have as many bytes of every kind as two lines."""
+    lines = rows(4)
+    for content in (b"\r".join(lines), lines[0] + b"\n" + b"\r".join(lines[1:]), b"\r\n".join(lines[:2]) + b"\r"):
+        assert outcome(HEADER + content) == outcome(HEADER + content, reference=True)
+        assert outcome(HEADER + content)["details"]["rule"] == "ENCODING"
+
+
+def test_rows_that_lack_nothing_but_a_zone_are_counted_at_once_as_the_judge_counts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Invariants checked: the same error as the judge alone, whatever else some rows offend; few rows are judged."""
+    judged: list[int] = []
+    monkeypatch.setattr(
+        ingest, "judge", lambda block, reading: judged.append(block.count(b"\n")) or judge(block, reading)
+    )
+    chance = random.Random(20261120)
+    for case in range(300):
+        lines = [*rows(chance.randint(40, 80), form="naive", seed=case), *rows(20, form="naive", seed=case)]
+        content = HEADER + mutated(lines, chance)
+        for size in (400, 1_000, 1 << 20):
+            assert outcome(content, block_bytes=size) == outcome(content, reference=True), content
+    judged.clear()
+    outcome(HEADER + b"\n".join(rows(2_000, form="naive")), block_bytes=2_000)
+    assert sum(judged) < 100
