@@ -439,14 +439,18 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="firstrate",
             title="FirstRate Data",
-            says="With or without a header; naive times: New York for stocks, futures and FX, UTC for crypto, which "
-            "the file does not say: declare it with `--timezone`. No rows for minutes without trades. Indices have no "
-            "volume column: `--volume none`.",
+            says="With or without a header; naive times of a zone that the file does not say (US Eastern for stocks; "
+            "the readme of each download names it): declare it with `--timezone`. No rows for minutes without trades. "
+            "Indices have no volume column: `--volume none`.",
             header=OPTIONAL,
             columns={"ts": ("timestamp", "datetime", "date", "time"), **_OHLCV},
             positions=_IN_ORDER,
             times=("iso",),
-            hints={"GAP": _SPARSE, "TIMEZONE": "declare --timezone America/New_York, or --timezone UTC for crypto"},
+            hints={
+                "GAP": _SPARSE,
+                "TIMEZONE": "declare the zone that the readme of the download names, for stocks --timezone "
+                "America/New_York",
+            },
         ),
         Profile(
             name="freqtrade",
