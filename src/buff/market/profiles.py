@@ -146,6 +146,10 @@ class Profile:
         wanted = f"places of {', '.join(sorted(needed))}"
         self._check("positions", not by_place or needed <= set(self.positions), wanted)
         self._check("positions", len(set(self.positions)) == len(self.positions), "each name once")
+        text = JSON not in self.formats
+        self._check("header", text or self.header == NONE, "none: the rows of a JSON array have no header")
+        self._check("banner", text or self.banner is None, "left out: a JSON array has none")
+        self._check("delimiter", text or self.delimiter == ",", "a comma: a JSON array knows no other")
 
     def _check(self, name: str, good: object, wanted: str) -> None:
         if not good:
