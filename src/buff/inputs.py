@@ -5,9 +5,11 @@ Paths go in; `Source` values come out, or DATA_SOURCE_NOT_FOUND. A path is a fil
 temporary copy of standard input, which can be read only once.
 """
 
+import errno
 import hashlib
 import os
 import stat
+import struct
 import sys
 import tempfile
 import zipfile
@@ -24,9 +26,17 @@ from buff.market.source import Broken, Source, Stored
 
 STANDARD_INPUT = "-"
 CHUNK_BYTES = 1 << 20
+_SLICE_BYTES = 1 << 14
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _TEXTS = (".csv", ".txt", ".json")
 _ENCRYPTED = 1
+# What zipfile raises over bytes that are no sound archive: places before its beginning and names that are no UTF-8
+# (ValueError), places beyond any file (OverflowError), headers cut short (struct.error).
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OverflowError,
+)  # fmt: skip
+# The other methods give as much at once as a member holds, which may be anything.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Members by which an archive is a spreadsheet and no archive of files.
 _WORKBOOKS = {"xl/workbook.xml": "an Excel workbook", "content.xml": "an OpenDocument spreadsheet"}
 
@@ -118,11 +128,17 @@ def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
+def _slices(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in small pieces: behind each of many tiny members the rest of a piece is copied."""
+    for chunk in chunks:
+        for at in range(0, len(chunk), _SLICE_BYTES):
+            yield chunk[at : at + _SLICE_BYTES]
+
+
 def _gunzipped(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the content of one gzip file of any number of members, in bounded pieces. Raises Broken."""
     unpack = zlib.decompressobj(wbits=31)
-    for chunk in _with(first, rest):
-        held = chunk
+    for held in _slices(_with(first, rest)):
         while held:
             if unpack.eof:  # another member follows
                 unpack = zlib.decompressobj(wbits=31)
@@ -148,7 +164,7 @@ def _zipped(path: str, name: str, shown: str, member: str) -> Source:
                 says = f"the file is {workbook}, not CSV text: save its sheet as CSV"
                 return Source(name=name, path=shown, chunks=partial(_raise, says))
             chosen = _member(archive, name, shown, member)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except _DAMAGED as error:
         return Source(name=name, path=shown, chunks=partial(_raise, f"the zip archive is damaged: {error}"))
 
     def stored() -> Stored:
@@ -175,7 +191,7 @@ def _raise(says: str) -> Iterator[bytes]:
 
 def _member(archive: zipfile.ZipFile, name: str, shown: str, member: str) -> zipfile.ZipInfo:
     """Return the file that is meant: the one named, the only one, or the only one that is a text by its name."""
-    files = [each for each in archive.infolist() if not each.is_dir()]
+    files = [each for each in archive.infolist() if not each.filename.endswith("/")]  # is_dir fails on an empty name
     if member:
         found = [each for each in files if each.filename == member]
     else:
@@ -193,12 +209,18 @@ def _member(archive: zipfile.ZipFile, name: str, shown: str, member: str) -> zip
 def _unzipped(path: str, member: zipfile.ZipInfo) -> Iterator[bytes]:
     if member.flag_bits & _ENCRYPTED:
         raise Broken("the zip archive is encrypted: unpack it first")
+    if member.compress_type not in _BOUNDED:
+        raise Broken("the zip archive is packed by an unusual method: unpack it first")
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise Broken(f"the zip archive is damaged: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # no place in any file; all else is trouble with the disk
+            raise
+        raise Broken("the zip archive is damaged: a place in it lies before its beginning") from error
 
 
 # Standard input
@@ -223,4 +245,6 @@ class _Spool:
 
 @cache
 def _standard_input() -> _Spool:
+    if sys.stdin is None:  # closed by whoever started this process
+        raise _absent("standard input", "standard input is closed", "give a file, or a pipe to read from")
     return _Spool(sys.stdin.buffer)

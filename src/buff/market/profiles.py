@@ -146,6 +146,10 @@ class Profile:
         wanted = f"places of {', '.join(sorted(needed))}"
         self._check("positions", not by_place or needed <= set(self.positions), wanted)
         self._check("positions", len(set(self.positions)) == len(self.positions), "each name once")
+        text = JSON not in self.formats
+        self._check("header", text or self.header == NONE, "none: the rows of a JSON array have no header")
+        self._check("banner", text or self.banner is None, "left out: a JSON array has none")
+        self._check("delimiter", text or self.delimiter == ",", "a comma: a JSON array knows no other")
 
     def _check(self, name: str, good: object, wanted: str) -> None:
         if not good:
@@ -439,14 +443,18 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="firstrate",
             title="FirstRate Data",
-            says="With or without a header; naive times: New York for stocks, futures and FX, UTC for crypto, which "
-            "the file does not say: declare it with `--timezone`. No rows for minutes without trades. Indices have no "
-            "volume column: `--volume none`.",
+            says="With or without a header; naive times of a zone that the file does not say (US Eastern for stocks; "
+            "the readme of each download names it): declare it with `--timezone`. No rows for minutes without trades. "
+            "Indices have no volume column: `--volume none`.",
             header=OPTIONAL,
             columns={"ts": ("timestamp", "datetime", "date", "time"), **_OHLCV},
             positions=_IN_ORDER,
             times=("iso",),
-            hints={"GAP": _SPARSE, "TIMEZONE": "declare --timezone America/New_York, or --timezone UTC for crypto"},
+            hints={
+                "GAP": _SPARSE,
+                "TIMEZONE": "declare the zone that the readme of the download names, for stocks --timezone "
+                "America/New_York",
+            },
         ),
         Profile(
             name="freqtrade",

@@ -37,7 +37,7 @@ RULES: Mapping[str, Rule] = {
     "EMPTY": Rule(asks="a header line and at least one row", hint="check that the export was complete", stops=True),
     "HEADER": Rule(
         asks="a header line whose names are neither empty nor repeated",
-        hint="give every column one name of its own in the first line",
+        hint="choose the profile of the file's vendor, or give every column one name of its own in the first line",
         stops=True,
     ),
     "COLUMNS": Rule(

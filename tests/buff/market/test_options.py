@@ -86,3 +86,13 @@ def test_what_a_profile_cannot_be_is_refused_by_its_field(field: str, value: obj
     with pytest.raises(ProfileInvalid) as caught:
         CsvOptions(profile={"name": "own", "columns": OHLCV, field: value})  # type: ignore[arg-type]
     assert caught.value.details["field"] == field
+
+
+@pytest.mark.parametrize(("field", "value"), [("header", "required"), ("banner", "15"), ("delimiter", ";")])
+def test_a_profile_of_json_declares_nothing_that_only_text_has(field: str, value: str) -> None:
+    """Its first row would be taken for a header, or left out as a banner."""
+    own = {"name": "own", "formats": ["json", "csv"], "header": "none", "positions": list(OHLCV)}
+    assert CsvOptions(profile=own).profile.formats == ("json", "csv")  # type: ignore[arg-type]
+    with pytest.raises(ProfileInvalid) as caught:
+        CsvOptions(profile={**own, "columns": OHLCV, field: value})  # type: ignore[arg-type]
+    assert caught.value.details["field"] == field
