@@ -351,9 +351,7 @@ def _section(each: Profile, example: Example) -> str:
         hints = "".join(f"| `{rule}` | {_cell(hint)} |\n" for rule, hint in each.hints.items())
         parts.append(f"| refused as | what to do |\n|---|---|\n{hints}")
     parts.append(f"<!-- file: {example.file} -->\n```{_fence(example)}\n{example.text}```\n")
-    # A request names no ticker yet, so the rows of one are read by the test of this page.
-    unread = "<!-- not run: the test of this page reads the file with these words -->\n" if each.plural else ""
-    parts.append(f"{unread}```bash\n{example.command(f'--profile {each.name}')}\n```\n")
+    parts.append(f"```bash\n{example.command(f'--profile {each.name}')}\n```\n")
     return "\n".join(part for part in parts if part)
 
 
@@ -418,8 +416,7 @@ def _own() -> str:
             "A bank's export with semicolons, German names, the newest row first, and times that are ends of bars:\n",
             f"<!-- file: depot.csv -->\n```csv\n{OWN_FILE}```\n",
             f"<!-- file: depot.toml -->\n```toml\n{OWN_PROFILE}```\n",
-            "<!-- not run: the test of this page reads the file with this profile -->\n```bash\n"
-            "buff data inspect depot.csv --profile-file depot.toml\n```\n",
+            "```bash\nbuff data ingest depot.csv --profile-file depot.toml --gaps keep --symbol DEPOT\n```\n",
             "It holds three bars, of which the first opens at 2023-12-31T23:00:00Z.\n"
             "The row of `-` says that there was none at 23:01:00Z.\n",
         )

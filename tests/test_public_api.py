@@ -70,6 +70,7 @@ def test_the_public_names_are_these():
         "__version__",
         "create_run",
         "ingest",
+        "inspect_data",
         "open",
         "open_legacy",
         "verify",

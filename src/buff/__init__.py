@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from buff._version import __version__
 
 if TYPE_CHECKING:
-    from buff.api import create_run, ingest, open, open_legacy
+    from buff.api import create_run, ingest, inspect_data, open, open_legacy
     from buff.audit import verify_all
     from buff.deposit import Ingest
     from buff.errors import BuffError
@@ -48,6 +48,7 @@ _HOMES = {
     "Verdict": "buff.proof",
     "create_run": "buff.api",
     "ingest": "buff.api",
+    "inspect_data": "buff.api",
     "open": "buff.api",
     "open_legacy": "buff.api",
     "verify": "buff.proof",
@@ -72,6 +73,7 @@ __all__ = [
     "__version__",
     "create_run",
     "ingest",
+    "inspect_data",
     "open",
     "open_legacy",
     "verify",

@@ -10,6 +10,7 @@ from typing import Any
 from buff.builder import create, root_of, silent
 from buff.deposit import Ingest, deposit
 from buff.host import this_host
+from buff.inspection import inspect_files
 from buff.intake import Progress
 from buff.legacy.root import LegacyRoot, artifacts_root_of
 from buff.runs.run import Run
@@ -132,6 +133,42 @@ def ingest(
     }
     root = runs_root if runs_root is not None else settings.runs_root
     return deposit(values, root=root, host=host, settings=settings, progress=progress)
+
+
+def inspect_data(
+    csv: Path | Sequence[Path],
+    *,
+    profile: str | Mapping[str, Any] | None = None,
+    timezone: str | None = None,
+    gaps: str | None = None,
+    base_timeframe: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    stamp: str | None = None,
+    volume: str | None = None,
+    ticker: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Return what files of candles hold and how they may be read, as plain values; nothing is stored.
+
+    The arguments are those of `create_run`; `accepted` says whether an ingest with them would take the files, and
+    `problem` why not. What is only suggested stands under `suggestions`, `read_as`, `choices` and `commands`.
+
+    Raises BuffError with a stable `code`: DATA_SOURCE_NOT_FOUND, PROFILE_INVALID, RUN_CONFIG_INVALID.
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user)
+    options = {
+        "profile": profile,
+        "timezone": timezone,
+        "gaps": gaps,
+        "base_timeframe": base_timeframe,
+        "columns": None if columns is None else dict(columns),
+        "stamp": stamp,
+        "volume": volume,
+        "ticker": ticker,
+    }
+    found, _ = inspect_files(_paths(csv) or [], options, settings=settings, progress=progress)
+    return found
 
 
 def open(runs_root: Path | None = None) -> Store:
