@@ -237,12 +237,10 @@ def change(close: NDArray[np.float64], bars: int) -> NDArray[np.float64]:
 # Comparing -------------------------------------------------------------------------------------------------------
 
 
-def above(a: NDArray[np.float64], b: NDArray[np.float64], exact: bool) -> NDArray[np.bool_]:
+def above(a: NDArray[np.float64] | float, b: NDArray[np.float64] | float, exact: bool) -> NDArray[np.bool_]:
     """Return where a is greater than b, bool[n]; without `exact` by more than the dead band, 1e-12 of b.
 
-    Two floats that stand for the same price may differ in their last bits; inside the band they are equal. NaN is
-    above nothing.
+    At least one of them is a column, the other may be a level. Two floats that stand for the same price may differ in
+    their last bits; inside the band they are equal. NaN is above nothing.
     """
-    if exact:
-        return a > b
-    return (a - b) > DEAD_BAND * np.abs(b)
+    return np.asarray(a > b if exact else (a - b) > DEAD_BAND * np.abs(b))

@@ -14,6 +14,7 @@ from typing import Any
 
 from buff.decisions.contract import Decisions, Param, Params, Strategy, Value, decide, parse_text, resolve
 from buff.decisions.lookahead import check_no_lookahead
+from buff.decisions.strategies.ema_cross import EMA_CROSS
 from buff.decisions.strategies.hold import HOLD
 from buff.decisions.strategies.ma_cross import MA_CROSS
 from buff.errors import StrategyInvalid
@@ -34,7 +35,12 @@ __all__ = [
     "strategy",
 ]
 
-_TABLE: Mapping[str, Strategy] = MappingProxyType({each.id: each for each in (HOLD, MA_CROSS)})
+_BUILT_IN = (
+    EMA_CROSS,
+    HOLD,
+    MA_CROSS,
+)
+_TABLE: Mapping[str, Strategy] = MappingProxyType({each.id: each for each in _BUILT_IN})
 _PACKAGE = "buff.decisions"
 _KERNELS = ("indicators.py", "signals.py")
 
