@@ -19,6 +19,7 @@ from buff.decisions.strategies.donchian_breakout import DONCHIAN_BREAKOUT
 from buff.decisions.strategies.ema_cross import EMA_CROSS
 from buff.decisions.strategies.hold import HOLD
 from buff.decisions.strategies.ma_cross import MA_CROSS
+from buff.decisions.strategies.macd import MACD
 from buff.decisions.strategies.rsi_reversion import RSI_REVERSION
 from buff.errors import StrategyInvalid
 
@@ -44,6 +45,7 @@ _BUILT_IN = (
     EMA_CROSS,
     HOLD,
     MA_CROSS,
+    MACD,
     RSI_REVERSION,
 )
 _TABLE: Mapping[str, Strategy] = MappingProxyType({each.id: each for each in _BUILT_IN})
