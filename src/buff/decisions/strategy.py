@@ -20,6 +20,7 @@ from buff.decisions.strategies.ema_cross import EMA_CROSS
 from buff.decisions.strategies.hold import HOLD
 from buff.decisions.strategies.ma_cross import MA_CROSS
 from buff.decisions.strategies.macd import MACD
+from buff.decisions.strategies.roc_momentum import ROC_MOMENTUM
 from buff.decisions.strategies.rsi_reversion import RSI_REVERSION
 from buff.errors import StrategyInvalid
 
@@ -46,6 +47,7 @@ _BUILT_IN = (
     HOLD,
     MA_CROSS,
     MACD,
+    ROC_MOMENTUM,
     RSI_REVERSION,
 )
 _TABLE: Mapping[str, Strategy] = MappingProxyType({each.id: each for each in _BUILT_IN})
