@@ -14,6 +14,7 @@ from typing import Any
 
 from buff.decisions.contract import Decisions, Param, Params, Strategy, Value, decide, parse_text, resolve
 from buff.decisions.lookahead import check_no_lookahead
+from buff.decisions.strategies.atr_channel_breakout import ATR_CHANNEL_BREAKOUT
 from buff.decisions.strategies.bollinger_reversion import BOLLINGER_REVERSION
 from buff.decisions.strategies.donchian_breakout import DONCHIAN_BREAKOUT
 from buff.decisions.strategies.ema_cross import EMA_CROSS
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 _BUILT_IN = (
+    ATR_CHANNEL_BREAKOUT,
     BOLLINGER_REVERSION,
     DONCHIAN_BREAKOUT,
     EMA_CROSS,
