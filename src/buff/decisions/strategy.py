@@ -23,6 +23,7 @@ from buff.decisions.strategies.ma_cross import MA_CROSS
 from buff.decisions.strategies.macd import MACD
 from buff.decisions.strategies.roc_momentum import ROC_MOMENTUM
 from buff.decisions.strategies.rsi_reversion import RSI_REVERSION
+from buff.decisions.strategies.time_series_momentum import TIME_SERIES_MOMENTUM
 from buff.errors import StrategyInvalid
 
 __all__ = [
@@ -51,6 +52,7 @@ _BUILT_IN = (
     MACD,
     ROC_MOMENTUM,
     RSI_REVERSION,
+    TIME_SERIES_MOMENTUM,
 )
 _TABLE: Mapping[str, Strategy] = MappingProxyType({each.id: each for each in _BUILT_IN})
 _PACKAGE = "buff.decisions"
