@@ -7,7 +7,7 @@ then it is counted. Nothing here opens a file or writes one.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -171,7 +171,8 @@ def _file(
     def counted() -> Iterator[bytes]:
         for chunk in file.chunks():
             tally.add(chunk)
-            digest.update(chunk)
+            if file.stored is None:
+                digest.update(chunk)
             yield chunk
 
     kept: list[Columns] = []
@@ -192,7 +193,12 @@ def _file(
         while kept and not reading.offences:
             sink.take({name: np.ascontiguousarray(column[::-1]) for name, column in kept.pop().items()})
     stored = Stored(size=tally.size_bytes - start, sha256=digest.hexdigest()) if file.stored is None else file.stored()
-    counts = {"other_rows": others, "no_bar_rows": absent}
+    return _described(file, form, stored, reading, {"other_rows": others, "no_bar_rows": absent})
+
+
+def _described(file: Source, form: str, stored: Stored, reading: Reading, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Return what a manifest says of a file that was read; what there was none of is left out."""
+    perhaps = {"archive": stored.archive, "member": file.member, **counts}
     return {
         "type": form,
         "name": file.name,
@@ -203,9 +209,7 @@ def _file(
         "extra_columns": list(reading.layout.extras),
         "banner_lines": reading.banners,
         "order": reading.options.declaration.order,
-        **{
-            name: value for name, value in {"archive": stored.archive, "member": file.member, **counts}.items() if value
-        },
+        **{name: value for name, value in perhaps.items() if value},
     }
 
 
