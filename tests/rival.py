@@ -64,6 +64,32 @@ class Cross(backtesting.Strategy):
             self.position.close()
 
 
+class Donchian(backtesting.Strategy):
+    """The channel breakout the way its users write it: in beyond 20 bars, out beyond 10, long only or both sides."""
+
+    both = False
+
+    def init(self) -> None:
+        """Take the channels of the bars before each, aside from `self.I`, which delays the first call."""
+        high, low = self.data.High.s, self.data.Low.s
+        self.top, self.bottom = high.rolling(20).max().shift().to_numpy(), low.rolling(20).min().shift().to_numpy()
+        self.leave_long = low.rolling(10).min().shift().to_numpy()
+        self.leave_short = high.rolling(10).max().shift().to_numpy()
+
+    def next(self) -> None:
+        bar, close = len(self.data) - 1, self.data.Close[-1]
+        if close > self.top[bar]:
+            if not self.position.is_long:
+                self.buy(size=1)
+        elif self.both and close < self.bottom[bar]:
+            if not self.position.is_short:
+                self.sell(size=1)
+        elif (self.position.is_long and close < self.leave_long[bar]) or (
+            self.position.is_short and close > self.leave_short[bar]
+        ):
+            self.position.close()
+
+
 def backtest(data: pd.DataFrame, strategy: type[backtesting.Strategy]) -> Any:
     """Return what backtesting.py says of a strategy, filled at the next open without costs."""
     job = backtesting.Backtest(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from buff.decisions.engine import RED, Costs, Outcome, simulate
-from buff.decisions.strategy import decide, resolve, strategy
+from buff.decisions.strategy import decide, resolve, strategies, strategy
 from buff.market.bars import Bars
 from buff.market.timeframe import MINUTE_MS, Timeframe
 from worlds import lcg_bars
@@ -37,17 +37,19 @@ def _hours(path: Path) -> Bars:
     )
 
 
-def _outcome(bars: Bars, direction: str) -> tuple[np.ndarray, Outcome]:
-    rule = strategy("ma_cross")
+def _outcome(bars: Bars, id: str, direction: str) -> tuple[np.ndarray, Outcome]:
+    rule = strategy(id)
     decisions = decide(rule, bars, resolve(rule, {"direction": direction}))
     costs = Costs(commission_bps=0, slippage_bps=0)
     return decisions.target, simulate(bars, decisions, level=1, costs=costs, initial_equity=1e6)
 
 
-def _agree(bars: Bars, direction: str) -> int:
-    target, outcome = _outcome(bars, direction)
+def _agree(bars: Bars, id: str, direction: str, follower: type | None = None) -> int:
+    """Compare every closed trade; `follower` decides for itself, else backtesting.py is told Buff's targets."""
+    target, outcome = _outcome(bars, id, direction)
     assert not (outcome.state == RED).any(), "the comparison needs a window without RED"
-    theirs = rival.backtest(rival.frame(bars), type("Followed", (rival.Follow,), {"target": target}))._trades
+    follower = follower or type("Followed", (rival.Follow,), {"target": target})
+    theirs = rival.backtest(rival.frame(bars), follower)._trades
     theirs = theirs.sort_values("EntryBar")
     ours, closed = outcome.trades, outcome.trades.exit < len(bars)
     assert theirs["EntryBar"].tolist() == ours.entry[closed].tolist()
@@ -58,11 +60,24 @@ def _agree(bars: Bars, direction: str) -> int:
     return int(closed.sum())
 
 
+IDS = [id for id in strategies() if id != "hold"]  # which never closes a trade
+
+
+@pytest.mark.parametrize("id", IDS)
 @pytest.mark.parametrize("direction", ["long", "short", "both"])
-def test_on_made_up_hours(direction: str) -> None:
-    assert _agree(lcg_bars(3_000, Timeframe.HOUR_1), direction) > 50
+def test_on_made_up_hours(id: str, direction: str) -> None:
+    assert _agree(lcg_bars(3_000, Timeframe.HOUR_1), id, direction) > 10
+
+
+@pytest.mark.parametrize(("id", "least"), [("ma_cross", 8), ("donchian_breakout", 4)])
+@pytest.mark.parametrize("direction", ["long", "both"])
+def test_on_two_weeks_of_a_real_market(shared_data: Path, id: str, least: int, direction: str) -> None:
+    assert _agree(_hours(shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv"), id, direction) >= least
 
 
 @pytest.mark.parametrize("direction", ["long", "both"])
-def test_on_two_weeks_of_a_real_market(shared_data: Path, direction: str) -> None:
-    assert _agree(_hours(shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv"), direction) >= 8
+def test_donchian_breakout_on_them_is_what_backtesting_decides_by_itself(shared_data: Path, direction: str) -> None:
+    """The rule once more, as users of backtesting.py write it: pandas channels, moved by one bar."""
+    bars = _hours(shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv")
+    follower = type("Donchian", (rival.Donchian,), {"both": direction == "both"})
+    assert _agree(bars, "donchian_breakout", direction, follower) >= 4
