@@ -8,7 +8,7 @@ import pytest
 from buff.decisions.engine import Costs, Outcome, simulate
 from buff.decisions.metrics import metrics
 from buff.decisions.records import Records
-from buff.decisions.strategy import resolve, strategy
+from buff.decisions.strategy import Strategy, resolve, strategies, strategy
 from buff.market.bars import Bars
 from buff.market.timeframe import Timeframe
 from worlds import lcg_bars
@@ -18,9 +18,9 @@ RULE = strategy("ma_cross")
 PARAMS = resolve(RULE, {})
 
 
-def _engine(bars: Bars) -> Outcome:
+def _engine(bars: Bars, rule: Strategy = RULE) -> Outcome:
     """Indicators, decisions, execution, risk and equity of every bar: what a run takes before it writes."""
-    return simulate(bars, RULE.decide(bars, PARAMS), level=3, costs=FREE, initial_equity=1e6)
+    return simulate(bars, rule.decide(bars, resolve(rule, {})), level=3, costs=FREE, initial_equity=1e6)
 
 
 def _seconds(job: Callable[[], object], rounds: int) -> float:
@@ -45,6 +45,22 @@ def test_five_years_of_hours_beside_backtesting() -> None:
     assert not (outcome.state == 2).any()
     assert len(outcome.trades) == pytest.approx(len(theirs._trades), rel=0.01)
     assert other > 5 * ours, "not even a noisy machine hides this much"
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize(
+    ("count", "timeframe", "goal_ms", "rounds"),
+    [(43_800, Timeframe.HOUR_1, 6, 9), (2_628_000, Timeframe.MINUTE_1, 500, 1)],
+)
+def test_every_strategy_over_five_years(count: int, timeframe: Timeframe, goal_ms: int, rounds: int) -> None:
+    bars = lcg_bars(count, timeframe)
+    print(f"\n{count:,} bars, engine with indicators, limits active, no costs (goal {goal_ms} ms)")
+    for id, rule in strategies().items():
+        outcome = _engine(bars, rule)
+        whole = _seconds(lambda rule=rule: _engine(bars, rule), rounds) * 1e3
+        alone = _seconds(lambda rule=rule: rule.decide(bars, resolve(rule, {})), rounds) * 1e3
+        print(f"{id:22} {whole:7.2f} ms, of which decisions {alone:7.2f} ms, {len(outcome.trades):7,} trades")
+        assert whole < 10 * goal_ms, "not even a noisy machine hides this much"
 
 
 @pytest.mark.bench
