@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from buff.datasets import DatasetWriter
-from buff.files import RealDisk, read_chunks
+from buff.files import RealDisk
+from buff.inputs import opened
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
-from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 from buff.sample import HEADER, START_MS, csv_chunks
 
@@ -35,16 +35,15 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="peak memory of a pro
 OURS = """
 import os, sys
 from buff.datasets import DatasetWriter
-from buff.files import RealDisk, read_chunks
+from buff.files import RealDisk
+from buff.inputs import opened
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
-from buff.market.source import Source
 from buff.market.timeframe import Timeframe
 
 def job(path, folder):
     writer = DatasetWriter(RealDisk(), os.path.join(folder, "ours"), Timeframe.MINUTE_1)
-    file = Source(name="year.csv", chunks=lambda: read_chunks(path))
-    ingest([file], CsvOptions(), write=writer.write, rows_max=10**9, bytes_max=10**12)
+    ingest(opened([path]), CsvOptions(), write=writer.write, rows_max=10**9, bytes_max=10**12)
     return writer.finish().rows
 """
 
@@ -178,7 +177,7 @@ def _seconds(rounds: int, job: Callable[[], object]) -> float:
 
 
 def _read(path: Path, write: Callable[[object], None]) -> int:
-    file = Source(name=path.name, chunks=lambda: read_chunks(str(path)))
+    (file,) = opened([str(path)])
     return ingest([file], CsvOptions(), write=write, rows_max=10**9, bytes_max=10**12).rows
 
 

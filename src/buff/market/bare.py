@@ -22,16 +22,17 @@ _NEWLINE, _COMMA, _SPACE = b"\n, "
 class Bare:
     """A block as plain text.
 
-    text: LF-ended lines of comma-separated cells. order: the roles of the cells. rows: lines in the text.
-    lines: physical lines of the block. ts: int64[rows] epoch ms where the times were of a form and are not in the text,
-    in UTC when `form.zoned`, else on the local clock of the file. first: the offsets of the first two rows among the
-    physical lines. others, absent: rows that were left out, as `Reading` counts them.
+    text: LF-ended lines of comma-separated cells. order: the roles of the cells. rows: lines in the text. lines:
+    physical lines of the block. Both are None where the text is the block, whose lines nobody has counted yet.
+    ts: int64[rows] epoch ms where the times were of a form and are not in the text, in UTC when `form.zoned`, else on
+    the local clock of the file. first: the offsets of the first two rows among the physical lines. others, absent: rows
+    that were left out, as `Reading` counts them.
     """
 
     text: bytes
     order: tuple[str, ...]
-    rows: int
-    lines: int
+    rows: int | None = None
+    lines: int | None = None
     ts: NDArray[np.int64] | None = None
     form: Form | None = None
     first: tuple[int, ...] = (0, 1)
@@ -51,8 +52,7 @@ def bare(block: bytes, reading: Reading) -> Bare | None:
     written = any(word not in TIME_WORDS or word == EPOCH_POINT for word in profile.times)
     if layout.extras or "ticker" in layout.places or profile.no_bar or profile.delimiter != "," or written:
         return _cut(block, reading)
-    lines = block.count(b"\n")
-    return Bare(text=block, order=layout.order, rows=lines, lines=lines)
+    return Bare(text=block, order=layout.order)
 
 
 @frozen(kw_only=True, eq=False)

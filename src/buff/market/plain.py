@@ -50,15 +50,15 @@ def read(block: bytes, reading: Reading) -> Columns | None:
     found = None if reading.blanks else bare(block, reading)
     if found is None:
         return None
-    if not found.rows:
-        _skip(found, reading)
+    if found.rows == 0:
+        _skip(found, reading, 0)
         return {name: np.empty(0, DTYPES[name]) for name in ("ts", *VALUES)}
     first = _first(found, reading)
     columns = None if first is None else _columns(found, first, reading)
     if first is None or columns is None:
         return None
     reading.kind = first.kind
-    _skip(found, reading, columns["ts"])
+    _skip(found, reading, len(columns["ts"]), columns["ts"])
     return columns
 
 
@@ -68,7 +68,7 @@ def unzoned(block: bytes, reading: Reading) -> int | None:
     The judge would say TIMEZONE of each of these rows and nothing of what else they hold or how far apart they are.
     """
     found = None if reading.blanks or reading.options.zone is not None else bare(block, reading)
-    if found is None or found.form is not None or not found.rows:
+    if found is None or found.form is not None or found.rows == 0:
         return None
     first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
     if isinstance(first, Fault) or first.zoned or first.kind != ISO or reading.kind != ISO:
@@ -76,9 +76,10 @@ def unzoned(block: bytes, reading: Reading) -> int | None:
     read_as = _numbers(found, first, reading)
     if read_as is None or not is_sound(read_as[1]) or int(read_as[0].min()) < YEAR_1_NS // UNITS_NS[read_as[2]]:
         return None
-    reading.rows += found.rows
-    _skip(found, reading)
-    return found.rows
+    rows = len(read_as[0])
+    reading.rows += rows
+    _skip(found, reading, rows)
+    return rows
 
 
 def _columns(found: Bare, first: Stamp, reading: Reading) -> Columns | None:
@@ -102,10 +103,9 @@ def _numbers(
     if table is None or not _scale(table, found, reading):
         return None
     raw = table.pop("ts") if found.ts is None else found.ts
-    if len(table["open"]) != found.rows:
-        return None  # pyarrow has seen other lines than we have
+    assert len(raw) == len(table["open"]), "pyarrow sees the lines that were cut"
     if not reading.options.declaration.volume:
-        table["volume"] = np.zeros(found.rows)
+        table["volume"] = np.zeros(len(raw))
     elif not table["volume"].all():
         if b"e" in found.text or b"E" in found.text:
             return None  # a zero may be the rest of a number too small for a float
@@ -129,7 +129,7 @@ def take(
     columns = None if ts is None else accept(ts, table, reading)
     if columns is not None:
         reading.kind = ISO
-        _skip(Bare(text=b"", order=(), rows=len(raw), lines=len(raw)), reading, columns["ts"])
+        _skip(Bare(text=b"", order=()), reading, len(raw), columns["ts"])
     return columns
 
 
@@ -403,8 +403,8 @@ def _in_step(ts: NDArray[np.int64], reading: Reading) -> bool:
     return bool((steps == base).all()) or (kept and bool((steps > 0).all()) and not (steps % base).any())
 
 
-def _skip(found: Bare, reading: Reading, ts: NDArray[np.int64] | None = None) -> None:
-    """Move the reading past the lines of a block, whose accepted rows opened at `ts` (None: it had none)."""
+def _skip(found: Bare, reading: Reading, rows: int, ts: NDArray[np.int64] | None = None) -> None:
+    """Move the reading past the lines of a block of so many rows, which opened at `ts` (None: they had no openings)."""
     if ts is not None:
         for value, line in zip(ts[:2].tolist(), found.first, strict=False):
             reading.step(value * NS, reading.line + 1 + line)
@@ -415,4 +415,4 @@ def _skip(found: Bare, reading: Reading, ts: NDArray[np.int64] | None = None) ->
         reading.rows += len(ts)
     reading.others += found.others
     reading.absent += found.absent
-    reading.line += found.lines
+    reading.line += rows if found.lines is None else found.lines
