@@ -280,6 +280,8 @@ def _instants(raw: NDArray[np.int64], first: Stamp, unit: str, reading: Reading)
             return None
         ms = ms - offset
     if reading.shift_ns:
+        if ms.max() >= YEAR_9999_NS // NS:
+            return None  # a written time lies in the calendar as well, not only the opening of its bar
         ms = ms - reading.shift_ns // NS
     assert reading.options.base.step_ms is not None
     if (ms % reading.options.base.step_ms != 0).any():
