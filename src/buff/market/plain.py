@@ -375,6 +375,8 @@ def _instants(raw: NDArray[np.int64], first: Stamp, unit: str, reading: Reading)
             return None
         ms = ms - offset
     if reading.shift_ns:
+        if ms.max() >= YEAR_9999_NS // NS:
+            return None  # a written time lies in the calendar as well, not only the opening of its bar
         ms = ms - reading.shift_ns // NS
     return ms if ms.min() >= YEAR_1_NS // NS and ms.max() < YEAR_9999_NS // NS else None
 

@@ -519,3 +519,11 @@ def _count_plain(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(plain, "read", read)
     return lambda: sum(taken)
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_the_end_of_the_last_bar_lies_within_the_years_too(reference: bool) -> None:
+    content = HEADER + b"9998-12-31 23:59,1,1,1,1,1\n9999-01-01 00:00,1,1,1,1,1\n"
+    options = {"timezone": "UTC", "stamp": "close", "reference": reference}
+    assert refused(content, **options).rule == "CELL"
+    assert len(read(content.rpartition(b"9999")[0], **options)[0]["ts"]) == 1
