@@ -3,10 +3,12 @@
 import statistics
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buff.decisions.strategy import resolve, strategy
 from buff.market.bars import Bars
 from textbook import DIRECTIONS, MARKETS, NOTHING, Signals, cents, closes, decided, over, play, walk
 
@@ -59,3 +61,15 @@ def test_it_is_so_on_many_bars(seed: int, direction: str) -> None:
     expected = play(_signals(bars, 20, 2.0), direction, REASONS)
     assert decided("bollinger_reversion", bars, {"direction": direction}) == expected
     assert sum(reason != "" for _, reason in expected) > 8
+
+
+def test_talib_draws_the_same_bands() -> None:
+    """To 1e-12 of the price; wider where its difference of squares has lost digits: its variance is held to 1e-12."""
+    talib = pytest.importorskip("talib", reason="TA-Lib is not installed")
+    rule, bars = strategy("bollinger_reversion"), walk(2)
+    assert rule.indicators is not None
+    found = rule.indicators(bars, resolve(rule, {}))
+    upper, middle, lower = talib.BBANDS(bars.close, 20, 2.0, 2.0)
+    np.testing.assert_allclose(found["middle"], middle, rtol=1e-12)
+    for ours, theirs in ((found["upper"] - found["middle"], upper - middle), (found["lower"] - middle, lower - middle)):
+        np.testing.assert_allclose(ours * ours, theirs * theirs, rtol=0, atol=4e-12 * float(bars.close.max()) ** 2)

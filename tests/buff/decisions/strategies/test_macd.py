@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +59,22 @@ def test_it_is_so_over_many_blocks_of_bars(seed: int, direction: str) -> None:
     expected = play(_signals(bars, 12, 26, 9), direction, REASONS)
     assert decided("macd", bars, {"direction": direction}) == expected
     assert sum(reason != "" for _, reason in expected) > 8
+
+
+def test_talib_has_the_same_averages_and_forgets_its_other_beginning() -> None:
+    """TA-Lib's MACD begins the fast average with the slow one: after 200 bars nothing is left of that."""
+    talib = pytest.importorskip("talib", reason="TA-Lib is not installed")
+    rule, bars = strategy("macd"), walk(2, 1_000)
+    assert rule.indicators is not None
+    found = rule.indicators(bars, resolve(rule, {}))
+    line = talib.EMA(bars.close, 12) - talib.EMA(bars.close, 26)
+    assert np.nanmax(np.abs(found["macd"] - line) / bars.close) < 1e-12
+    assert np.nanmax(np.abs(found["signal"][25:] - talib.EMA(line[25:], 9)) / bars.close[25:]) < 1e-12
+    theirs = talib.MACD(bars.close)
+    for name, column in zip(("macd", "signal", "histogram"), theirs, strict=True):
+        apart = np.abs(found[name] - column) / bars.close
+        assert apart[33] > 1e-7, name
+        assert apart[200:].max() < 1e-12, name
 
 
 def test_fast_must_be_below_slow() -> None:

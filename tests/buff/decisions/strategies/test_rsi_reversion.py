@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +36,12 @@ def test_it_buys_what_fell_and_sells_when_the_index_is_back() -> None:
 
 @pytest.mark.parametrize("direction", ["long", "both"])
 def test_a_price_that_never_moved_is_in_the_middle(direction: str) -> None:
-    """Where TA-Lib says 0, which would read as oversold."""
     assert decided("rsi_reversion", closes(*[100.1] * 60), {"direction": direction}) == [(0, "")] * 60
+
+
+def test_talib_says_of_such_a_price_what_would_read_as_oversold() -> None:
+    talib = pytest.importorskip("talib", reason="TA-Lib is not installed")
+    assert talib.RSI(np.full(60, 100.1), 14)[14:].tolist() == [0.0] * 46
 
 
 @given(
