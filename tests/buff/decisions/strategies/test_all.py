@@ -6,27 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.decisions.contract import Param, Params, Strategy
 from buff.decisions.strategy import check_no_lookahead, decide, resolve, strategies, strategy
-from buff.errors import StrategyInvalid
 from buff.market.bars import PRICES, Bars
+from golden_strategies import BUSY
 from textbook import MARKETS, walk
 
-# Parameters with which each decides many times on `walk`, so that nothing is proven by deciding nothing.
-BUSY: dict[str, dict[str, Any]] = {
-    "atr_channel_breakout": {"average": 10, "atr": 5, "top": 0.5, "bottom": 0.5},
-    "bollinger_reversion": {"window": 10, "deviations": 1.0},
-    "donchian_breakout": {"entry": 6, "exit": 3},
-    "ema_cross": {"fast": 3, "slow": 8},
-    "ma_cross": {"fast": 3, "slow": 8},
-    "macd": {"fast": 3, "slow": 8, "signal": 4},
-    "roc_momentum": {"period": 5, "threshold": 0.2},
-    "rsi_reversion": {"period": 4, "oversold": 40, "overbought": 60},
-    "time_series_momentum": {"lookback": 12, "hold": 3},
-}
 IDS = sorted(strategies())
 WAYS = [(id, direction) for id in BUSY for direction in ("long", "short", "both")]
 
@@ -41,12 +29,23 @@ def _drawn(param: Param) -> st.SearchStrategy[object]:
     return st.integers(int(low), min(int(high), 40)) if param.kind == "int" else st.floats(low, high)
 
 
+# Parameters that `check` wants in this order.
+ORDERED = {
+    "donchian_breakout": ("exit", "entry"),
+    "ema_cross": ("fast", "slow"),
+    "ma_cross": ("fast", "slow"),
+    "macd": ("fast", "slow"),
+    "rsi_reversion": ("oversold", "exit", "overbought"),
+}
+
+
 def _resolved(rule: Strategy, data: st.DataObject) -> Params:
-    try:
-        return resolve(rule, data.draw(st.fixed_dictionaries({param.name: _drawn(param) for param in rule.params})))
-    except StrategyInvalid:
-        assume(False)
-        raise
+    drawn: dict[str, Any] = {param.name: data.draw(_drawn(param), label=param.name) for param in rule.params}
+    names = ORDERED.get(rule.id, ())
+    drawn |= dict(zip(names, sorted(drawn[name] for name in names), strict=True))
+    if "fast" in drawn and drawn["fast"] == drawn["slow"]:
+        drawn["slow"] += 1
+    return resolve(rule, drawn)
 
 
 @pytest.mark.parametrize("id", IDS)
