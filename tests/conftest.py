@@ -1,11 +1,13 @@
 """Fixtures and Hypothesis profiles that every test shares."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import outside
 from whole import make, write_csv
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,3 +44,10 @@ def _made(tmp_path_factory: pytest.TempPathFactory, minutes: Path) -> Path:
 def root(_made: Path, tmp_path: Path) -> Path:
     """A root of its own for every test, with one run of `minutes` at 1h in it."""
     return Path(shutil.copytree(_made, tmp_path / "root"))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Path]:
+    """A directory on the import path, for strategies from outside; nothing of it is left after the test."""
+    with outside.site(tmp_path / "site") as folder:
+        yield folder

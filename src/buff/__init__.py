@@ -19,6 +19,7 @@ from buff._version import __version__
 if TYPE_CHECKING:
     from buff.api import create_run, ingest, inspect_data, open, open_legacy
     from buff.audit import verify_all
+    from buff.decisions.contract import Decisions, Param, Params, Strategy
     from buff.deposit import Ingest
     from buff.errors import BuffError
     from buff.legacy.root import LegacyRoot
@@ -34,16 +35,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "Bars": "buff.market.bars",
     "BuffError": "buff.errors",
+    "Decisions": "buff.decisions.contract",
     "Ingest": "buff.deposit",
     "LegacyEntry": "buff.legacy.run",
     "LegacyRoot": "buff.legacy.root",
     "LegacyRun": "buff.legacy.run",
     "Metric": "buff.runs.run",
     "Page": "buff.registry.queries",
+    "Param": "buff.decisions.contract",
+    "Params": "buff.decisions.contract",
     "Records": "buff.runs.run",
     "Run": "buff.runs.run",
     "RunEntry": "buff.registry.rows",
     "Store": "buff.store",
+    "Strategy": "buff.decisions.contract",
     "Timeframe": "buff.market.timeframe",
     "Verdict": "buff.proof",
     "create_run": "buff.api",
@@ -58,16 +63,20 @@ _HOMES = {
 __all__ = [
     "Bars",
     "BuffError",
+    "Decisions",
     "Ingest",
     "LegacyEntry",
     "LegacyRoot",
     "LegacyRun",
     "Metric",
     "Page",
+    "Param",
+    "Params",
     "Records",
     "Run",
     "RunEntry",
     "Store",
+    "Strategy",
     "Timeframe",
     "Verdict",
     "__version__",

@@ -79,3 +79,24 @@ def prove(store: buff.Store, run: buff.Run) -> int:
         return error.exit_code
     assert_type(verdict, buff.Verdict)
     return verdict.exit_code
+
+
+def decide(bars: buff.Bars, params: buff.Params) -> buff.Decisions:
+    """A rule of a user's own."""
+    assert_type(params["bars"], int | float | bool | str)
+    return buff.Decisions(target=np.zeros(len(bars), np.int8), reason=np.zeros(len(bars), np.uint8))
+
+
+def declare() -> buff.Strategy:
+    """What a package registers."""
+    return buff.Strategy(
+        id="idle",
+        version="1",
+        citation="none",
+        rule="Never trades.",
+        params=(buff.Param(name="bars", kind="int", default=1, low=1, high=9),),
+        reasons=("",),
+        sides=("long",),
+        warmup=lambda params: 0,
+        decide=decide,
+    )

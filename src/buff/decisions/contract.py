@@ -9,9 +9,13 @@ position or a fill, and nothing here reads a file, a clock or chance. Every stra
 - two calls give the same bytes, and decisions on a prefix of the bars are the prefix of the decisions.
 """
 
+import linecache
 import math
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from attrs import field, frozen
@@ -23,6 +27,12 @@ from buff.market.bars import Bars
 Value = int | float | bool | str
 Params = Mapping[str, Value]
 Scalar = TypeVar("Scalar", bound=np.generic)
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+REASONS_MAX = 255  # a reason's index is a uint8, and 0 means that nothing changes
+RISK_PREFIX = "risk_"  # the reasons of risk.v1 begin so
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @frozen(kw_only=True)
@@ -109,7 +119,7 @@ def resolve(strategy: Strategy, given: Mapping[str, object]) -> dict[str, Value]
                 details={"strategy": strategy.id, "parameter": str(name), "known": sorted(known)},
             )
     params = {name: _typed(strategy, known[name], given.get(name, known[name].default)) for name in sorted(known)}
-    objection = strategy.check(params)
+    objection = asked(strategy, "check", strategy.check, frozen_params(params))
     if objection is not None:
         raise StrategyInvalid(
             f"strategy {strategy.id}: {objection}",
@@ -211,20 +221,62 @@ def decide(strategy: Strategy, bars: Bars, params: Params) -> Decisions:
     """Return the strategy's decisions, read-only, after checking that they keep the contract.
 
     The rule is asked twice: a second answer with other bytes is refused. Raises StrategyInvalid with the rule that
-    was broken and, where there is one, the first bar that breaks it.
+    was broken and, where there is one, the first bar that breaks it; for an exception, with its own last line.
     """
-    first = strategy.decide(bars, params)
-    for name, array, dtype in (("target", first.target, np.int8), ("reason", first.reason, np.uint8)):
-        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != (len(bars),):
-            raise broken(strategy, "shape", None, f"{name} must be {np.dtype(dtype).name}[{len(bars)}]")
-    _check_rules(strategy, first, min(strategy.warmup(params), len(bars)))
-    second = strategy.decide(bars, params)
+    given = frozen_params(params)
+    first = _answer(strategy, bars, given)
+    _check_rules(strategy, first, min(warmup(strategy, given), len(bars)))
+    second = _answer(strategy, bars, given)
     for name in ("target", "reason"):
         one, other = getattr(first, name), getattr(second, name)
         if one.tobytes() != other.tobytes():
-            bar = int((one != other).argmax()) if len(one) == len(other) else None
-            raise broken(strategy, "repeat", bar, f"asked twice, it gave two different answers for {name}")
+            says = f"asked twice, it gave two different answers for {name}"
+            raise broken(strategy, "repeat", int((one != other).argmax()), says)
     return Decisions(target=_read_only(first.target), reason=_read_only(first.reason))
+
+
+def warmup(strategy: Strategy, params: Params) -> int:
+    """Return how many bars a strategy sees before it may decide. Raises StrategyInvalid unless that is a count."""
+    found = asked(strategy, "warmup", strategy.warmup, params)
+    if type(found) is not int or found < 0:
+        raise broken(strategy, "warmup", None, f"warmup must return a whole number of at least 0, not {found!r}")
+    return found
+
+
+def indicators(strategy: Strategy, bars: Bars, params: Params) -> dict[str, NDArray[np.float64]]:
+    """Return what a strategy shows beside its decisions, by name, each float64[n]; nothing where it shows nothing.
+
+    Raises StrategyInvalid for anything else.
+    """
+    if strategy.indicators is None:
+        return {}
+    found = asked(strategy, "indicators", strategy.indicators, bars, frozen_params(params))
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise broken(strategy, "shape", None, "indicators must return a dict of arrays by name")
+    for name, array in found.items():
+        _check_array(strategy, f"indicator {name}", array, np.float64, len(bars))
+    return found
+
+
+def frozen_params(params: Params) -> Params:
+    """Return parameters that nobody can change: a strategy that tries raises."""
+    return MappingProxyType(dict(params))
+
+
+def _answer(strategy: Strategy, bars: Bars, params: Params) -> Decisions:
+    found = asked(strategy, "decide", strategy.decide, bars, params)
+    if not isinstance(found, Decisions):
+        raise broken(strategy, "shape", None, f"decide must return Decisions, not {type(found).__name__}")
+    _check_array(strategy, "target", found.target, np.int8, len(bars))
+    _check_array(strategy, "reason", found.reason, np.uint8, len(bars))
+    return found
+
+
+def _check_array(strategy: Strategy, name: str, array: object, dtype: type[np.generic], length: int) -> None:
+    if isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == (length,):
+        return
+    is_a = f"{array.dtype}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+    raise broken(strategy, "shape", None, f"{name} must be {np.dtype(dtype).name}[{length}], it is {is_a}")
 
 
 def _check_rules(strategy: Strategy, decisions: Decisions, warmup: int) -> None:
@@ -245,14 +297,95 @@ def _check_rules(strategy: Strategy, decisions: Decisions, warmup: int) -> None:
             raise broken(strategy, rule, int(offences.argmax()), says)
 
 
-def broken(strategy: Strategy, rule: str, bar: int | None, says: str) -> StrategyInvalid:
-    """Return the error for a strategy that breaks its contract: which rule, and where."""
+def broken(strategy: Strategy, rule: str, bar: int | None, says: str, **evidence: object) -> StrategyInvalid:
+    """Return the error for a strategy that breaks its contract: which rule, where, and what else was seen."""
     where = "" if bar is None else f" at bar {bar}"
     return StrategyInvalid(
         f"strategy {strategy.id} breaks its contract{where}: {says}",
         hint="this is a fault of the strategy, not of the data",
-        details={"strategy": strategy.id, "rule": rule, "bar": bar},
+        details={"strategy": strategy.id, "rule": rule, "bar": bar, **evidence},
     )
+
+
+def asked(
+    strategy: Strategy, part: str, call: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs
+) -> Answer:
+    """Return what a part of a strategy answers. Whatever it raises becomes StrategyInvalid with its own last line."""
+    try:
+        return call(*given, **named)
+    except Exception as error:
+        package = home(call)
+        raise broken(strategy, "raised", None, f"{part} raised {raised(error)}", **evidence(error, package)) from error
+
+
+def home(call: object) -> str:
+    """Return the top-level package a callable was written in."""
+    while callable(wrapped := getattr(call, "func", None)):
+        call = wrapped  # functools.partial is only a wrapper
+    return str(getattr(call, "__module__", "")).partition(".")[0]
+
+
+def raised(error: BaseException) -> str:
+    """Return an exception in one line: its type and what it says."""
+    says = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {says}" if says else type(error).__name__
+
+
+def evidence(error: BaseException, package: str) -> dict[str, str]:
+    """Return what an exception says, where in `package` it came from, and the line that stands there.
+
+    The place is the module's name and never a path of this machine. An exception that passed no line of the package
+    is placed at its last line.
+    """
+    frames = [
+        (str(frame.f_globals.get("__name__", "")), line, frame.f_code)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [each for each in frames if each[0].partition(".")[0] == package] or frames
+    found = {"raised": raised(error)}
+    if own:
+        module, line, code = own[-1]
+        found["place"] = f"{module}, line {line}, in {code.co_name}"
+        found["source_line"] = linecache.getline(code.co_filename, line).strip()
+    return found
+
+
+# What a strategy declares of itself ----------------------------------------------------------------------------
+
+
+def check_declared(strategy: Strategy) -> None:
+    """Check all that a strategy says of itself, before it is asked anything. Raises StrategyInvalid."""
+    for says in _declared_wrongly(strategy):
+        raise broken(strategy, "declared", None, says)
+    for param in strategy.params:
+        for value in (param.default, *param.choices):
+            _typed(strategy, param, value)
+    warmup(strategy, resolve(strategy, {}))
+
+
+def _declared_wrongly(strategy: Strategy) -> Iterator[str]:
+    if not _is_name(strategy.id):
+        yield f"the id {strategy.id!r} is not made of a-z, 0-9 and _, beginning with a letter, at most 64 of them"
+    for name in ("version", "citation", "rule"):
+        value = getattr(strategy, name)
+        if not isinstance(value, str) or not value.strip():
+            yield f"{name} must be a text that says something"
+    reasons = strategy.reasons[1:]
+    if not isinstance(strategy.reasons, tuple) or len(reasons) > REASONS_MAX or len(set(reasons)) != len(reasons):
+        yield f"reasons must be a tuple of at most {REASONS_MAX + 1} different texts"
+    for reason in reasons:
+        if not _is_name(reason) or reason.startswith(RISK_PREFIX):
+            yield f"the reason {reason!r} is not a word of a-z, 0-9 and _ that does not begin with {RISK_PREFIX}"
+    names = [param.name for param in strategy.params]
+    if not isinstance(strategy.params, tuple) or len(set(names)) != len(names):
+        yield "params must be a tuple of parameters with different names"
+    for param in strategy.params:
+        if not _is_name(param.name) or param.kind not in _KINDS:
+            yield f"parameter {param.name!r} must have a name of a-z, 0-9 and _, and be one of {', '.join(_KINDS)}"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:

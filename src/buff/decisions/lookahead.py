@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from buff.decisions.contract import Params, Strategy, broken, decide
+from buff.decisions.contract import Decisions, Params, Strategy, broken, decide, warmup
 from buff.market.bars import PRICES, Bars
 
 PREFIXES = 16
@@ -25,7 +25,7 @@ def check_no_lookahead(strategy: Strategy, bars: Bars, params: Params) -> None:
     eighth of it. Cutting alone misses a rule that looks ahead and pads the end; the two false futures do not.
     """
     whole = decide(strategy, bars, params)
-    for length in _prefix_lengths(whole.target, strategy.warmup(params)):
+    for length in _prefix_lengths(whole.target, warmup(strategy, params)):
         prefix = bars[:length]
         futures = {
             "was cut off": prefix,
@@ -34,11 +34,21 @@ def check_no_lookahead(strategy: Strategy, bars: Bars, params: Params) -> None:
         }
         for how, seen in futures.items():
             again = decide(strategy, seen, params)
-            differs = again.target[:length] != whole.target[:length]
-            differs |= again.reason[:length] != whole.reason[:length]
-            if differs.any():
-                says = f"it decides otherwise when what follows bar {length - 1} {how}"
-                raise broken(strategy, "lookahead", int(differs.argmax()), says)
+            _check_prefix(strategy, whole, again, length, how)
+
+
+def _check_prefix(strategy: Strategy, whole: Decisions, again: Decisions, length: int, how: str) -> None:
+    differs = again.target[:length] != whole.target[:length]
+    differs |= again.reason[:length] != whole.reason[:length]
+    if not differs.any():
+        return
+    bar = int(differs.argmax())
+    one, other = (
+        f"target {each.target[bar]:+d} with reason {strategy.reasons[each.reason[bar]]!r}" for each in (whole, again)
+    )
+    says = f"it decides otherwise when what follows bar {length - 1} {how}: {other}, and not {one}"
+    evidence = {"prefix": length, "future": how, "decided": one, "decided_then": other}
+    raise broken(strategy, "lookahead", bar, says, **evidence)
 
 
 def _prefix_lengths(target: NDArray[np.int8], warmup: int) -> list[int]:
@@ -62,12 +72,15 @@ def _spread(count: int) -> Iterator[int]:
 
 
 def _followed(prefix: Bars, scale: Callable[[NDArray[np.float64], int | None], NDArray[np.float64]]) -> Bars:
-    """Return the prefix and, after it, its own bars backwards with scaled prices: at least one, 256 in all."""
+    """Return the prefix and, after it, 256 of its own bars backwards, with scaled prices and volumes.
+
+    Volumes are scaled as well: a rule that peeks at the trading of tomorrow is no better than one at its price.
+    """
     source = len(prefix) - 1 - np.arange(FUTURE_BARS) % len(prefix)
     number = prefix.timeframe.index(prefix.ts[-1:]) + np.arange(1, FUTURE_BARS + 1)
     later: dict[str, NDArray[Any]] = {name: scale(getattr(prefix, name)[source], prefix.decimals) for name in PRICES}
     later["ts"] = prefix.timeframe.start(number)
-    later["volume"] = prefix.volume[source]
+    later["volume"] = scale(prefix.volume[source], None)
     later["filled"] = np.zeros(FUTURE_BARS, np.uint8)
     columns = {name: np.concatenate([getattr(prefix, name), column]) for name, column in later.items()}
     return Bars(timeframe=prefix.timeframe, decimals=prefix.decimals, **columns)
