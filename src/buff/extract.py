@@ -5,9 +5,8 @@ which Buff did not make comes back as the same dataset, bit for bit: times in UT
 form that reads back as itself. Of bars that `gaps=fill` made a CSV can only say so in a column which no reader uses.
 """
 
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from attrs import frozen
 from buff.builder import check_timeframe
 from buff.datasets import Dataset, load, proven
 from buff.errors import RunConfigInvalid
-from buff.files import Disk, not_written
 from buff.market.bars import COLUMNS, VALUES, Bars
 from buff.market.timeframe import BASES
+from buff.outlet import Sink, Write, check_target, publish
 from buff.registry.queries import find_dataset
 from buff.runs.request import instant, timeframe_from
 from buff.store import Store
@@ -28,8 +27,6 @@ CSV, PARQUET, FEATHER = "csv", "parquet", "feather"
 FORMATS = (CSV, PARQUET, FEATHER)
 ROWS_AT_ONCE = 1 << 16
 STDOUT = "-"
-
-Write = Callable[[bytes], object]
 
 
 @frozen(kw_only=True)
@@ -99,13 +96,14 @@ def extract(
     bounds = instant(start, "from"), instant(end, "to")
     dataset = load(store.root, find_dataset(store.state, dataset_id).dataset_id)
     check_timeframe(wanted or dataset.base, dataset.base)
-    _check_target(store.disk, out, force=force)
+    if out != STDOUT:
+        check_target(store.disk, out, force=force)
     made = proven(store.root, dataset, wanted or dataset.base)
     bars = _between(made.bars, *bounds)
     if out == STDOUT:
         _write(bars, kind, stdout)
     else:
-        _publish(store, out, lambda write: _write(bars, kind, write), force=force)
+        publish(store.disk, out, lambda write: _write(bars, kind, write), token=store.host.token(), force=force)
     return _extracted(dataset, bars, len(made.dropped_ts), out, kind)
 
 
@@ -139,51 +137,6 @@ def _extracted(dataset: Dataset, bars: Bars, dropped: int, out: str, format: str
         same=format == CSV and whole and not filled,
         options=tuple(options),
     )
-
-
-# The file
-
-
-def _check_target(disk: Disk, out: str, *, force: bool) -> None:
-    if out == STDOUT:
-        return
-    if disk.is_directory(out):
-        raise _refused(f"{out} is a directory", "name a file", out)
-    if disk.exists(out) and not force:
-        raise _refused(f"{out} exists already", "choose another name, or give --force to replace it", out)
-
-
-def _refused(says: str, hint: str, out: str) -> RunConfigInvalid:
-    return RunConfigInvalid(says, hint=hint, details={"field": "out", "value": out})
-
-
-def _publish(store: Store, out: str, fill: Callable[[Write], None], *, force: bool) -> None:
-    """Let `fill` write a temporary file beside `out`; then give it that name, durably. What fails leaves nothing."""
-    disk, folder = store.disk, os.path.dirname(out) or "."
-    temporary = os.path.join(folder, f".{os.path.basename(out)}.{store.host.token()}.tmp")
-    try:
-        handle = disk.create(temporary)
-        try:
-            _fill(disk, handle, fill)
-            _check_target(disk, out, force=force)  # it may have been made since
-            disk.rename(temporary, out)
-        except BaseException:
-            disk.unlink(temporary)
-            raise
-        # Without this the rename may be forgotten; both outcomes are whole, this makes the new one stay.
-        disk.sync_directory(folder)
-    except OSError as error:
-        hint = "free some space, or choose another place; a file that was there is as it was"
-        raise not_written(error, f"{out} could not be written", hint=hint) from error
-
-
-def _fill(disk: Disk, handle: int, fill: Callable[[Write], None]) -> None:
-    try:
-        fill(lambda data: disk.write(handle, data))
-        # Without this a crash after the rename may leave an empty file in the place of the old one.
-        disk.sync(handle)
-    finally:
-        disk.close(handle)
 
 
 # The formats
@@ -222,7 +175,7 @@ def _arrow(bars: Bars, format: str, write: Write) -> None:
             pa.field("filled", pa.uint8(), nullable=False),
         ]
     )
-    sink = pa.PythonFile(_Sink(write), mode="w")
+    sink = pa.PythonFile(Sink(write), mode="w")
     with _writer(format, sink, schema) as writer:
         for at in range(0, len(bars), ROWS_AT_ONCE):
             part = bars[at : at + ROWS_AT_ONCE]
@@ -238,20 +191,3 @@ def _writer(format: str, sink: Any, schema: Any) -> Any:
     from pyarrow import ipc
 
     return ipc.new_file(sink, schema, options=ipc.IpcWriteOptions(compression="lz4"))
-
-
-class _Sink(io.RawIOBase):
-    """A file for pyarrow that hands what is written to a function."""
-
-    def __init__(self, write: Write) -> None:
-        """Remember where the bytes go."""
-        self._hand_on = write
-
-    def writable(self) -> bool:
-        """Say yes."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Hand all of it on."""
-        self._hand_on(bytes(data))
-        return len(data)
