@@ -65,14 +65,11 @@ def _distances(values: NDArray[np.float64], window: int) -> tuple[NDArray[np.flo
     The blocks are those of `window_sums`. The value that a window is measured from begins the later of its two blocks:
     the head of a block is measured from its own first value, the tail from the first value of the next block.
     """
-    count = len(values)
-    padded = np.zeros(-(-count // window) * window)
-    padded[:count] = values
-    blocks = padded.reshape(-1, window)
+    blocks = _blocks(values, window)
     first = blocks[:, :1]
     heads = blocks - first
     tails = blocks - np.concatenate([first[1:], first[-1:]])
-    return _sums_of_blocks(heads, tails, count), _sums_of_blocks(heads * heads, tails * tails, count)
+    return _sums_of_blocks(heads, tails, len(values)), _sums_of_blocks(heads * heads, tails * tails, len(values))
 
 
 def window_sums(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -82,11 +79,15 @@ def window_sums(values: NDArray[np.float64], window: int) -> NDArray[np.float64]
     from the block's start (van Herk). Nothing outside the window takes part, as it would in a difference of running
     sums.
     """
-    count = len(values)
-    padded = np.zeros(-(-count // window) * window)
-    padded[:count] = values
-    blocks = padded.reshape(-1, window)
-    return _sums_of_blocks(blocks, blocks, count)
+    blocks = _blocks(values, window)
+    return _sums_of_blocks(blocks, blocks, len(values))
+
+
+def _blocks(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return a copy of the values in rows of `width`, float64[blocks, width], zeros behind the last of them."""
+    padded = np.zeros(-(-len(values) // width) * width)
+    padded[: len(values)] = values
+    return padded.reshape(-1, width)
 
 
 def _sums_of_blocks(heads: NDArray[np.float64], tails: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -186,16 +187,13 @@ def _decayed(inputs: NDArray[np.float64], keep: float) -> NDArray[np.float64]:
     at once; then every bar adds what its block inherits, times a power of `keep`. A value takes the same operations
     however many bars follow it.
     """
-    count = len(inputs)
-    padded = np.zeros(-(-count // _BLOCK) * _BLOCK)
-    padded[:count] = inputs
-    blocks = padded.reshape(-1, _BLOCK)
+    blocks = _blocks(inputs, _BLOCK)
     for bar in range(1, _BLOCK):
         blocks[:, bar] += keep * blocks[:, bar - 1]
     powers = list(accumulate([keep] * _BLOCK, lambda power, factor: power * factor))
     ends = accumulate(blocks[:-1, -1].tolist(), lambda carry, end: end + powers[-1] * carry, initial=0.0)
     blocks += np.array(list(ends))[: len(blocks), np.newaxis] * np.array(powers)
-    return padded[:count]
+    return blocks.reshape(-1)[: len(inputs)]
 
 
 # Moves and ranges ------------------------------------------------------------------------------------------------

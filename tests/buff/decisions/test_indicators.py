@@ -176,6 +176,14 @@ def test_an_average_that_forgets_is_the_recurrence_a_reader_would_write(prices: 
         assert found == pytest.approx(_remembered(prices, window, share), rel=1e-13)
 
 
+@pytest.mark.parametrize("window", [2, 64, 1_000, 4_096])
+def test_an_average_of_a_price_that_stands_still_stays_far_inside_the_dead_band(window: int) -> None:
+    for price in (0.07, 1 / 3, 123_456.789):
+        for kernel in (KERNELS["ema"], wilder):
+            found = kernel(np.full(20_000, price), window)[window - 1 :]
+            assert np.abs(found / price - 1).max() < DEAD_BAND / 5
+
+
 def test_the_strength_index_of_five_closes() -> None:
     """Window 2: first up (1 + 0) / 2 and down (0 + 2) / 2; then half of what was and half of what is new."""
     found = rsi(np.array([10.0, 11.0, 9.0, 12.0, 12.0]), 2)
