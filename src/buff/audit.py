@@ -24,19 +24,24 @@ from buff.store import Store
 
 # What a look at stored bytes can find. `whole` is less than `identical`: it takes back these and nothing else.
 STORED = ("damaged", "data_changed", "inputs_missing")
-WORST_FIRST = (*STORED, "strategy_changed", "engine_changed", "whole", "identical")
+WORST_FIRST = (*STORED, "strategy_changed", "look_ahead", "engine_changed", "whole", "identical")
 
 Seen = dict[tuple[str, str], tuple[str, str] | None]
 
 
 def verify_all(
-    store: Store, *, stored_bytes_only: bool = False, record: bool = True, progress: Progress = silent
+    store: Store,
+    *,
+    stored_bytes_only: bool = False,
+    record: bool = True,
+    progress: Progress = silent,
+    no_lookahead: bool = False,
 ) -> Iterator[Verdict]:
     """Yield the verdict on every run that was not reclaimed, in the order in which they were committed.
 
     `record` writes a verdict into the journal as it is found, unless it is the one the journal holds or the journal is
     damaged and can be told nothing. With `stored_bytes_only` nothing is recomputed, and a run without a fault is
-    `whole`.
+    `whole`. With `no_lookahead` every strategy is tried for looking ahead, too.
     """
     entries = sorted(store.state.runs.values(), key=lambda entry: entry.seq)
     record = record and store.problem is None
@@ -44,7 +49,11 @@ def verify_all(
     for done, entry in enumerate(entries):
         progress("verifying", done, len(entries))
         try:
-            verdict = stored(store, entry, seen) if stored_bytes_only else verify(store, entry.run_id, record=False)
+            verdict = (
+                stored(store, entry, seen)
+                if stored_bytes_only
+                else verify(store, entry.run_id, record=False, no_lookahead=no_lookahead)
+            )
         except RunNotFound:
             continue  # it was reclaimed since we began
         if store.state.runs[entry.run_id].state == "reclaimed":

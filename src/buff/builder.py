@@ -16,7 +16,7 @@ from buff.datasets import Dataset, Resampled, load, resampled
 from buff.decisions.contract import resolve
 from buff.decisions.metrics import sparkline
 from buff.decisions.risk import POLICY
-from buff.decisions.strategy import source_sha256, strategy
+from buff.decisions.strategy import packages, source_sha256, strategy
 from buff.errors import (
     BuffError,
     DataError,
@@ -365,6 +365,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress
             data=_data_of(plan.dataset, data.source),
             artifacts=artifacts,
             references=[asdict(reference) for reference in plan.resampled.references],
+            packages=[asdict(package) for package in packages(built.strategy)],
         )
         write_manifest(disk, staged, manifest)
         _, existed = store.commit(plan.run_id, _committed(request, plan, built, manifest, store.settings.user))

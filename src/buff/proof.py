@@ -2,7 +2,8 @@
 
 A store and a run id go in; a `Verdict` comes out. Stored files are compared with what was committed (the disk), the
 dataset with its id (the data), the strategy's source and the engine's version with the manifest's, and last the bytes
-that the same inputs give today with the bytes on disk. Nothing is repaired.
+that the same inputs give today with the bytes on disk. If asked, the strategy is tried for looking ahead. Nothing is
+repaired.
 """
 
 import os
@@ -19,8 +20,9 @@ from attrs import frozen
 from buff.builder import silent, windowed
 from buff.columns import HEADER_BYTES, read
 from buff.datasets import base_bars, check, load
-from buff.decisions.strategy import source_sha256, strategies
-from buff.errors import BuffError, DatasetNotFound, RunDamaged
+from buff.decisions.plugins import version
+from buff.decisions.strategy import check_no_lookahead, known, source_sha256, strategy
+from buff.errors import BuffError, DatasetNotFound, RunDamaged, StrategyInvalid
 from buff.intake import Progress, read_into
 from buff.journal.events import RunVerified
 from buff.market.bars import Bars
@@ -30,7 +32,7 @@ from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
 from buff.registry.queries import held
 from buff.registry.rows import RunEntry
-from buff.runs.artifacts import build, pieces
+from buff.runs.artifacts import Built, build, pieces
 from buff.runs.directory import Piece, committed_manifest, faults
 from buff.runs.identity import ENGINE_VERSION
 from buff.runs.manifest import NAME
@@ -45,6 +47,7 @@ EXITS = {
     "inputs_missing": 12,
     "damaged": 13,
     "strategy_changed": 14,
+    "look_ahead": 15,
 }
 
 
@@ -107,13 +110,16 @@ def verify(
     sources: Sequence[str] = (),
     progress: Progress = silent,
     record: bool = True,
+    no_lookahead: bool = False,
 ) -> Verdict:
     """Return the verdict on a run; `record` writes it into the journal too. `sources` are its original CSV files.
 
-    Raises RunNotFound, and DataInvalid when a source cannot be read as it was.
+    With `no_lookahead` the strategy is also asked what it decides on prefixes of the run's bars, with other futures
+    behind them; one that then decides otherwise has looked ahead. Raises RunNotFound, and DataInvalid when a source
+    cannot be read as it was.
     """
     entry = held(store.state, run_id)
-    verdict = _judge(store, entry, sources, progress)
+    verdict = _judge(store, entry, sources, progress, no_lookahead)
     if record:
         artifact = None if verdict.difference is None else verdict.difference.artifact
         store.record(
@@ -122,8 +128,8 @@ def verify(
     return verdict
 
 
-def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Progress) -> Verdict:
-    """Look in this order: the disk, the data, the strategy, the engine. The first to blame gives the outcome."""
+def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Progress, no_lookahead: bool) -> Verdict:
+    """Look in this order: the disk, the data, the strategy, the engine, the rule. The first to blame is the outcome."""
     directory = os.path.join(store.root, entry.run_id)
     try:
         manifest = committed_manifest(store.disk, directory, entry.run_id, entry.manifest_sha256)
@@ -135,10 +141,14 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
     findings += blamed
     remade = _Remade()
     if outcome is None or (faulty and outcome != "inputs_missing"):
-        remade = _remade(store, manifest, directory, progress)
+        remade = _remade(store, manifest, directory, progress, no_lookahead)
         findings += remade.findings
+    elif no_lookahead:
+        findings.append("whether the strategy looks ahead was not tried, since the run could not be made again")
     if faulty:
         return _verdict(entry, "damaged", findings, remade.difference or Difference(artifact=faulty[0].name))
+    if outcome == "strategy_changed" or remade.outcome == "engine_changed":
+        findings += _other_packages(manifest)
     if outcome is not None:
         return _verdict(entry, outcome, findings, None)
     if remade.outcome == "engine_changed":
@@ -174,14 +184,38 @@ def _inputs(
         found = _reread(manifest, sources, store, progress)
         if found != inputs["dataset_id"]:
             return "data_changed", [f"the source files now make dataset {found}, not {inputs['dataset_id']}"]
-    rule = strategies().get(inputs["strategy"]["id"])
-    if rule is None:
-        return "strategy_changed", [f"strategy {inputs['strategy']['id']} is not registered any more"]
-    if source_sha256(rule) != inputs["strategy"]["source_sha256"]:
-        return "strategy_changed", [f"the source of strategy {rule.id} is not the one of this run"]
+    changed = _strategy(manifest)
+    if changed is not None:
+        return "strategy_changed", [changed]
     if inputs["engine_version"] != ENGINE_VERSION:
         return "engine_changed", [f"this engine is version {ENGINE_VERSION}, the run's is {inputs['engine_version']}"]
     return None, []
+
+
+def _strategy(manifest: Mapping[str, Any]) -> str | None:
+    """Say what keeps the strategy of a run from deciding again: it is gone, unusable, or another; None if nothing."""
+    wanted = manifest["inputs"]["strategy"]
+    if wanted["id"] not in known():
+        came = [
+            f"; it came with {package['name']} {package['version']}" for package in manifest.get("packages", ())[:1]
+        ]
+        return f"strategy {wanted['id']} is not registered any more" + "".join(came)
+    try:
+        if source_sha256(strategy(wanted["id"])) == wanted["source_sha256"]:
+            return None
+    except StrategyInvalid as error:
+        return error.message
+    return f"the source of strategy {wanted['id']} is not the one of this run"
+
+
+def _other_packages(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for every package the strategy stood on that is of another version here, or absent."""
+    for package in manifest.get("packages", ()):
+        name, then, now = package["name"], package["version"], version(package["name"])
+        if now is None:
+            yield f"package {name} {then}, which the run was made with, is not installed here"
+        elif now != then:
+            yield f"the run was made with package {name} {then}, and {now} is installed here"
 
 
 def _reread(manifest: Mapping[str, Any], sources: Sequence[str], store: Store, progress: Progress) -> str:
@@ -199,7 +233,9 @@ def _reread(manifest: Mapping[str, Any], sources: Sequence[str], store: Store, p
         return dataset.id
 
 
-def _remade(store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress) -> _Remade:
+def _remade(
+    store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress, no_lookahead: bool
+) -> _Remade:
     """Make every artifact again from the base bars and compare it with what is stored."""
     inputs = manifest["inputs"]
     try:
@@ -215,8 +251,18 @@ def _remade(store: Store, manifest: Mapping[str, Any], directory: str, progress:
         found = compare(os.path.join(directory, *piece.name.split("/")), piece)
         first = first or found
     changed = tuple(_changed_columns(store.root, manifest, made.bars))
-    outcome = "data_changed" if changed else "identical" if first is None else "engine_changed"
-    return _Remade(outcome=outcome, difference=first, findings=changed)
+    peeked = tuple(_peeked(built, progress)) if no_lookahead else ()
+    fine = "look_ahead" if peeked else "identical"
+    outcome = "data_changed" if changed else fine if first is None else "engine_changed"
+    return _Remade(outcome=outcome, difference=first, findings=changed + peeked)
+
+
+def _peeked(built: Built, progress: Progress) -> Iterator[str]:
+    progress("looking for a look-ahead", 0, 1)
+    try:
+        check_no_lookahead(built.strategy, built.bars, built.inputs["strategy"]["params"])
+    except StrategyInvalid as error:
+        yield error.message
 
 
 def _changed_columns(root: str, manifest: Mapping[str, Any], bars: Bars) -> Iterator[str]:

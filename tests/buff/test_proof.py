@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 
+import outside
 from buff import canonical
+from buff.audit import verify_all
 from buff.builder import _committed, checked, plan_of
 from buff.columns import HEADER_BYTES
 from buff.datasets import load, resampled
+from buff.decisions import plugins
 from buff.errors import BuffError, RunNotFound
 from buff.journal.events import RunVerified
 from buff.market.quality import report
@@ -19,7 +23,7 @@ from buff.proof import EXITS, Verdict, compare, verify
 from buff.runs.artifacts import SCHEMAS, build, pieces
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.identity import inputs_hash, run_id_of
-from buff.runs.manifest import manifest_of
+from buff.runs.manifest import content_sha256, manifest_of
 from whole import events, make, names, opened, request, write_csv
 
 
@@ -343,11 +347,125 @@ def test_files_as_committed_that_come_out_otherwise_today_blame_the_engine(root:
     assert "other bytes today" in found.findings[-1]
 
 
+# Looking ahead, and strategies from outside
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "manifest.schema.json"
+PEEKS = """
+import numpy as np
+from buff import Decisions, Strategy
+
+def _decide(bars, params):
+    target = (np.append(bars.close[1:], bars.close[-1]) > bars.close).astype(np.int8)
+    changed = np.diff(target, prepend=np.int8(0))
+    return Decisions(target=target, reason=(changed != 0).astype(np.uint8))
+
+STRATEGY = Strategy(id="peeker", version="1", citation="none", rule="Knows tomorrow.", params=(), reasons=("", "knew"),
+                    sides=("long",), warmup=lambda params: 0, decide=_decide)
+"""
+
+
+def test_an_honest_run_does_not_look_ahead(root: Path) -> None:
+    assert verdict_on(root, no_lookahead=True).outcome == "identical"
+
+
+def test_a_run_of_a_strategy_that_looks_ahead_is_told_with_the_bar(root: Path, minutes: Path, site: Path) -> None:
+    """It recomputes byte for byte, so nothing but the trial can tell."""
+    outside.install(site, "peeker", files={"__init__.py": PEEKS})
+    run = make(root, minutes, strategy="peeker", params={}).run
+    assert verdict_on(root, run.id).outcome == "identical"
+    found = verdict_on(root, run.id, no_lookahead=True)
+    assert (found.outcome, found.exit_code, found.difference) == ("look_ahead", 15, None)
+    assert "strategy peeker breaks its contract at bar" in found.findings[0]
+    assert "it decides otherwise when what follows bar" in found.findings[0]
+    assert events(root)[-1].verdict == "look_ahead"
+    assert opened(root).runs().items[0].state == "committed"
+
+
+def test_a_strategy_that_is_not_installed_any_more_leaves_its_runs_as_they_are(
+    root: Path, minutes: Path, site: Path
+) -> None:
+    outside.install(site, "riser", version="1.4")
+    run = make(root, minutes, strategy="riser", params={}).run
+    assert verdict_on(root, run.id, no_lookahead=True).outcome == "identical"
+    outside.uninstall(site, "riser")
+    found = verdict_on(root, run.id, no_lookahead=True)
+    assert (found.outcome, found.exit_code) == ("strategy_changed", 14)
+    assert found.findings == (
+        "strategy riser is not registered any more; it came with riser 1.4",
+        "whether the strategy looks ahead was not tried, since the run could not be made again",
+        "package riser 1.4, which the run was made with, is not installed here",
+    )
+    with opened(root) as store:
+        again = store.run(run.id)
+        assert again.inputs["strategy"]["id"] == "riser"
+        assert (len(again.bars), len(again.records), again.trades) == (48, 48, run.trades)
+        assert "<svg" in again._repr_html_()
+        assert store.runs(strategy="riser").items[0].run_id == run.id
+        assert {each.run_id: each.outcome for each in verify_all(store, stored_bytes_only=True, record=False)} == {
+            entry.run_id: "whole" for entry in store.runs().items
+        }
+    flipped(root / run.id / "decision_records.jsonl")
+    assert verdict_on(root, run.id).outcome == "damaged"
+
+
+def test_another_source_of_a_strategy_from_outside_is_told_with_the_packages_that_differ(
+    root: Path, minutes: Path, site: Path
+) -> None:
+    outside.install(site, "maths", version="2.0")
+    outside.install(site, "riser", version="1.4", requires=["maths"])
+    run = make(root, minutes, strategy="riser", params={}).run
+    assert run.manifest["packages"] == [{"name": "riser", "version": "1.4"}, {"name": "maths", "version": "2.0"}]
+    jsonschema.validate(run.manifest, msgspec.json.decode(SCHEMA.read_bytes()))
+    for package in ("maths", "riser"):
+        outside.uninstall(site, package)
+    outside.install(site, "maths", version="2.1")
+    outside.install(site, "riser", version="1.4", files={"__init__.py": outside.RULE.replace("{id}", "riser") + "\n"})
+    plugins._LOADED.clear()
+    found = verdict_on(root, run.id)
+    assert (found.outcome, found.findings) == (
+        "strategy_changed",
+        (
+            "the source of strategy riser is not the one of this run",
+            "the run was made with package maths 2.0, and 2.1 is installed here",
+        ),
+    )
+
+
+def test_a_package_of_another_version_is_named_where_the_bytes_differ(root: Path, minutes: Path, site: Path) -> None:
+    """The source is the same; what it stands on decides otherwise."""
+    text = outside.RULE.replace("{id}", "riser").replace("import numpy as np", "import maths\nimport numpy as np")
+    text = text.replace("> bars.close[:-1]", "> bars.close[:-1] * maths.FACTOR")
+    outside.install(site, "maths", version="2.0", files={"__init__.py": "FACTOR = 1.0\nSTRATEGY = None\n"})
+    outside.install(site, "riser", requires=["maths"], files={"__init__.py": text})
+    run = make(root, minutes, strategy="riser", params={}).run
+    outside.uninstall(site, "maths")
+    outside.install(site, "maths", version="2.1", files={"__init__.py": "FACTOR = 1.002\nSTRATEGY = None\n"})
+    plugins._LOADED.clear()
+    found = verdict_on(root, run.id)
+    assert found.outcome == "engine_changed"
+    assert found.difference is not None
+    assert "the run was made with package maths 2.0, and 2.1 is installed here" in found.findings
+
+
+def test_packages_are_no_part_of_what_two_machines_compare(root: Path, minutes: Path, site: Path) -> None:
+    """A run made again where a package is newer, and the decisions are the same, is the same run."""
+    outside.install(site, "maths", version="2.0")
+    outside.install(site, "riser", requires=["maths"])
+    run = make(root, minutes, strategy="riser", params={}).run
+    outside.uninstall(site, "maths")
+    outside.install(site, "maths", version="2.1")
+    plugins._LOADED.clear()
+    with outside.site(site):
+        again = make(root.parent / "other", minutes, strategy="riser", params={}).run
+    assert again.manifest["packages"] != run.manifest["packages"]
+    assert (again.id, content_sha256(again.manifest)) == (run.id, content_sha256(run.manifest))
+
+
 # What people and scripts see
 
 
 def test_every_verdict_has_an_exit_code_of_its_own() -> None:
-    assert sorted(EXITS.values()) == [0, 0, 10, 11, 12, 13, 14]
+    assert sorted(EXITS.values()) == [0, 0, 10, 11, 12, 13, 14, 15]
 
 
 def test_a_verdict_is_told_as_lines_and_as_plain_values(root: Path) -> None:

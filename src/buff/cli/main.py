@@ -48,7 +48,7 @@ def buff() -> None:
 
     Exit codes: 0 done or identical, 1 a bug, 2 usage, 3 request refused, 4 data refused, 5 not found, 6 exists with
     other inputs, 7 limit or switch, 8 journal or root refused, 9 storage, 130 interrupted. `buff run verify`: 10 data
-    changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed or absent.
+    changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed or absent, 15 look-ahead.
     """
 
 

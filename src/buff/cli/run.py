@@ -199,6 +199,7 @@ def show(run_id: str, legacy: bool, artifacts_root: str | None, runs_root: str |
 @click.option("--all", "every", is_flag=True, help="Every run of the root; archived ones, too.")
 @click.option("--stored-bytes-only", is_flag=True, help="With --all: compare stored bytes, make nothing again.")
 @click.option("--source", metavar="FILE", multiple=True, help="Read the original CSV again, too.")
+@click.option("--no-lookahead", is_flag=True, help="Try whether the strategy's decisions depend on later bars, too.")
 @click.option("--no-record", is_flag=True, help="Do not write the verdict into the journal.")
 @artifacts_option
 @root_option
@@ -208,6 +209,7 @@ def verify(
     every: bool,
     stored_bytes_only: bool,
     source: tuple[str, ...],
+    no_lookahead: bool,
     no_record: bool,
     artifacts_root: str | None,
     runs_root: str | None,
@@ -216,7 +218,8 @@ def verify(
     """Recompute a run from its inputs and compare every byte. A legacy run has no inputs and cannot be verified.
 
     Exit codes: 0 identical or whole, 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy
-    changed. With --all it is that of the gravest verdict: 13, 10, 12, 14, 11, 0, in this order.
+    changed or absent, 15 look-ahead. With --all it is that of the gravest verdict: 13, 10, 12, 14, 15, 11, 0, in this
+    order.
     """
     if every == (run_id is not None):
         raise click.UsageError("Give a run id, or --all.")
@@ -224,8 +227,11 @@ def verify(
         raise click.UsageError("--source is the file of one run; leave out --all.")
     if stored_bytes_only and not every:
         raise click.UsageError("--stored-bytes-only goes with --all.")
+    if stored_bytes_only and no_lookahead:
+        raise click.UsageError("--no-lookahead makes runs again, and --stored-bytes-only makes nothing again.")
+    how = {"stored_bytes_only": stored_bytes_only, "record": not no_record, "no_lookahead": no_lookahead}
     if run_id is None:
-        return _verify_all(runs_root, stored_bytes_only=stored_bytes_only, record=not no_record, as_json=as_json)
+        return _verify_all(runs_root, how, as_json=as_json)
     from buff.cli.legacy import legacy_run, unverifiable
     from buff.proof import verify as recompute
 
@@ -234,7 +240,9 @@ def verify(
         if old is not None:
             verdict = unverifiable(old)
         else:
-            verdict = recompute(store, run_id, sources=source, progress=bar, record=not no_record)
+            verdict = recompute(
+                store, run_id, sources=source, progress=bar, record=not no_record, no_lookahead=no_lookahead
+            )
     if as_json:
         print_json(verdict.as_dict())
     else:
@@ -242,12 +250,12 @@ def verify(
     return verdict.exit_code
 
 
-def _verify_all(runs_root: str | None, *, stored_bytes_only: bool, record: bool, as_json: bool) -> int:
+def _verify_all(runs_root: str | None, how: Mapping[str, bool], *, as_json: bool) -> int:
     from buff.audit import counted, verify_all, worst
 
     found = []
     with open_store(runs_root) as store, progress(quiet=as_json) as bar:
-        for verdict in verify_all(store, stored_bytes_only=stored_bytes_only, record=record, progress=bar):
+        for verdict in verify_all(store, progress=bar, **how):
             found.append(verdict)
             if verdict.exit_code and not as_json:
                 _print_verdict(verdict)

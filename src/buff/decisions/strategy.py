@@ -8,7 +8,7 @@ package data, so that a wheel, an editable install and a zip give the same diges
 
 import hashlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -67,9 +67,26 @@ _KERNELS = ("indicators.py", "signals.py")
 
 
 def strategies() -> Mapping[str, Strategy]:
-    """Return every registered strategy by its id: those built in, then those of installed packages that can be used."""
-    outside, _ = plugins.load_all(_TABLE)
-    return MappingProxyType({**_TABLE, **{each.strategy.id: each.strategy for each in outside}})
+    """Return every registered strategy by its id: those built in, then those of installed packages that can be used.
+
+    Looking up an id that is built in looks at no package; only going through all of them imports all.
+    """
+    return _Registered()
+
+
+class _Registered(Mapping[str, Strategy]):
+    def __getitem__(self, id: str) -> Strategy:
+        try:
+            return strategy(id)
+        except StrategyInvalid as error:
+            raise KeyError(id) from error
+
+    def __iter__(self) -> Iterator[str]:
+        outside, _ = plugins.load_all(_TABLE)
+        return iter((*_TABLE, *(each.strategy.id for each in outside)))
+
+    def __len__(self) -> int:
+        return len(tuple(iter(self)))
 
 
 def unusable() -> tuple[Unusable, ...]:

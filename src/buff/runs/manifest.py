@@ -1,11 +1,11 @@
 """The manifest: what went in, what came out, and the hash of every file.
 
 Plain values go in; the manifest as a dict, its bytes and the two hashes made of it come out. Only `data.source` depends
-on the file a user happened to have, so `content_sha256` leaves it out: two machines, a re-creation and an adopted
-orphan are compared by it.
+on the file a user happened to have, and only `packages` on what else was installed, so `content_sha256` leaves both
+out: two machines, a re-creation and an adopted orphan are compared by it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import asdict, frozen
@@ -34,11 +34,13 @@ def manifest_of(
     data: Mapping[str, Any],
     artifacts: Iterable[Artifact],
     references: Iterable[Mapping[str, str]],
+    packages: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the manifest (spec/contract.md). `data` holds dataset_id, base_timeframe, rows, first_ts, last_ts, gaps,
     filled and source. `references` are the columns that belong to the dataset: column, dataset_id, file, sha256.
+    `packages` are what a strategy from outside came with, name and version, its own first; none for one built in.
     """
-    return {
+    manifest = {
         "schema_version": SCHEMA,
         "run_id": run_id,
         "inputs_hash": inputs_hash,
@@ -48,6 +50,7 @@ def manifest_of(
         "artifacts": [asdict(item) for item in sorted(artifacts, key=lambda item: item.name)],
         "references": sorted((dict(item) for item in references), key=lambda item: item["column"]),
     }
+    return {**manifest, "packages": [dict(item) for item in packages]} if packages else manifest
 
 
 def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
@@ -61,6 +64,7 @@ def manifest_sha256(manifest: Mapping[str, Any]) -> str:
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the canonical manifest without `data.source`."""
+    """Return the SHA-256 of the canonical manifest without `data.source` and `packages`."""
     data = {key: value for key, value in manifest["data"].items() if key != "source"}
-    return digest_of({**manifest, "data": data})
+    content = {key: value for key, value in manifest.items() if key != "packages"}
+    return digest_of({**content, "data": data})

@@ -39,6 +39,9 @@ def test_an_installed_strategy_is_found_by_its_id_and_listed_behind_those_built_
     found = strategy("riser")
     assert decide(found, BARS, resolve(found, {})).target.tolist() == [0, 1, 1, 0]
     assert strategies()["riser"] is found
+    assert list(strategies())[-1] == "riser"
+    assert "moon" not in strategies()
+    assert len(strategies()) == len(list(strategies()))
     assert known()[-1] == "riser"
     assert [(each.name, each.version) for each in packages(found)] == [("riser", "1.2")]
     assert packages(strategy("hold")) == ()
@@ -52,7 +55,7 @@ def test_no_package_is_imported_before_its_strategy_is_asked_for(site: Path) -> 
     assert {"hold", "bystander", "riser"} <= set(
         str(caught.value.details["known"]).replace("'", "").strip("[]").split(", ")
     )
-    strategy("hold")
+    assert strategies()["hold"] is strategy("hold")
     assert not {"riser", "bystander"} & set(sys.modules)
     strategy("riser")
     assert "bystander" not in sys.modules
