@@ -30,7 +30,7 @@ from buff.columns import ColumnWriter
 from buff.errors import DatasetNotFound, RunDamaged
 from buff.files import Disk, remove_tree, write_file
 from buff.market import quality, volume
-from buff.market.bars import COLUMNS, DTYPES, PRICES, VALUES, Bars
+from buff.market.bars import COLUMNS, DTYPES, VALUES, Bars, price_decimals
 from buff.market.resample import Resampling, resample
 from buff.market.source import Columns
 from buff.market.timeframe import BASES, Timeframe
@@ -69,8 +69,7 @@ class Dataset:
     @property
     def price_decimals(self) -> int | None:
         """The k of which every price is a whole number of 10^-k, or None."""
-        known = [each for each in (self.decimals[name] for name in PRICES) if each is not None]
-        return max(known) if len(known) == len(PRICES) else None
+        return price_decimals(self.decimals)
 
 
 @frozen(kw_only=True)

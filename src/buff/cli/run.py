@@ -194,6 +194,32 @@ def show(run_id: str, legacy: bool, artifacts_root: str | None, runs_root: str |
             print_run(run)
 
 
+@command.command("explain")
+@click.argument("run_id")
+@click.option("--trade", type=int, metavar="N", help="The trade to explain; the first is 0.")
+@click.option("--bar", metavar="SEQ", help="The bar to explain: its number, the first is 0, or its open stamp.")
+@root_option
+@json_option
+def explain(run_id: str, trade: int | None, bar: str | None, runs_root: str | None, as_json: bool) -> None:
+    """Tell the story of one trade, or say why something or nothing happened at one bar.
+
+    Everything is read from the artifacts; only the strategy's indicator values are computed again, and only while its
+    source is the one of the run.
+    """
+    from buff.cli.story import print_bar_story, print_trade_story
+
+    if (trade is None) == (bar is None):
+        raise click.UsageError("Give --trade N or --bar SEQ.")
+    with open_store(runs_root) as store:
+        story = store.run(run_id).explain(trade=trade, bar=bar)
+    if as_json:
+        print_json(story)
+    elif trade is not None:
+        print_trade_story(story)
+    else:
+        print_bar_story(story)
+
+
 @command.command("verify")
 @click.argument("run_id", required=False)
 @click.option("--all", "every", is_flag=True, help="Every run of the root; archived ones, too.")

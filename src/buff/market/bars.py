@@ -5,6 +5,7 @@ Whoever holds a `Bars` may rely on: stamps strictly increasing, prices finite an
 and close, volume finite and not negative. The rules are judged at ingest; here they are asserted.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,15 @@ DTYPES: dict[str, np.dtype[Any]] = {
     **{name: np.dtype("<f8") for name in VALUES},
     "filled": np.dtype("u1"),
 }
+
+
+def price_decimals(decimals: Mapping[str, int | None]) -> int | None:
+    """Return the k of which every price is a whole number of 10^-k, from the k of each column; None where one has none.
+
+    That is what `Bars.decimals` wants.
+    """
+    known = [each for each in (decimals[name] for name in PRICES) if each is not None]
+    return max(known) if len(known) == len(PRICES) else None
 
 
 def _read_only(column: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

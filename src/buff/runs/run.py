@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from buff import columns
 from buff.errors import ArtifactNotFound, RunDamaged
-from buff.market.bars import COLUMNS, DTYPES, Bars
+from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
 from buff.runs.sketch import equity_svg, shown
 from buff.times import epoch_ms
@@ -150,7 +150,8 @@ class Run:
             mapped[name] = columns.read(os.path.join(self._root, *found[name]["file"].split("/")), DTYPES[name])
         first, last = (epoch_ms(self.inputs[bound]) for bound in ("start", "end"))
         window = slice(*np.searchsorted(mapped["ts"], (first, last)).tolist())
-        return Bars(timeframe=timeframe, **mapped)[window]
+        decimals = price_decimals(self.quality["dataset"]["decimals"])
+        return Bars(timeframe=timeframe, decimals=decimals, **mapped)[window]
 
     @cached_property
     def equity(self) -> NDArray[np.float64]:
@@ -166,6 +167,26 @@ class Run:
     def position(self) -> NDArray[np.int8]:
         """Side held at every close: -1, 0 or 1, int8, mapped."""
         return self._column("position", np.dtype("|i1"))
+
+    @cached_property
+    def action(self) -> NDArray[np.int8]:
+        """What was decided at every close, int8, mapped: a place in `buff.decisions.engine.ACTIONS`, 0 for HOLD."""
+        return self._column("action", np.dtype("|i1"))
+
+    @cached_property
+    def state(self) -> NDArray[np.int8]:
+        """The risk state at every close, int8, mapped: 0 GREEN, 1 YELLOW, 2 RED."""
+        return self._column("state", np.dtype("|i1"))
+
+    def explain(self, *, trade: int | None = None, bar: int | str | None = None) -> dict[str, Any]:
+        """Return the story of one trade, or of one bar by its place or its open stamp, as plain values.
+
+        It is what `buff run explain --json` prints. Raises RunConfigInvalid where there is no such trade or bar, or
+        both or neither are given.
+        """
+        from buff.runs.story import explain
+
+        return explain(self, trade=trade, bar=bar)
 
     def artifact(self, name: str) -> bytes:
         """Return the bytes of one artifact the manifest names. Raises ArtifactNotFound, RunDamaged."""
