@@ -24,7 +24,7 @@ RUNS: Mapping[str, Mapping[str, Any]] = {
     },
     "1d_hold": {"timeframe": "1d", "strategy": "hold", "risk_level": 5},
 }
-WHOLE = ("manifest.json", "metrics.json", "quality_report.json", "timeline.json", "trades.jsonl")
+WHOLE = ("manifest.json", "metrics.json", "quality_report.json", "returns.json", "timeline.json", "trades.jsonl")
 FIRST_RECORDS = 24
 
 

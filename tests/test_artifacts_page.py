@@ -100,6 +100,10 @@ def test_records_and_trades(runs: list[buff.Run]) -> None:
 
 def test_metrics_timeline_and_quality(runs: list[buff.Run]) -> None:
     assert names("member of a metric") == keys(json.loads(runs[0].artifact("metrics.json")).values())
+    assert names("member of returns.json") == keys(run.returns for run in runs)
+    tables = [run.returns[name] for run in runs for name in ("months", "years")]
+    assert names("member of `months` and `years`") == keys(tables)
+    assert names("member of a period") == keys(row for table in tables for row in table["rows"])
     entries = [entry for run in runs for entry in run.timeline]
     assert names("member of an entry") == keys(entries)
     types = next(row[1] for row in table("member of an entry") if row[0] == "type")

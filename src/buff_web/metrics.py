@@ -10,6 +10,8 @@ from typing import Any
 from buff import Metric
 from buff_web.words import NOTHING, duration, number, percent, short_time, stamp
 
+Period = Mapping[str, Any]
+
 SIGNED = frozenset(
     {"net_return", "cagr", "best_trade", "worst_trade", "buy_and_hold", "expectancy", "expectancy_of_start"}
 )
@@ -25,7 +27,6 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Return",
         (
             ("net_return", "Net return"),
-            ("buy_and_hold", "Buy and hold, no costs"),
             ("cagr", "Compound annual growth"),
             ("volatility", "Volatility"),
             ("exposure", "Time in the market"),
@@ -91,14 +92,6 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("fills_on_zero_volume", "Fills on no volume"),
         ),
     ),
-    (
-        "Buy and hold",
-        (
-            ("buy_and_hold_volatility", "Volatility"),
-            ("buy_and_hold_sharpe", "Sharpe ratio"),
-            ("buy_and_hold_max_drawdown", "Deepest drawdown"),
-        ),
-    ),
 )
 _UNITS = {
     "money": "money",
@@ -121,6 +114,7 @@ _REASONS = {
     "no_wins": "no trade won",
     "not_recovered": "not recovered by the end",
     "overflow": "too large to write",
+    "partial_period": "the run does not cover this period to its edges",
     "span_under_1_day": "the window is under one day",
     "span_under_90_days": "annualised from under 90 days",
     "zero_variance": "the returns never vary",
@@ -159,12 +153,31 @@ def reason(code: str | None) -> str:
     return "" if code is None else _REASONS.get(code, code.replace("_", " "))
 
 
-def groups(metrics: Mapping[str, Metric]) -> list[tuple[str, list[tuple[str, str, Metric]]]]:
-    """Return (group, [(id, label, metric)]) in reading order; a metric we have no words for comes last, by its id."""
-    found = [
-        (title, [(name, label, metrics[name]) for name, label in members if name in metrics])
-        for title, members in GROUPS
-    ]
+def groups(
+    metrics: Mapping[str, Metric], benchmark: Mapping[str, Metric]
+) -> list[tuple[str, list[tuple[str, str, Metric, Metric | None]]]]:
+    """Return (group, [(id, label, metric, buy and hold's)]) in reading order.
+
+    What buy and hold has stands beside the run's own; a metric we have no words for comes last, by its id.
+    """
     known = {name for _, members in GROUPS for name, _ in members}
-    found.append(("Other", [(name, name.replace("_", " "), metrics[name]) for name in metrics if name not in known]))
+    beside = {metric.formula for metric in benchmark.values()}
+    others = tuple(
+        (name, name.replace("_", " "))
+        for name, metric in metrics.items()
+        if name not in known and metric.formula not in beside
+    )
+    found = [
+        (title, [(name, label, metrics[name], benchmark.get(name)) for name, label in members if name in metrics])
+        for title, members in (*GROUPS, ("Other", others))
+    ]
     return [group for group in found if group[1]]
+
+
+def calendar(returns: Mapping[str, Any]) -> list[tuple[str, list[Period | None]]]:
+    """Return (year, twelve months and the year itself) for every year of a run; None where it has no such month."""
+    months = {row["period"]: row for row in returns["months"]["rows"]}
+    return [
+        (year["period"], [*(months.get(f"{year['period']}-{number:02}") for number in range(1, 13)), year])
+        for year in returns["years"]["rows"]
+    ]

@@ -32,6 +32,7 @@ def templates() -> Environment:
     shown = (
         words.number,
         words.percent,
+        words.points,
         words.price,
         words.size,
         words.short_time,

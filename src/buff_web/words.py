@@ -30,6 +30,11 @@ def percent(value: float | None, *, signed: bool = False) -> str:
     return NOTHING if value is None else f"{number(value * 100, signed=signed)}{_THIN}%"
 
 
+def points(value: float | None) -> str:
+    """Return a fraction in percent with its sign, for a table whose heading says percent."""
+    return NOTHING if value is None else number(value * 100, signed=True)
+
+
 def price(value: float | None) -> str:
     """Return a price with the decimals its size asks for."""
     if value is None:

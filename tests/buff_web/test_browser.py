@@ -96,6 +96,9 @@ def test_make_a_run_look_at_it_and_find_it_after_a_restart(
         assert tab.page.url.endswith(f"/runs/{run_id}")
         assert _painted(tab) > 1_000
         assert "BTCUSDT 1h" in tab.page.locator("h1").inner_text()
+        years = tab.page.get_by_role("region", name="Table of returns")
+        assert years.get_by_role("rowheader", name="2024").is_visible()
+        assert years.get_by_role("row").count() == 3
         tab.check()
     assert server.end() == (0, "")
     server = serve(root)

@@ -15,18 +15,28 @@ def metric(value: float | int | bool | None, unit: str, null_reason: str | None 
     )
 
 
-def test_every_metric_of_a_run_has_a_group_of_its_own(root: Path) -> None:
+def test_every_metric_of_a_run_has_a_group_of_its_own_or_stands_beside_one(root: Path) -> None:
     store = opened(root)
     run = store.run(store.runs().items[0].run_id)
-    groups = metrics.groups(run.metrics)
+    groups = metrics.groups(run.metrics, run.benchmark)
     assert [title for title, _ in groups][-1] != "Other"
-    assert sorted(name for _, members in groups for name, _, _ in members) == sorted(run.metrics)
+    shown = [each for _, members in groups for _, *both in members for each in both[1:] if each is not None]
+    assert sorted(each.formula for each in shown) == sorted(each.formula for each in run.metrics.values())
+    beside = {name: other for _, members in groups for name, _, _, other in members if other is not None}
+    assert beside == run.benchmark
 
 
 def test_a_metric_nobody_named_is_shown_by_its_id() -> None:
-    assert metrics.groups({"new_thing": metric(1.0, "ratio")}) == [
-        ("Other", [("new_thing", "new thing", metric(1.0, "ratio"))])
+    assert metrics.groups({"new_thing": metric(1.0, "ratio")}, {}) == [
+        ("Other", [("new_thing", "new thing", metric(1.0, "ratio"), None)])
     ]
+
+
+def test_a_calendar_has_a_place_for_every_month() -> None:
+    months = [{"period": "2021-12"}, {"period": "2022-01"}]
+    years = [{"period": "2021"}, {"period": "2022"}]
+    found = metrics.calendar({"months": {"rows": months}, "years": {"rows": years}})
+    assert found == [("2021", [*[None] * 11, months[0], years[0]]), ("2022", [months[1], *[None] * 11, years[1]])]
 
 
 @pytest.mark.parametrize(

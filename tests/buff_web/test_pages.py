@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from buff_web import words
 from buff_web.assets import load
 from whole import buff, make, opened
 
@@ -160,6 +161,8 @@ def test_a_run(client: TestClient[Any], several: Path) -> None:
         assert f"/api/v1/runs/{run_id}/artifacts/{item['name']}" in links
     for event in run.timeline:
         assert event["detail"] in text
+    assert "2024 this run " + words.points(run.returns["months"]["rows"][0]["value"]) in text
+    assert "buy and hold " + words.points(run.returns["years"]["rows"][0]["buy_and_hold"]) in text
     assert str(run.manifest["data"]["source"]["path"]) not in text
 
 

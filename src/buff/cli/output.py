@@ -113,9 +113,23 @@ def table(
     console.print(drawn)
 
 
+def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Say whether `table` has room for all columns: a terminal may be too narrow, a pipe never is."""
+    if not sys.stdout.isatty():
+        return True
+    from rich.console import Console
+
+    return sum(_needs(columns, rows)) <= Console().width
+
+
+def _needs(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the width of each column as `table` draws it."""
+    return [max(len(row[at]) for row in (columns, *rows)) + 3 for at in range(len(columns))]
+
+
 def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], width: int) -> Sequence[int]:
     """Return the places of the columns that fit a width, without those of `spare` that had to go."""
-    needs = [max(len(row[at]) for row in (columns, *rows)) + 3 for at in range(len(columns))]
+    needs = _needs(columns, rows)
     shown = list(range(len(columns)))
     for name in spare:
         if sum(needs[at] for at in shown) <= width:

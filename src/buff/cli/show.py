@@ -7,12 +7,12 @@ import msgspec
 import rich_click as click
 from attrs import evolve
 
-from buff.cli.output import table
+from buff.cli.output import fits, table
 from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
 from buff.registry.queries import Page
 from buff.registry.rows import RunEntry
-from buff.runs.run import Run
+from buff.runs.run import BENCHMARKS, Run
 from buff.runs.sketch import blocks, percent, short, shown
 from buff.store import Store
 
@@ -20,6 +20,7 @@ RUN_COLUMNS = (
     "run", "created", "symbol", "tf", "strategy", "risk", "start", "end",
     "return", "drawdown", "sharpe", "trades", "equity", "state",
 )  # fmt: skip
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 RUN_NUMBERS = ("risk", "return", "drawdown", "sharpe", "trades")
 RUN_SPARE = ("equity", "end", "start", "created", "risk", "sharpe", "trades", "strategy")  # left out first where narrow
 
@@ -95,6 +96,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "registry": dict(run.facts),
         "manifest": dict(run.manifest),
         "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+        "returns": run.returns,
         "trades": run.trades,
         "timeline": run.timeline,
     }
@@ -119,6 +121,7 @@ def print_run(run: Run, *, trades: int = 10) -> None:
     ]
     table(("input", "value"), rows)
     print_metrics(run)
+    print_returns(run)
     click.echo(f"{len(run.trades)} trades" + (f", the last {trades}:" if len(run.trades) > trades else ""))
     table(
         ("trade", "side", "entry", "price", "exit", "price", "pnl", "state"),
@@ -134,15 +137,48 @@ def _gaps(what: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 
 
 def print_metrics(run: Run) -> None:
-    """Print the metrics in the order in which they are defined: returns, drawdowns, trades, costs, benchmark."""
+    """Print the metrics in the order in which they are defined, buy and hold beside those that it has, too."""
     from buff.decisions.metrics import DEFINITIONS
 
-    names = [name for name in DEFINITIONS if name in run.metrics]
     rows = [
-        (name, shown(metric.value, metric.unit), metric.unit, metric.null_reason or metric.flag or "")
-        for name, metric in ((name, run.metrics[name]) for name in names)
+        (
+            name,
+            shown(metric.value, metric.unit),
+            shown(run.benchmark[name].value, metric.unit) if name in run.benchmark else "",
+            metric.unit,
+            metric.null_reason or metric.flag or "",
+        )
+        for name, metric in ((name, run.metrics[name]) for name in DEFINITIONS if name in run.metrics)
+        if name not in BENCHMARKS.values()
     ]
-    table(("metric", "value", "unit", "note"), rows, right=("value",))
+    table(("metric", "value", "buy and hold", "unit", "note"), rows, right=("value", "buy and hold"))
+
+
+def print_returns(run: Run) -> None:
+    """Print the returns of months and years, two lines a year: the run, and buy and hold. In halves where narrow."""
+    click.echo("returns in percent; * a period that the bars do not cover to its edges")
+    rows = [line for year in run.returns["years"]["rows"] for line in _year_lines(run, year)]
+    columns = ("year", "of", *MONTHS, "all year")
+    parts = [range(len(columns))] if fits(columns, rows) else [range(8), (0, 1, *range(8, len(columns)))]
+    for part in parts:
+        chosen = [columns[at] for at in part]
+        table(chosen, [[row[at] for at in part] for row in rows], right=chosen[2:])
+
+
+def _year_lines(run: Run, year: Mapping[str, Any]) -> list[list[str]]:
+    months = {row["period"]: row for row in run.returns["months"]["rows"]}
+    periods = [months.get(f"{year['period']}-{number:02}") for number in range(1, 13)] + [year]
+    return [
+        [year["period"], "run", *(_period(row, "value") for row in periods)],
+        [year["period"], "hold", *(_period(row, "buy_and_hold") for row in periods)],
+    ]
+
+
+def _period(row: Mapping[str, Any] | None, field: str) -> str:
+    """Return a period's return in percent; nothing where the run has no such period."""
+    if row is None:
+        return ""
+    return percent(row[field]).removesuffix(" %") + ("*" if row["flag"] else "")
 
 
 def _trade_row(trade: dict[str, Any]) -> list[str]:

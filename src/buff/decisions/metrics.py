@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from buff.decisions.decimals import growth
 from buff.decisions.engine import BLOCKED, GREEN, RED, YELLOW, Outcome
+from buff.decisions.returns import Floats, daily_equity, held
 from buff.market.bars import Bars
 from buff.market.timeframe import DAY_MS
 
@@ -24,8 +25,6 @@ DAYS_A_YEAR = 365  # a market that never closes; right for others too, because d
 SHORT_SPAN_MS = 90 * DAY_MS
 SPARKLINE_POINTS = 32
 _NOTHING = 1e-12
-
-Floats = NDArray[np.float64]
 
 
 @frozen
@@ -109,12 +108,13 @@ _Values = dict[str, _Value]
 def metrics(bars: Bars, outcome: Outcome, *, warmup: int) -> dict[str, dict[str, Any]]:
     """Return every metric of a run by id, in the order of DEFINITIONS; `warmup` is the strategy's."""
     span_ms = int(bars.close_ms[-1] - bars.ts[0])
+    daily = daily_equity(bars, outcome.equity, outcome.initial_equity)
     values = {
-        **_returns(bars, outcome, span_ms),
+        **_returns(outcome, daily, span_ms),
         **_drawdowns(bars, outcome),
         **_activity(bars, outcome, warmup),
         **_trades(outcome),
-        **_costs(bars, outcome, span_ms),
+        **_costs(outcome, daily, span_ms),
         **_benchmark(bars, outcome, warmup, span_ms),
     }
     return {id: _described(id, values[id], span_ms) for id in DEFINITIONS}
@@ -169,16 +169,6 @@ def _deviation(values: list[float]) -> float:
 # Returns -------------------------------------------------------------------------------------------------------
 
 
-def _daily(bars: Bars, equity: Floats, start_equity: float) -> Floats:
-    """Return q: the start equity and then the equity at the end of every UTC day from the first bar's to the last's.
-
-    Days without a close keep the value before them.
-    """
-    day = (bars.close_ms - 1) // DAY_MS
-    days = np.arange(bars.ts[0] // DAY_MS, day[-1] + 1)
-    return np.append(start_equity, np.append(start_equity, equity)[np.searchsorted(day, days, side="right")])
-
-
 def _daily_null(daily: Floats, span_ms: int) -> str | None:
     if span_ms < DAY_MS:
         return "span_under_1_day"
@@ -187,13 +177,13 @@ def _daily_null(daily: Floats, span_ms: int) -> str | None:
     return "equity_not_positive" if daily.min() <= 0.0 else None
 
 
-def _returns(bars: Bars, outcome: Outcome, span_ms: int) -> _Values:
+def _returns(outcome: Outcome, daily: Floats, span_ms: int) -> _Values:
     start, end, count = outcome.initial_equity, float(outcome.equity[-1]), len(outcome)
     cagr = _cagr(start, end, span_ms, count)
     return {
         "net_return": _Value(end / start - 1.0, count),
         "cagr": cagr,
-        **_ratios(_daily(bars, outcome.equity, start), span_ms),
+        **_ratios(daily, span_ms),
         "calmar": _calmar(cagr, float(outcome.drawdown.min())),
     }
 
@@ -384,7 +374,7 @@ def _streak(flags: Iterable[bool]) -> int:
 # Costs ---------------------------------------------------------------------------------------------------------
 
 
-def _costs(bars: Bars, outcome: Outcome, span_ms: int) -> _Values:
+def _costs(outcome: Outcome, daily: Floats, span_ms: int) -> _Values:
     """Return turnover, fees and slippage over all fills, and what part of the closed trades' gross result they took."""
     trades, size = outcome.trades, np.abs(outcome.trades.quantity)
     closed = trades.exit < len(outcome)
@@ -392,7 +382,6 @@ def _costs(bars: Bars, outcome: Outcome, span_ms: int) -> _Values:
     notional = [*(size * trades.entry_price).tolist(), *(size * trades.exit_price)[closed].tolist()]
     fees = [*trades.entry_fee.tolist(), *trades.exit_fee[closed].tolist()]
     slippage = [*trades.entry_slippage.tolist(), *trades.exit_slippage[closed].tolist()]
-    daily = _daily(bars, outcome.equity, outcome.initial_equity)
     return {
         "turnover": _turnover(_sum(notional), daily[1:], span_ms, fills),
         "fees": _Value(_sum(fees), fills),
@@ -425,16 +414,15 @@ def _cost_share(outcome: Outcome, closed: NDArray[np.bool_]) -> _Value:
 def _benchmark(bars: Bars, outcome: Outcome, warmup: int, span_ms: int) -> _Values:
     """Return what all of the start equity would have done, bought at the first open after the warm-up, free of cost."""
     ids = [id for id in DEFINITIONS if id.startswith("buy_and_hold")]
-    first, count, start = warmup + 1, len(bars), outcome.initial_equity
-    if first >= count:
+    first, start = warmup + 1, outcome.initial_equity
+    curve = held(bars, start, warmup)
+    if curve is None:
         return dict.fromkeys(ids, _Value(None, 0, "no_tradable_bar"))
-    bought = float(bars.open[first])
-    curve = np.append(np.full(first, start), start * (bars.close[first:] / bought))
-    ratios = _ratios(_daily(bars, curve, start), span_ms)
+    ratios = _ratios(daily_equity(bars, curve, start), span_ms)
     peak = np.maximum(np.maximum.accumulate(curve), start)
     return {
-        "buy_and_hold": _Value(float(bars.close[-1]) / bought - 1.0, count - first),
+        "buy_and_hold": _Value(float(bars.close[-1]) / float(bars.open[first]) - 1.0, len(bars) - first),
         "buy_and_hold_volatility": ratios["volatility"],
         "buy_and_hold_sharpe": ratios["sharpe"],
-        "buy_and_hold_max_drawdown": _Value(float((curve / peak - 1.0).min()), count),
+        "buy_and_hold_max_drawdown": _Value(float((curve / peak - 1.0).min()), len(bars)),
     }

@@ -16,6 +16,8 @@ from buff.columns import whole
 from buff.decisions.engine import Costs, Outcome, simulate
 from buff.decisions.metrics import metrics
 from buff.decisions.records import Records
+from buff.decisions.returns import SCHEMA as RETURNS_SCHEMA
+from buff.decisions.returns import returns
 from buff.decisions.strategy import Decisions, Strategy, decide, strategy
 from buff.decisions.timeline import timeline
 from buff.decisions.trades import trade_lines
@@ -26,6 +28,7 @@ SCHEMAS = {
     "quality_report.json": "quality.v1",
     "trades.jsonl": "trades.v1",
     "metrics.json": "metrics.v1",
+    "returns.json": RETURNS_SCHEMA,
     "timeline.json": "timeline.v1",
     "decision_records.jsonl": "dr.v1",
     f"{COLUMNS}/equity.npy": "float64",
@@ -83,6 +86,7 @@ def pieces(built: Built) -> Iterator[Piece]:
     yield _piece("trades.jsonl", trade_lines(bars, outcome, reasons))
     yield _piece("metrics.json", document(built.metrics))
     warmup = built.strategy.warmup(built.inputs["strategy"]["params"])
+    yield _piece("returns.json", document(returns(bars, outcome, warmup=warmup)))
     yield _piece("timeline.json", document(timeline(bars, outcome, warmup=warmup)))
     records = Records(bars, built.decisions, outcome, reasons)
     yield Piece(name="decision_records.jsonl", schema=SCHEMAS["decision_records.jsonl"], chunks=records)

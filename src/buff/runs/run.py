@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 RECORDS_PER_BLOCK = 256
 HEADLINE = ("net_return", "max_drawdown", "sharpe", "trades", "win_rate", "buy_and_hold")
+BENCHMARKS = {
+    "net_return": "buy_and_hold",
+    "volatility": "buy_and_hold_volatility",
+    "sharpe": "buy_and_hold_sharpe",
+    "max_drawdown": "buy_and_hold_max_drawdown",
+}
 
 
 @frozen(kw_only=True)
@@ -114,6 +120,17 @@ class Run:
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics by id: `run.metrics["sharpe"].value`."""
         return {name: Metric(**values) for name, values in self._document("metrics.json").items()}
+
+    @cached_property
+    def benchmark(self) -> Mapping[str, Metric]:
+        """The metrics that buy and hold has, too, each by the id of the run's own: `run.benchmark["sharpe"].value`."""
+        return {id: self.metrics[other] for id, other in BENCHMARKS.items() if other in self.metrics}
+
+    @cached_property
+    def returns(self) -> Record:
+        """What every month and year made of the equity, beside buy and hold: `run.returns["months"]["rows"]`."""
+        found: Record = self._document("returns.json")
+        return found
 
     @cached_property
     def trades(self) -> list[Record]:

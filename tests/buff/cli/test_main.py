@@ -15,6 +15,7 @@ import pytest
 
 from buff.cli.main import VERBS
 from buff.cli.main import run as command_line
+from buff.cli.show import MONTHS
 from buff.errors import CODES
 from whole import arguments, buff, environment, make, names, opened, process, request, write_csv
 
@@ -318,12 +319,13 @@ def test_an_empty_list_says_what_to_do(capsys: CAPTURE, tmp_path: Path) -> None:
 def test_a_run_is_shown_whole(capsys: CAPTURE, root: Path) -> None:
     run_id = names(root)["runs"][0]
     found = told(capsys, "run", "show", run_id[:8], "--runs-root", str(root))
-    assert set(found) == {"run_id", "registry", "manifest", "metrics", "trades", "timeline"}
+    assert set(found) == {"run_id", "registry", "manifest", "metrics", "returns", "trades", "timeline"}
     assert found["run_id"] == found["manifest"]["run_id"] == found["registry"]["run_id"] == run_id
     code, out, _ = said(capsys, "run", "show", run_id, "--runs-root", str(root))
     assert code == 0
     assert "inputs hash" in out
     assert "\nnet_return\t" in out
+    assert "\nyear\tof\tJan\tFeb\t" in out
 
 
 def test_verify_tells_and_exits_by_its_verdict(capsys: CAPTURE, root: Path, minutes: Path) -> None:
@@ -494,6 +496,15 @@ def test_a_terminal_gets_a_drawn_table_and_indented_json(root: Path) -> None:
     assert "\t" not in drawn
     code, drawn = on_a_terminal(["run", "list", "--runs-root", str(root), "--json"])
     assert '\r\n  "items": [' in drawn
+
+
+@pytest.mark.parametrize(("columns", "tables"), [("80", 2), ("200", 1)])
+def test_months_are_shown_in_halves_where_a_year_does_not_fit(root: Path, columns: str, tables: int) -> None:
+    run_id = names(root)["runs"][0]
+    _, drawn = on_a_terminal(["run", "show", run_id, "--runs-root", str(root)], COLUMNS=columns, NO_COLOR="1")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    assert len(re.findall(r"^ *year +of ", plain, re.MULTILINE)) == tables
+    assert all(month in plain for month in MONTHS)
 
 
 def test_no_color_is_respected(root: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buff.errors import ArtifactNotFound, RunDamaged
-from buff.runs.run import Records, Run
+from buff.runs.run import BENCHMARKS, Records, Run
 from whole import make, names, opened, write_csv
 
 
@@ -132,6 +132,18 @@ def test_metrics_say_null_exactly_when_they_have_a_reason(run: Run) -> None:
         assert (metric.value is None) == (metric.null_reason is not None)
         assert metric.formula
         assert metric.unit
+
+
+def test_buy_and_hold_stands_by_the_names_of_the_runs_own_metrics(run: Run) -> None:
+    assert run.benchmark["net_return"] is run.metrics["buy_and_hold"]
+    assert run.benchmark["max_drawdown"] is run.metrics["buy_and_hold_max_drawdown"]
+    assert {name for name in run.metrics if name.startswith("buy_and_hold")} == set(BENCHMARKS.values())
+
+
+def test_months_and_years_multiply_to_the_net_return(run: Run) -> None:
+    for name in ("months", "years"):
+        (row,) = run.returns[name]["rows"]
+        assert row["value"] == run.metrics["net_return"].value
 
 
 def test_artifacts_are_read_by_the_names_of_the_manifest_and_no_other(run: Run) -> None:
