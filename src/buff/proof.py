@@ -21,7 +21,7 @@ from buff.builder import silent, windowed
 from buff.columns import HEADER_BYTES, read
 from buff.datasets import base_bars, check, load
 from buff.decisions.plugins import version
-from buff.decisions.strategy import check_no_lookahead, known, source_sha256, strategy
+from buff.decisions.strategy import check_no_lookahead
 from buff.errors import BuffError, DatasetNotFound, RunDamaged, StrategyInvalid
 from buff.intake import Progress, read_into
 from buff.journal.events import RunVerified
@@ -36,6 +36,7 @@ from buff.runs.artifacts import Built, build, pieces
 from buff.runs.directory import Piece, committed_manifest, faults
 from buff.runs.identity import ENGINE_VERSION
 from buff.runs.manifest import NAME
+from buff.runs.story import strategy_of
 from buff.store import Store
 from buff.times import epoch_ms
 
@@ -184,28 +185,12 @@ def _inputs(
         found = _reread(manifest, sources, store, progress)
         if found != inputs["dataset_id"]:
             return "data_changed", [f"the source files now make dataset {found}, not {inputs['dataset_id']}"]
-    changed = _strategy(manifest)
-    if changed is not None:
-        return "strategy_changed", [changed]
+    rule = strategy_of(manifest)
+    if isinstance(rule, str):
+        return "strategy_changed", [rule]
     if inputs["engine_version"] != ENGINE_VERSION:
         return "engine_changed", [f"this engine is version {ENGINE_VERSION}, the run's is {inputs['engine_version']}"]
     return None, []
-
-
-def _strategy(manifest: Mapping[str, Any]) -> str | None:
-    """Say what keeps the strategy of a run from deciding again: it is gone, unusable, or another; None if nothing."""
-    wanted = manifest["inputs"]["strategy"]
-    if wanted["id"] not in known():
-        came = [
-            f"; it came with {package['name']} {package['version']}" for package in manifest.get("packages", ())[:1]
-        ]
-        return f"strategy {wanted['id']} is not registered any more" + "".join(came)
-    try:
-        if source_sha256(strategy(wanted["id"])) == wanted["source_sha256"]:
-            return None
-    except StrategyInvalid as error:
-        return error.message
-    return f"the source of strategy {wanted['id']} is not the one of this run"
 
 
 def _other_packages(manifest: Mapping[str, Any]) -> Iterator[str]:

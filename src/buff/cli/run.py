@@ -220,6 +220,28 @@ def explain(run_id: str, trade: int | None, bar: str | None, runs_root: str | No
         print_bar_story(story)
 
 
+@command.command("diff")
+@click.argument("run_a", metavar="A")
+@click.argument("run_b", metavar="B")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="At most this many trades.")
+@root_option
+@json_option
+def diff(run_a: str, run_b: str, limit: int, runs_root: str | None, as_json: bool) -> int:
+    """Say what differs between two runs: inputs, data, the first decision, trades, metrics.
+
+    Records and trades are matched by their stamps. Exit codes: 0 the same artifacts, 1 they differ.
+    """
+    from buff.cli.contrast import print_contrast
+
+    with open_store(runs_root) as store:
+        found = store.run(run_a).diff(store.run(run_b), limit=limit)
+    if as_json:
+        print_json(found)
+    else:
+        print_contrast(found)
+    return 0 if found["same_artifacts"] else 1
+
+
 @command.command("verify")
 @click.argument("run_id", required=False)
 @click.option("--all", "every", is_flag=True, help="Every run of the root; archived ones, too.")

@@ -205,6 +205,15 @@ class Run:
 
         return explain(self, trade=trade, bar=bar)
 
+    def diff(self, other: "Run", *, limit: int = 20) -> dict[str, Any]:
+        """Return what differs between this run and another as plain values: what `buff run diff --json` prints.
+
+        Of lists that grow with the run at most `limit` are listed, all are counted. Raises RunDamaged.
+        """
+        from buff.runs.contrast import contrast
+
+        return contrast(self, other, limit=limit)
+
     def artifact(self, name: str) -> bytes:
         """Return the bytes of one artifact the manifest names. Raises ArtifactNotFound, RunDamaged."""
         try:
