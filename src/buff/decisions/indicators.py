@@ -41,10 +41,11 @@ def sma(values: NDArray[np.float64], window: int, decimals: int | None) -> NDArr
 def deviation(values: NDArray[np.float64], window: int, decimals: int | None) -> NDArray[np.float64]:
     """Return the population standard deviation of each window, float64[n], NaN before bar `window - 1`.
 
-    Sums are of distances from a bar inside the window, so nothing large is subtracted from something large. With
-    `decimals` the distances are whole units of 10^-decimals, and every sum is exact while it is below 2^53 (window
-    times range below 9e7 units); beyond that, and without `decimals`, the error is below 1e-12 of the window's highest
-    price, 1e-11 for more than 1,000 bars. A window of equal values has a deviation of exactly 0.
+    Sums are of distances from a bar inside the window: one of them is 0, so window * squares exceeds the square of the
+    sum by at least a window-th of itself, and their difference keeps its digits. With `decimals` the distances are
+    whole units of 10^-decimals, and every sum is exact while it is below 2^53 (window times range below 9e7 units);
+    beyond that, and without `decimals`, the error is below 1e-12 of the window's highest price, 1e-11 for more than
+    1,000 bars. A window of equal values has a deviation of exactly 0.
     """
     assert 1 <= window <= WINDOW_MAX, "a window is 1 to 4096 bars"
     spread = np.full(len(values), np.nan)
@@ -54,7 +55,6 @@ def deviation(values: NDArray[np.float64], window: int, decimals: int | None) ->
     sums, squares = _distances(np.rint(values * scale) if decimals is not None else values, window)
     squares *= window
     squares -= sums * sums
-    np.maximum(squares, 0.0, out=squares)
     spread[window - 1 :] = np.sqrt(squares) / (window * scale)
     return spread
 

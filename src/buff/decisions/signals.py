@@ -81,7 +81,7 @@ def _held(enter: NDArray[np.bool_], leave: NDArray[np.bool_]) -> NDArray[np.int8
     """Return int8[n]: 1 from a bar that enters to before the next that leaves, else 0."""
     side = enter.view(np.int8) - leave.view(np.int8)
     fresh = side != 0
-    fresh[1:] &= side[1:] != side[:-1]
+    fresh[1:] &= side[1:] != side[:-1]  # rules that follow hold on nearly every bar, and few bars are news
     events = np.flatnonzero(fresh)
     entered = side[events] > 0
     turns = entered.copy()

@@ -284,3 +284,5 @@ def test_only_floats_have_a_dead_band(exact: bool) -> None:
     assert above(one + 1e-13, one, exact).tolist() == [exact]
     assert above(one + 2 * DEAD_BAND, one, exact).tolist() == [True]
     assert above(np.array([np.nan]), one, exact).tolist() == [False]
+    assert above(one - 1, one - 1, exact).tolist() == [False]
+    assert above(2.0, one, exact).tolist() == above(one, 0.5, exact).tolist() == [True]

@@ -47,5 +47,13 @@ def test_it_is_so_on_many_bars(threshold: float, direction: str) -> None:
     assert sum(reason != "" for _, reason in expected) > 8
 
 
+@pytest.mark.parametrize("move", [120, 80])
+def test_a_move_of_exactly_the_threshold_is_not_beyond_it(move: int) -> None:
+    """In floats some of these products fall on the wrong side of the close."""
+    for dollars in range(1, 400):
+        bars = closes(float(dollars), dollars * move / 100)
+        assert decided("roc_momentum", bars, {"period": 1, "threshold": 20, "direction": "both"})[1] == (0, "")
+
+
 def test_a_period_longer_than_the_bars_decides_nothing() -> None:
     assert decided("roc_momentum", closes(1.0, 2.0, 3.0), {"period": 1_000_000}) == [(0, "")] * 3
