@@ -18,7 +18,7 @@ SIGNED = frozenset(
 PERCENTAGES = frozenset(
     {
         *(SIGNED - {"expectancy"}),
-        *("volatility", "max_drawdown", "mean_drawdown", "exposure", "win_rate", "kelly", "cost_share"),
+        *("volatility", "max_drawdown", "mean_drawdown", "exposure", "win_rate", "kelly", "cost_share", "psr"),
         *("buy_and_hold_volatility", "buy_and_hold_max_drawdown"),
     }
 )
@@ -32,7 +32,15 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("exposure", "Time in the market"),
         ),
     ),
-    ("Risk-adjusted", (("sharpe", "Sharpe ratio"), ("sortino", "Sortino ratio"), ("calmar", "Calmar ratio"))),
+    (
+        "Risk-adjusted",
+        (
+            ("sharpe", "Sharpe ratio"),
+            ("psr", "Probability that it is above 0"),
+            ("sortino", "Sortino ratio"),
+            ("calmar", "Calmar ratio"),
+        ),
+    ),
     (
         "Drawdown",
         (

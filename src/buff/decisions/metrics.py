@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from buff.decisions.decimals import growth
 from buff.decisions.engine import BLOCKED, GREEN, RED, YELLOW, Outcome
 from buff.decisions.returns import Floats, daily_equity, held
+from buff.decisions.sharpe import Estimate, probabilistic
 from buff.market.bars import Bars
 from buff.market.timeframe import DAY_MS
 
@@ -25,6 +26,7 @@ DAYS_A_YEAR = 365  # a market that never closes; right for others too, because d
 SHORT_SPAN_MS = 90 * DAY_MS
 SPARKLINE_POINTS = 32
 _NOTHING = 1e-12
+_FOURTH_ROOT = 1e75  # of what a double holds, with room for a sum
 
 
 @frozen
@@ -46,6 +48,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     "sharpe": _DAILY,
     "sortino": _DAILY,
     "calmar": _YEARLY,
+    "psr": _RATIO,
     "max_drawdown": _RATIO,
     "max_drawdown_peak_ms": _TIME,
     "max_drawdown_trough_ms": _TIME,
@@ -205,10 +208,10 @@ def _calmar(cagr: _Value, drawdown: float) -> _Value:
 
 
 def _ratios(daily: Floats, span_ms: int) -> _Values:
-    """Return volatility, Sharpe and Sortino ratio of the daily returns, annualised, without a risk-free rate."""
+    """Return volatility, Sharpe and Sortino ratio of the daily returns, annualised, without a risk-free rate; PSR."""
     days, reason = len(daily) - 1, _daily_null(daily, span_ms)
     if reason is not None:
-        return dict.fromkeys(("volatility", "sharpe", "sortino"), _Value(None, days, reason))
+        return dict.fromkeys(("volatility", "sharpe", "sortino", "psr"), _Value(None, days, reason))
     returns = (daily[1:] / daily[:-1] - 1.0).tolist()
     mean, deviation, year = _mean(returns), _deviation(returns), math.sqrt(DAYS_A_YEAR)
     downside = math.sqrt(_sum(min(each, 0.0) * min(each, 0.0) for each in returns) / days)
@@ -217,7 +220,23 @@ def _ratios(daily: Floats, span_ms: int) -> _Values:
         "volatility": _Value(deviation * year, days),
         "sharpe": _Value(None, days, "zero_variance") if still else _Value(mean / deviation * year, days),
         "sortino": _Value(None, days, "no_losing_day") if unhurt else _Value(mean / downside * year, days),
+        "psr": _Value(None, days, "zero_variance") if still else _psr(returns, mean, mean / deviation),
     }
+
+
+def _psr(returns: list[float], mean: float, ratio: float) -> _Value:
+    """Return how probable it is that the true ratio is above zero, given how many and how skewed the returns are."""
+    days, apart = len(returns), [each - mean for each in returns]
+    if not max(abs(each) for each in apart) < _FOURTH_ROOT:
+        return _Value(None, days, "overflow")
+    squares = [each * each for each in apart]
+    second, fourth = _sum(squares) / days, _sum(each * each for each in squares) / days
+    third = _sum(square * each for square, each in zip(squares, apart, strict=True)) / days
+    estimate = Estimate(
+        ratio=ratio, samples=days, skew=third / (second * math.sqrt(second)), kurtosis=fourth / (second * second)
+    )
+    chance = probabilistic(estimate)
+    return _Value(chance, days) if chance is not None else _Value(None, days, "zero_variance")
 
 
 # Drawdowns -----------------------------------------------------------------------------------------------------
