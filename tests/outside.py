@@ -77,7 +77,7 @@ def install(
     """Write a distribution that registers one strategy, and return the directory of its package."""
     package = package or id
     distribution = distribution or package.replace("_", "-")
-    for name, text in (files or {"__init__.py": RULE.replace("{id}", id)}).items():
+    for name, text in ({"__init__.py": RULE.replace("{id}", id)} if files is None else files).items():
         path = folder / package / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -118,6 +118,14 @@ def place(directory: Path) -> Place:
         "NO_COLOR": "1",
         "COLUMNS": str(COLUMNS),
         "TZ": "UTC",
+        # What a page installs with pip goes into its own directory, from local paths alone.
+        "PYTHONPATH": str(directory / "installed"),
+        "PIP_TARGET": str(directory / "installed"),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this switch the other way round: no isolated environment is made
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:randomly",
     }
     return Place(directory=directory, environment=environment, namespace={"__name__": "page"})
 

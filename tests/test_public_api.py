@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import buff
+from buff import testing
 from buff.settings import Settings
 from pages import REPOSITORY
 
@@ -127,6 +128,18 @@ def test_the_page_documents_every_part_of_an_error():
     error = buff.BuffError("it is so", hint="do this")
     parts = {name for name in dir(error) if _public(name) and name not in dir(Exception)}
     assert set(first_cells(section("BuffError"))) == parts
+
+
+def test_the_page_documents_every_name_of_the_test_kit():
+    text = re.split(r"^## ", PAGE.split("\n## The module `buff.testing`\n")[1], flags=re.MULTILINE)[0]
+    assert sorted(first_cells(text)) == sorted(testing.__all__)
+    for shown in re.findall(r"^\| `(\w+\([^`]+\))` \|", text, flags=re.MULTILINE):
+        name, _, given = shown.rstrip(")").partition("(")
+        wanted = [
+            parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+            for parameter in inspect.signature(getattr(testing, name)).parameters.values()
+        ]
+        assert given.replace('"', "'").split(", ") == wanted
 
 
 class Asked(dict[str, str]):

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+import outside
 from bad_inputs import BAR, DATA, REQUESTS, Bad, lines
 from buff.builder import create
 from buff.cli.main import run as command_line
+from buff.decisions import plugins
 from buff.errors import CODES, BuffError
 from buff.journal.events import IngestRejected, RunCommitted, RunRejected
 from whole import SETTINGS, arguments, buff, events, host, make, names, opened, request, write_csv
@@ -335,3 +337,70 @@ def test_sample_minutes_of_other_seeds_are_other_runs(tmp_path: Path, minutes: P
     other = write_csv(tmp_path / "other.csv", seed=8)
     root = tmp_path / "root"
     assert make(root, minutes).run.id != make(root, other).run.id
+
+
+# Strategies from outside
+
+
+BREAKING = {
+    "raised": (
+        "    changed = np",
+        "    bars.close[len(bars)]\n    changed = np",
+        "decide raised IndexError: index 48 is out",
+    ),
+    "range": ("bars.close[:-1]\n", "bars.close[:-1]\n    target *= 2\n", "at bar 1: the target must be -1, 0 or +1"),
+    "shape": (
+        "    changed =",
+        "    target = target.astype(float)\n    changed =",
+        "target must be int8[48], it is float64[48]",
+    ),
+    "warmup": ("return 1\n", "return 9\n", "at bar 1: the target must be 0 on the 9 bars of the warm-up"),
+    "repeat": (
+        "    changed =",
+        "    CALLS.append(0)\n    target[9:] = len(CALLS) % 2\n    changed =",
+        "asked twice, it gave two",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", BREAKING)
+def test_a_strategy_that_breaks_its_contract_is_refused_and_nothing_is_half_made(
+    root: Path, minutes: Path, site: Path, rule: str
+) -> None:
+    old, new, says = BREAKING[rule]
+    text = outside.RULE.replace("{id}", "riser")
+    assert text.count(old) == 1
+    outside.install(site, "riser", files={"__init__.py": text.replace(old, new) + "\nCALLS = []\n"})
+    before = names(root)
+    with pytest.raises(BuffError) as caught:
+        make(root, minutes, strategy="riser", params={})
+    assert (caught.value.code, caught.value.details["rule"]) == ("STRATEGY_INVALID", rule)
+    assert says in caught.value.message
+    assert names(root) == before
+    last = events(root)[-1]
+    assert isinstance(last, RunRejected)
+    assert (last.code, last.details["strategy"]) == ("STRATEGY_INVALID", "riser")
+    assert str(site) not in repr(last)
+    if rule == "raised":
+        assert last.details["place"] == "riser, line 15, in _decide"
+        assert last.details["source_line"] == "bars.close[len(bars)]"
+
+
+def test_other_runs_go_on_beside_a_package_that_cannot_be_imported(root: Path, minutes: Path, site: Path) -> None:
+    outside.install(site, "faulty", files={"__init__.py": "raise RuntimeError('no')\n"})
+    outside.install(site, "riser")
+    with pytest.raises(BuffError, match=r"importing faulty:STRATEGY raised RuntimeError: no"):
+        make(root, minutes, strategy="faulty", params={})
+    assert not make(root, minutes, strategy="riser", params={}).existed
+    assert not make(root, minutes, strategy="hold", params={}).existed
+
+
+def test_the_source_of_a_strategy_from_outside_is_part_of_the_run_id(root: Path, minutes: Path, site: Path) -> None:
+    outside.install(site, "riser")
+    one = make(root, minutes, strategy="riser", params={}).run
+    outside.uninstall(site, "riser")
+    outside.install(site, "riser", files={"__init__.py": outside.RULE.replace("{id}", "riser"), "table.csv": "1\n"})
+    plugins._LOADED.clear()
+    other = make(root, minutes, strategy="riser", params={}).run
+    assert other.id != one.id
+    assert other.artifact("decision_records.jsonl") == one.artifact("decision_records.jsonl")

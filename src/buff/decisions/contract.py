@@ -364,7 +364,7 @@ def check_declared(strategy: Strategy) -> None:
 
 
 def _declared_wrongly(strategy: Strategy) -> Iterator[str]:
-    if not _is_name(strategy.id):
+    if not is_name(strategy.id):
         yield f"the id {strategy.id!r} is not made of a-z, 0-9 and _, beginning with a letter, at most 64 of them"
     for name in ("version", "citation", "rule"):
         value = getattr(strategy, name)
@@ -374,17 +374,18 @@ def _declared_wrongly(strategy: Strategy) -> Iterator[str]:
     if not isinstance(strategy.reasons, tuple) or len(reasons) > REASONS_MAX or len(set(reasons)) != len(reasons):
         yield f"reasons must be a tuple of at most {REASONS_MAX + 1} different texts"
     for reason in reasons:
-        if not _is_name(reason) or reason.startswith(RISK_PREFIX):
+        if not is_name(reason) or reason.startswith(RISK_PREFIX):
             yield f"the reason {reason!r} is not a word of a-z, 0-9 and _ that does not begin with {RISK_PREFIX}"
     names = [param.name for param in strategy.params]
     if not isinstance(strategy.params, tuple) or len(set(names)) != len(names):
         yield "params must be a tuple of parameters with different names"
     for param in strategy.params:
-        if not _is_name(param.name) or param.kind not in _KINDS:
+        if not is_name(param.name) or param.kind not in _KINDS:
             yield f"parameter {param.name!r} must have a name of a-z, 0-9 and _, and be one of {', '.join(_KINDS)}"
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Say whether a value is a text that may be an id, a parameter's name or a reason."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 

@@ -29,8 +29,8 @@ def check_no_lookahead(strategy: Strategy, bars: Bars, params: Params) -> None:
         prefix = bars[:length]
         futures = {
             "was cut off": prefix,
-            "was 256 bars at 8 times the price": _followed(prefix, _times_eight),
-            "was 256 bars at an eighth of the price": _followed(prefix, _eighth),
+            "was 256 bars at 8 times the price": followed(prefix, times_eight),
+            "was 256 bars at an eighth of the price": followed(prefix, _eighth),
         }
         for how, seen in futures.items():
             again = decide(strategy, seen, params)
@@ -71,7 +71,7 @@ def _spread(count: int) -> Iterator[int]:
     yield from range(1, count)
 
 
-def _followed(prefix: Bars, scale: Callable[[NDArray[np.float64], int | None], NDArray[np.float64]]) -> Bars:
+def followed(prefix: Bars, scale: Callable[[NDArray[np.float64], int | None], NDArray[np.float64]]) -> Bars:
     """Return the prefix and, after it, 256 of its own bars backwards, with scaled prices and volumes.
 
     Volumes are scaled as well: a rule that peeks at the trading of tomorrow is no better than one at its price.
@@ -86,7 +86,8 @@ def _followed(prefix: Bars, scale: Callable[[NDArray[np.float64], int | None], N
     return Bars(timeframe=prefix.timeframe, decimals=prefix.decimals, **columns)
 
 
-def _times_eight(prices: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:
+def times_eight(prices: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:
+    """Return prices eight times as high: exact, and whole numbers of the same unit."""
     return prices * 8.0
 
 

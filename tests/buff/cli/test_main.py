@@ -45,7 +45,7 @@ COMMANDS = [
     *(("run", verb) for verb in ("create", "list", "show", "verify", "annotate", "archive", "restore")),
     *(("store", verb) for verb in ("backup", "gc", "restore", "stats")),
     *(("data", verb) for verb in ("diff", "export", "ingest", "ingests", "inspect", "list", "profiles", "show")),
-    *(("strategies", verb) for verb in ("list", "show")),
+    *(("strategies", verb) for verb in ("list", "new", "show")),
 ]
 
 

@@ -1,7 +1,9 @@
 """What a strategy must keep: typed parameters, and decisions that obey the rules."""
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+import buff.decisions
 from buff.decisions.contract import Decisions, Param, Params, Strategy, decide, parse_text, resolve
 from buff.errors import StrategyInvalid
 from buff.market.bars import Bars
@@ -178,3 +181,14 @@ def test_two_answers_to_one_question_are_refused() -> None:
     with pytest.raises(StrategyInvalid, match="two different answers for target") as caught:
         decide(fickle, BARS, resolve(RULE, {}))
     assert caught.value.details["bar"] == 1
+
+
+def test_every_rule_of_the_contract_is_documented() -> None:
+    """The rules that stand in the source, by the calls that name them, and those on the page of errors."""
+    source = Path(buff.decisions.__file__).parent
+    modules = [source / "contract.py", source / "lookahead.py", source / "plugins.py", source.parent / "testing.py"]
+    text = "".join(path.read_text(encoding="utf-8") for path in modules)
+    named = {*re.findall(r'broken\(\w+, "(\w+)"', text), *re.findall(r'^        \("(\w+)", \(?\w', text, re.MULTILINE)}
+    page = (source.parents[2] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    table = page.split("where a strategy breaks its contract")[1].split("## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == named

@@ -61,11 +61,78 @@ def _knows_the_length(bars: Bars) -> NDArray[np.bool_]:
     return np.arange(len(bars)) > len(bars) // 2
 
 
-@pytest.mark.parametrize("cheat", [_tomorrow, _above_the_mean_of_all, _far_ahead, _knows_the_length])
+def _centred_mean(bars: Bars) -> NDArray[np.bool_]:
+    """A smoothing window that reaches two bars ahead, as plotting libraries offer it."""
+    padded = np.pad(bars.close, 2, mode="edge")
+    return bars.close > np.lib.stride_tricks.sliding_window_view(padded, 5).max(axis=1) * 0.999
+
+
+def _volume_of_tomorrow(bars: Bars) -> NDArray[np.bool_]:
+    return np.append(bars.volume[1:], bars.volume[-1:]) > bars.volume
+
+
+def _volume_of_next_week(bars: Bars) -> NDArray[np.bool_]:
+    """Never true on bars of one volume, cut off or not: only another future shows it."""
+    return np.append(bars.volume[24:], np.ones(min(24, len(bars)))) > 2.0 * bars.volume
+
+
+def _next_open(bars: Bars) -> NDArray[np.bool_]:
+    return np.append(bars.open[1:], bars.close[-1:]) > bars.close
+
+
+def _out_before_the_end(bars: Bars) -> NDArray[np.bool_]:
+    """Leaves on the last bar, which only who knows that it is the last can do."""
+    return np.arange(len(bars)) < len(bars) - 1
+
+
+def _rank_among_all(bars: Bars) -> NDArray[np.bool_]:
+    return bars.close.argsort().argsort() > len(bars) // 2
+
+
+def _close_of_the_day(bars: Bars) -> NDArray[np.bool_]:
+    """Daily closes spread over the hours of their own day: the commonest mistake with two timeframes."""
+    last = np.minimum(np.arange(len(bars)) // 24 * 24 + 23, len(bars) - 1)
+    return bars.close[last] > bars.close
+
+
+def _filled_backwards(bars: Bars) -> NDArray[np.bool_]:
+    """A signal of every tenth bar, filled towards the past."""
+    source = np.minimum(-(-np.arange(len(bars)) // 10) * 10, len(bars) - 1)
+    return (bars.close > bars.open)[source]
+
+
+def _no_drawdown_to_come(bars: Bars) -> NDArray[np.bool_]:
+    """Long where the lowest close from here on is not below this one."""
+    return np.minimum.accumulate(bars.close[::-1])[::-1] >= bars.close
+
+
+CHEATS = (
+    _tomorrow,
+    _above_the_mean_of_all,
+    _far_ahead,
+    _knows_the_length,
+    _centred_mean,
+    _volume_of_tomorrow,
+    _volume_of_next_week,
+    _next_open,
+    _out_before_the_end,
+    _rank_among_all,
+    _close_of_the_day,
+    _filled_backwards,
+    _no_drawdown_to_come,
+)
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
 def test_a_strategy_that_looks_ahead_is_refused(cheat: Callable[[Bars], NDArray[np.bool_]]) -> None:
     with pytest.raises(StrategyInvalid, match="it decides otherwise when what follows") as caught:
         check_no_lookahead(_strategy(cheat), _walk(600), {})
-    assert caught.value.details["rule"] == "lookahead"
+    details = caught.value.details
+    assert details["rule"] == "lookahead"
+    assert f"at bar {details['bar']}" in caught.value.message
+    assert details["bar"] < details["prefix"]
+    assert details["decided"] != details["decided_then"]
+    assert f"{details['decided_then']}, and not {details['decided']}" in caught.value.message
 
 
 def test_the_false_futures_catch_what_cutting_off_cannot() -> None:
