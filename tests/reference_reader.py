@@ -25,6 +25,7 @@ MINUTES = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 24
 SECOND = 10**9
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
+COARSER_NS = {minutes * MINUTE for minutes in MINUTES.values()}
 LINE_MAX, NUMBER_MAX, FILL_DAYS_MAX, FILL_SHARE = 65_536, 32, 7, 20
 BOM = b"\xef\xbb\xbf"
 DIGITS = "0123456789"
@@ -413,12 +414,17 @@ class _Reader:
             self.offend(number, "GAP")
 
     def judge_spacing(self) -> None:
-        """Say SPACING instead of every GAP where all steps are the same multiple of the base."""
+        """Say SPACING instead of every GAP where all steps are the same multiple of the base, or of a coarser one."""
         sizes = {step for step, _, _ in self.steps}
-        if len(sizes) != 1:
-            return
-        size = sizes.pop()
-        if size > self.step and size % self.step == 0:
+        size = min(sizes, default=0)
+        alone = len(self.steps) == 1 and any(each[-1] != "GAP" for each in self.offences)
+        same = len(sizes) == 1 and not alone
+        coarser = self.asked.gaps != "reject" and len(self.steps) >= 10 and size in COARSER_NS
+        if (
+            size > self.step
+            and size % self.step == 0
+            and (same or (coarser and all(each % size == 0 for each in sizes)))
+        ):
             self.offences = [each for each in self.offences if each[-1] != "GAP"]
             _, file, line = self.steps[0]
             self.offences.append((file, line, False, len(self.offences), "SPACING"))

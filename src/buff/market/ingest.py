@@ -22,7 +22,7 @@ from buff.market.forms import MS_OF_DAY, form
 from buff.market.header import content, halt
 from buff.market.heading import head
 from buff.market.judge import LINE_BYTES_MAX, judge, stride
-from buff.market.options import FILL, CsvOptions
+from buff.market.options import FILL, REJECT, CsvOptions
 from buff.market.profiles import CSV, JSON, TABLE
 from buff.market.reading import NO_LAYOUT, Reading, nobody
 from buff.market.rules import Halt, Offence
@@ -35,6 +35,7 @@ _DAY = re.compile(r"(?<!\d)(\d{8})(?!\d)", re.ASCII)
 BLOCK_BYTES = 1 << 22
 DOUBT_BYTES = 1 << 18  # a doubtful block is read again in pieces, so that the slow judge reads little
 LISTED_MAX = 1_000
+STEPS_MIN = 10
 FILL_GAP_MS_MAX = 7 * DAY_MS
 FILL_SHARE = 20  # at most one filled bar for every 20 rows read (5 %)
 
@@ -300,16 +301,16 @@ def _read(block: bytes, reading: Reading, *, reference: bool) -> Columns | None:
 
 
 def _counted(piece: bytes, reading: Reading) -> bool:
-    """Whether a piece only repeats, row by row, that a zone is missing: counted without a look at each row.
+    """Whether a piece only repeats offences of whole files (zone, order, spacing): counted without a look at each row.
 
-    The first rows that say so are judged, and listed; so are all of them for whoever is told of every offence.
+    The first rows that offend are judged, and listed; so are all of them for whoever is told of every offence.
     """
-    if not reading.silent or not reading.offences.full:
+    if not reading.silent or not (reading.offences.full or reading.offences.full_of_gaps):
         return False
-    rows = plain.unzoned(piece, reading)
-    if rows is not None:
-        reading.offences.count("TIMEZONE", rows)
-    return rows is not None
+    counts = plain.counted(piece, reading, gaps_only=not reading.offences.full)
+    for rule, many in (counts or {}).items():
+        reading.offences.count(rule, many)
+    return counts is not None
 
 
 def _judge_seam(newest_before_ns: int | None, reading: Reading) -> None:
@@ -355,20 +356,25 @@ def _limit_rows(rows: int, rows_max: int) -> None:
 def _judge_spacing(reading: Reading) -> None:
     """Say SPACING once when every step of the data is the same multiple of the base: those were no gaps.
 
-    Where only some steps are longer, but none is as short as the base, gaps are still gaps; the hint is another one.
+    A single step says so only where nothing else is wrong. Where steps differ and none is as short as the base, gaps
+    are still gaps, with another hint; but data that are allowed to have gaps are refused when all their steps, ten or
+    more, are multiples of the shortest and that is the spacing of a coarser base: they would pass for a finer one.
     """
     if reading.least_ns is None or reading.least_ns <= reading.options.step_ns:
         return
     step_ms = reading.least_ns // 1_000_000
     looks = next((base.value for base in BASES if base.step_ms == step_ms), None)
-    if reading.multiple is None:
+    same = reading.multiple is not None and (reading.steps > 1 or not reading.offences.besides("GAP"))
+    coarser = reading.options.gaps != REJECT and reading.steps >= STEPS_MIN and reading.common_ns == reading.least_ns
+    if not same and not (coarser and looks is not None):
         if looks is not None:
             reading.offences.advise_gaps(f"no two rows are closer than {looks}: pass --base-timeframe {looks}")
         return
     number, file, line = reading.step_at
     apart = _span(step_ms)
     base = reading.options.base.value
-    says = f"every row is {apart} after the one before" + (f": this looks like {looks}, not {base}" if looks else "")
+    says = f"every row is {apart} after the one before" if same else f"no two rows are closer than {apart}"
+    says += f": this looks like {looks}, not {base}" if looks else ""
     hint = f"pass --base-timeframe {looks}" if looks else f"Buff has no {apart} timeframe; get the data as {base}"
     reading.offences.forget_gaps()
     offence = Offence(file=file, line=line, column=None, text="", rule="SPACING", says=says, hint=hint)

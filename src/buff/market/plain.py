@@ -62,24 +62,56 @@ def read(block: bytes, reading: Reading) -> Columns | None:
     return columns
 
 
-def unzoned(block: bytes, reading: Reading) -> int | None:
-    """Return how many rows of a block lack nothing but the zone that nobody declared, and move past them; else None.
+def counted(block: bytes, reading: Reading, *, gaps_only: bool = False) -> dict[str, int] | None:
+    """Return how often a block of sound bars offends the rules about times alone, and move past it; else None.
 
-    The judge would say TIMEZONE of each of these rows and nothing of what else they hold or how far apart they are.
+    These are the offences that a whole file has: no zone, another spacing, another order. The judge would say the same
+    of each row. None (and nothing moved) where a row may offend another rule, or with `gaps_only` any but GAP.
     """
-    found = None if reading.blanks or reading.options.zone is not None else bare(block, reading)
+    found = None if reading.blanks else bare(block, reading)
     if found is None or found.form is not None or found.rows == 0:
         return None
     first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
-    if isinstance(first, Fault) or first.zoned or first.kind != ISO or reading.kind != ISO:
+    if isinstance(first, Fault) or reading.kind != first.kind:
         return None
     read_as = _numbers(found, first, reading)
-    if read_as is None or not is_sound(read_as[1]) or int(read_as[0].min()) < YEAR_1_NS // UNITS_NS[read_as[2]]:
+    if read_as is None or not is_sound(read_as[1]):
         return None
-    rows = len(read_as[0])
-    reading.rows += rows
-    _skip(found, reading, rows)
-    return rows
+    raw, _, unit = read_as
+    if not first.zoned and reading.zone is None:
+        if gaps_only or first.kind != ISO or int(raw.min()) < YEAR_1_NS // UNITS_NS[unit]:
+            return None
+        reading.rows += len(raw)
+        _skip(found, reading, len(raw))
+        return {"TIMEZONE": len(raw)}
+    ts = _instants(raw, first, unit, reading) if _agrees(first, reading) else None
+    if ts is None or reading.last_ns is None or reading.last_ns % NS or reading.step_ns is None:
+        return None
+    steps = np.diff(ts, prepend=reading.last_ns // NS)
+    if reading.descending:
+        steps = -steps
+    counts = _offended(ts, steps, reading)
+    if gaps_only and counts.keys() - {"GAP"}:
+        return None
+    same = reading.step_ns % NS == 0 and bool((steps == reading.step_ns // NS).all())
+    reading.uniform = reading.uniform and same
+    reading.strides(len(steps), int(steps.min()) * NS, int(np.gcd.reduce(steps)) * NS)
+    reading.last_ns = int(ts[-1]) * NS
+    reading.rows += len(ts)
+    _skip(found, reading, len(ts))
+    return counts
+
+
+def _offended(ts: NDArray[np.int64], steps: NDArray[np.int64], reading: Reading) -> dict[str, int]:
+    """Return how often each rule about times is offended. ts: openings, epoch ms; steps: to each from the last one."""
+    base = reading.options.step_ns // NS
+    counts = {
+        "ALIGNMENT": np.count_nonzero(ts % base),
+        "ORDER": np.count_nonzero(steps < 0),
+        "DUPLICATE": np.count_nonzero(steps == 0),
+        "GAP": np.count_nonzero((steps > base) & (steps % base == 0)) if reading.options.gaps == REJECT else 0,
+    }
+    return {rule: int(count) for rule, count in counts.items() if count}
 
 
 def _columns(found: Bare, first: Stamp, reading: Reading) -> Columns | None:
@@ -271,8 +303,12 @@ def _first(found: Bare, reading: Reading) -> Stamp | None:
         first = stamp_of(_first_time(found), reading.options.declaration.times, reading.day_ns)
     if isinstance(first, Fault) or reading.kind not in (None, first.kind):
         return None
-    declared = reading.zone is not None
-    return first if (first.zoned and not reading.options.zone_asked) or (declared and not first.zoned) else None
+    return first if _agrees(first, reading) else None
+
+
+def _agrees(first: Stamp, reading: Reading) -> bool:
+    """Say whether times like this one are on a clock that is known: their own, or the one that was declared."""
+    return not reading.options.zone_asked if first.zoned else reading.zone is not None
 
 
 def _first_time(found: Bare) -> str:
@@ -413,6 +449,9 @@ def _skip(found: Bare, reading: Reading, rows: int, ts: NDArray[np.int64] | None
         if reading.step_ns is not None and reading.uniform:
             forward = -NS if reading.descending else NS
             reading.uniform = bool((np.diff(ts) == reading.step_ns // forward).all())
+        if reading.options.gaps != REJECT and len(ts) > 2:
+            steps = np.abs(np.diff(ts[1:]))
+            reading.strides(len(steps), int(steps.min()) * NS, int(np.gcd.reduce(steps)) * NS)
         reading.last_ns = int(ts[-1]) * NS
         reading.rows += len(ts)
     reading.others += found.others

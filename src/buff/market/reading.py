@@ -4,6 +4,7 @@ Both readers (the judge, line by line, and the plain reader, block by block) tak
 either may take the next block. This module reads nothing itself.
 """
 
+import math
 from collections.abc import Callable
 
 from attrs import Factory, define
@@ -32,7 +33,8 @@ class Reading:
     rows: rows of all files; others: those of another ticker, absent: those that say there was no bar, both left out.
     kind: "iso", the epoch unit or the form of all times of the file so far. last_ns: the latest readable time (UTC);
     newest_ns: the first one of a file that begins with its newest row. step_ns, step_at: the first step between two
-    times, and where (file number, file, line); uniform: whether all steps were that one; least_ns: the shortest step.
+    times, and where (file number, file, line); uniform: whether all steps were that one. steps: how many there were;
+    least_ns: the shortest; common_ns: the greatest that divides them all.
     note: told of every offence as it is met.
     """
 
@@ -54,7 +56,9 @@ class Reading:
     step_ns: int | None = None
     step_at: tuple[int, str, int] = (0, "", 0)
     uniform: bool = True
+    steps: int = 0
     least_ns: int | None = None
+    common_ns: int = 0
     offences: Offences = Factory(Offences)
     note: Callable[[Offence], None] = nobody
 
@@ -117,8 +121,14 @@ class Reading:
             self.step_ns, self.step_at = step, (self.files, self.file, line)
         elif step != self.step_ns:
             self.uniform = False
-        self.least_ns = step if self.least_ns is None else min(self.least_ns, step)
+        self.strides(1, step, step)
         return step
+
+    def strides(self, count: int, least_ns: int, common_ns: int) -> None:
+        """Take note of so many steps at once: the shortest of them, and the greatest that divides them all."""
+        self.steps += count
+        self.least_ns = least_ns if self.least_ns is None else min(self.least_ns, least_ns)
+        self.common_ns = math.gcd(self.common_ns, common_ns)
 
     @property
     def multiple(self) -> int | None:

@@ -149,10 +149,19 @@ class Offences:
         """Count offences that will not be listed: later ones than those that are."""
         self._counts[rule] = self._counts.get(rule, 0) + many
 
+    def besides(self, rule: str) -> bool:
+        """Whether another rule than this one was offended."""
+        return any(other != rule for other in self._counts)
+
     @property
     def full(self) -> bool:
         """Whether as many are kept as are ever listed, so that later ones need only be counted."""
         return len(self._first) >= LISTED_MAX
+
+    @property
+    def full_of_gaps(self) -> bool:
+        """Whether that is so of later gaps."""
+        return len(self._first_gaps) >= LISTED_MAX
 
     def __bool__(self) -> bool:
         return bool(self._counts)

@@ -527,3 +527,24 @@ def test_the_end_of_the_last_bar_lies_within_the_years_too(reference: bool) -> N
     options = {"timezone": "UTC", "stamp": "close", "reference": reference}
     assert refused(content, **options).rule == "CELL"
     assert len(read(content.rpartition(b"9999")[0], **options)[0]["ts"]) == 1
+
+
+@pytest.mark.parametrize("gaps", ["keep", "fill"])
+def test_hours_with_an_outage_do_not_pass_for_minutes_with_gaps(gaps: str) -> None:
+    hours = rows(40, step_ms=60 * MINUTE_MS)
+    content = HEADER + b"\n".join([*hours[:20], *hours[22:]])
+    error = refused(content, gaps=gaps)
+    assert (places(error), error.hint) == ([("SPACING", 3)], "pass --base-timeframe 1h")
+    assert "no two rows are closer than 1 h: this looks like 1h, not 1m" in error.message
+    assert read(content, gaps="keep", base="1h")[1].missing == 2
+    thin = rows(40, step_ms=7 * MINUTE_MS)
+    assert read(HEADER + b"\n".join([*thin[:20], *thin[22:]]), gaps="keep")[1].gap_count == 37
+    few = [rows(1, start_ms=START_MS + at * MINUTE_MS)[0] for at in (0, 5, 15)]
+    assert read(HEADER + b"\n".join(few), gaps="keep")[1].gap_count == 2
+
+
+def test_a_single_step_is_no_spacing_where_rows_were_refused() -> None:
+    content = bars("2024-10-27 01:59", "2024-10-27 02:00", "2024-10-27 02:01", "2024-10-27 03:00")
+    error = refused(content, timezone="Europe/Berlin")
+    assert "SPACING" not in error.details["counts"]
+    assert error.details["counts"]["TIMEZONE"] == 2

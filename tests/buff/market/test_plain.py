@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from buff.market import ingest
 from buff.market.judge import judge
 from buff.market.plain import PIECE_BYTES, is_plain, is_sound, shape
 from buff.market.timestamps import Stamp, stamp
-from csv_files import FORMS, HEADER, mutated, outcome, read, rows
+from csv_files import FORMS, HEADER, START_MS, mutated, outcome, read, rows
 
 ISO_ROW = b"2020-01-01T00:00:00Z,10.5,11,9,1e-05,0\n"
 EPOCH_ROW = b"1577836800,10.5,11,9,1e+05,0\n"
@@ -136,7 +137,30 @@ def test_a_lone_carriage_return_ends_no_line() -> None:
         assert outcome(HEADER + content)["details"]["rule"] == "ENCODING"
 
 
-def test_rows_that_lack_nothing_but_a_zone_are_counted_at_once_as_the_judge_counts_them(
+def wholesale(case: int, chance: random.Random) -> tuple[list[bytes], dict[str, Any]]:
+    """A file nearly all rows of which offend a rule about times, and how it is read."""
+    count, options = chance.randint(60, 120), {}
+    lines = rows(count, form="naive", seed=case)
+    kind = case % 6
+    if kind == 1:
+        lines = rows(count, form=chance.choice(FORMS[:-1]), seed=case)[::-1]  # newest first
+    elif kind == 2:
+        lines = rows(count, step_ms=chance.choice((120_000, 300_000, 3_600_000)), seed=case)
+    elif kind == 3:
+        lines = rows(count, seed=case)
+        chance.shuffle(lines)
+    elif kind == 4:
+        lines = [line for line in rows(count, seed=case) for _ in range(2)]  # every row twice
+    elif kind == 5:
+        lines = rows(count, start_ms=START_MS + 30_000, seed=case)  # off the grid
+        options = {"gaps": chance.choice(("keep", "reject"))}
+    options |= {"timezone": "UTC"} if kind == 0 and case % 4 else {}
+    for _ in range(chance.choice((0, 0, 1, 3))):
+        del lines[chance.randrange(len(lines))]
+    return lines, options
+
+
+def test_offences_of_a_whole_file_are_counted_at_once_as_the_judge_counts_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Invariants checked: the same error as the judge alone, whatever else some rows offend; few rows are judged."""
@@ -145,11 +169,13 @@ def test_rows_that_lack_nothing_but_a_zone_are_counted_at_once_as_the_judge_coun
         ingest, "judge", lambda block, reading: judged.append(block.count(b"\n")) or judge(block, reading)
     )
     chance = random.Random(20261120)
-    for case in range(300):
-        lines = [*rows(chance.randint(40, 80), form="naive", seed=case), *rows(20, form="naive", seed=case)]
-        content = HEADER + mutated(lines, chance)
+    for case in range(480):
+        lines, options = wholesale(case, chance)
+        content = HEADER + (mutated(lines, chance) if case % 3 else b"\n".join(lines))
         for size in (400, 1_000, 1 << 20):
-            assert outcome(content, block_bytes=size) == outcome(content, reference=True), content
-    judged.clear()
-    outcome(HEADER + b"\n".join(rows(2_000, form="naive")), block_bytes=2_000)
-    assert sum(judged) < 100
+            found = outcome(content, block_bytes=size, **options)
+            assert found == outcome(content, reference=True, **options), content
+    for lines in (rows(2_000, form="naive"), rows(2_000)[::-1], rows(2_000, step_ms=300_000)):
+        judged.clear()
+        outcome(HEADER + b"\n".join(lines), block_bytes=2_000)
+        assert sum(judged) < 100
