@@ -5,7 +5,7 @@ left behind. What is decided (`plan`, `artifacts.build`) takes values and return
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -33,7 +33,7 @@ from buff.inputs import opened
 from buff.intake import Intake, Progress, take_in
 from buff.journal.events import RunCommitted, RunRejected
 from buff.market.bars import Bars
-from buff.market.quality import report
+from buff.market.quality import dropped_windows, report
 from buff.market.timeframe import Timeframe, coarser_or_equal
 from buff.registry.queries import find_dataset
 from buff.registry.state import DatasetEntry, RegistryState
@@ -152,12 +152,13 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         store.owner.discard("resample")  # what a request before this one left when its disk was full
         bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
         plan = plan_of(request, params, data.dataset, bars, data.symbol)
+        warnings = warnings_of(data.warnings, bars)
         known = store.state.runs.get(plan.run_id)
         if known is not None and known.inputs_hash != plan.inputs_hash:
             raise exists(known, plan.inputs_hash)
         if known is None or known.state == "reclaimed":
-            return _build(store, request, plan, data, progress)
-    return Created(run=store.run(known.run_id), existed=True, warnings=data.warnings)
+            return _build(store, request, plan, data.source, warnings, progress)
+    return Created(run=store.run(known.run_id), existed=True, warnings=warnings)
 
 
 @contextmanager
@@ -302,6 +303,12 @@ def plan_of(request: RunRequest, params: Mapping[str, Any], dataset: Dataset, ba
     )
 
 
+def warnings_of(ingest: Sequence[str], bars: Resampled) -> tuple[str, ...]:
+    """Return what to tell the user of a run's data: the warnings of its ingest, and how many windows were dropped."""
+    dropped = dropped_windows(bars.quality)
+    return (*ingest, *([] if dropped is None else [dropped]))
+
+
 def windowed(bars: Bars, start: int, end: int) -> Bars:
     """Return the bars whose open stamps lie in [start, end)."""
     first, last = np.searchsorted(bars.ts, (start, end)).tolist()
@@ -351,7 +358,14 @@ def _bound(timeframe: Timeframe, name: str, given: int | None, default: int) -> 
 # Write
 
 
-def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress: Progress) -> Created:
+def _build(
+    store: Store,
+    request: RunRequest,
+    plan: Plan,
+    source: Mapping[str, Any],
+    warnings: tuple[str, ...],
+    progress: Progress,
+) -> Created:
     built = build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
     owner, disk = store.owner, store.disk
     staged = owner.path(plan.run_id)
@@ -362,7 +376,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress
             run_id=plan.run_id,
             inputs=plan.inputs,
             inputs_hash=plan.inputs_hash,
-            data=_data_of(plan.dataset, data.source),
+            data=_data_of(plan.dataset, source),
             artifacts=artifacts,
             references=[asdict(reference) for reference in plan.resampled.references],
             packages=[asdict(package) for package in packages(built.strategy)],
@@ -372,7 +386,7 @@ def _build(store: Store, request: RunRequest, plan: Plan, data: Intake, progress
     finally:
         with suppress(OSError):  # what happened is told already, and the next attempt or sweep clears this away
             owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one
-    return Created(run=store.run(plan.run_id), existed=existed, warnings=data.warnings)
+    return Created(run=store.run(plan.run_id), existed=existed, warnings=warnings)
 
 
 def _shown(parts: Iterator[Piece], progress: Progress) -> Iterator[Piece]:

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from buff.columns import HEADER_BYTES
-from buff.datasets import FOLDER, SCHEMA, load, timeframes
+from buff.datasets import FOLDER, SCHEMA, load, stored_resamples
 from buff.files import Disk
 from buff.intake import report_of
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
@@ -229,9 +229,12 @@ def described(store: Store, dataset_id: str) -> dict[str, Any]:
         ],
         "resamples": [
             {
-                "timeframe": each.value,
-                "size_bytes": tree_bytes(os.path.join(store.root, FOLDER, dataset.id, each.value)),
+                "timeframe": each.quality["timeframe"],
+                "windows": each.quality["windows"],
+                "dropped": each.quality["dropped"]["count"],
+                "empty": each.quality["empty"],
+                "size_bytes": tree_bytes(os.path.join(store.root, FOLDER, dataset.id, each.quality["timeframe"])),
             }
-            for each in timeframes(store.root, dataset.id)
+            for each in stored_resamples(store.root, dataset)
         ],
     }

@@ -406,10 +406,11 @@ def proven(root: str, dataset: Dataset, timeframe: Timeframe) -> Resampling:
     return resample(base, timeframe)
 
 
-def timeframes(root: str, dataset_id: str) -> tuple[Timeframe, ...]:
-    """Return the timeframes whose resamples are stored beside a dataset. Raises DatasetNotFound."""
-    directory = _directory(root, dataset_id)
-    return tuple(each for each in Timeframe if os.path.isfile(os.path.join(directory, each.value, "resample.json")))
+def stored_resamples(root: str, dataset: Dataset) -> tuple[Resampled, ...]:
+    """Return the resamples that are stored beside a dataset, mapped and not hashed. Raises RunDamaged."""
+    directory = _directory(root, dataset.id)
+    there = (each for each in Timeframe if os.path.isfile(os.path.join(directory, each.value, "resample.json")))
+    return tuple(_stored(root, dataset, each) for each in there)
 
 
 def _prove(dataset_id: str, bars: Bars, hashes: Mapping[str, str], folder: str = "") -> None:

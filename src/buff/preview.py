@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from buff.builder import checked, only_symbol, plan_of, root_of, silent, stored_entry
+from buff.builder import checked, only_symbol, plan_of, root_of, silent, stored_entry, warnings_of
 from buff.datasets import Dataset, Resampled, base_bars, load, publish
 from buff.files import RealDisk
 from buff.host import Host
@@ -33,12 +33,16 @@ def preview(
     settings: Settings,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Return inputs, run_id, inputs_hash, exists, bars and bytes (about) as plain values. Raises as `create` does."""
+    """Return inputs, run_id, inputs_hash, exists, bars, bytes (about) and warnings as plain values.
+
+    The warnings are those of the data; what a clock or the datasets of the root would say of it is not among them.
+    Raises as `create` does.
+    """
     request, params = checked(values)
     place = root_of(root)
     store = Store(place, host=host, settings=settings) if os.path.isdir(place) else None
     with tempfile.TemporaryDirectory(prefix="buff-preview-") as folder:
-        dataset, base, symbol = _data(request, store, folder, settings, progress)
+        dataset, base, symbol, warned = _data(request, store, folder, settings, progress)
         made = resample(base, request.timeframe)
         bars = Resampled(bars=made.bars, quality=resample_facts(made), references=())
         plan = plan_of(request, params, dataset, bars, symbol)
@@ -51,22 +55,23 @@ def preview(
         "exists": exists,
         "same_inputs": known is not None and known.inputs_hash == plan.inputs_hash,
         "bars": len(plan.bars),
+        "warnings": list(warnings_of(warned, bars)),
         "bytes": _bytes(store, dataset, len(plan.bars)) if not exists else 0,
     }
 
 
 def _data(
     request: RunRequest, store: Store | None, folder: str, settings: Settings, progress: Progress
-) -> tuple[Dataset, Bars, str]:
+) -> tuple[Dataset, Bars, str, tuple[str, ...]]:
     if request.csv:
         disk, staged = RealDisk(), os.path.join(folder, "staged")
-        dataset, _ = read_into(disk, staged, request.csv, request.options, settings=settings, progress=progress)
+        dataset, ingested = read_into(disk, staged, request.csv, request.options, settings=settings, progress=progress)
         publish(disk, folder, staged, dataset)
-        return dataset, base_bars(folder, dataset), str(request.symbol)
+        return dataset, base_bars(folder, dataset), str(request.symbol), ingested.warnings
     entry = stored_entry(store, request)
     assert store is not None, "an entry was found in it"
     dataset = load(store.root, entry.dataset_id)
-    return dataset, base_bars(store.root, dataset), request.symbol or only_symbol(entry)
+    return dataset, base_bars(store.root, dataset), request.symbol or only_symbol(entry), ()
 
 
 def _bytes(store: Store | None, dataset: Dataset, bars: int) -> int:

@@ -79,6 +79,8 @@ def create(
         with progress(quiet=as_json) as show:
             plan = preview(values, root=root, host=host, settings=settings, progress=show)
         print_json(plan)
+        for warning in plan["warnings"]:
+            click.echo(f"Warning: {warning}", err=True)
         return
     with told(root, host=host, settings=settings):
         values = request_values(config, options, params, risk_level)

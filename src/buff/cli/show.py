@@ -10,6 +10,7 @@ from attrs import evolve
 from buff.cli.output import fits, table
 from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
+from buff.market.quality import dropped_windows
 from buff.registry.queries import Page
 from buff.registry.rows import RunEntry
 from buff.runs.run import BENCHMARKS, Run
@@ -96,6 +97,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "registry": dict(run.facts),
         "manifest": dict(run.manifest),
         "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+        "warnings": [] if (dropped := dropped_windows(run.quality["resample"])) is None else [dropped],
         "returns": run.returns,
         "trades": run.trades,
         "timeline": run.timeline,
@@ -119,6 +121,9 @@ def print_run(run: Run, *, trades: int = 10) -> None:
         ("inputs hash", run.manifest["inputs_hash"]),
         ("engine", what["engine_version"]),
     ]
+    dropped = dropped_windows(run.quality["resample"])
+    if dropped is not None:
+        rows.insert(-3, ("windows", dropped))
     table(("input", "value"), rows)
     print_metrics(run)
     print_returns(run)

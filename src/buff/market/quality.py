@@ -60,6 +60,16 @@ def resample_facts(made: Resampling) -> dict[str, Any]:
     }
 
 
+def dropped_windows(resampled: Mapping[str, Any]) -> str | None:
+    """Return a sentence for people on the windows that were dropped, or None where every one was complete."""
+    dropped = resampled["dropped"]["count"]
+    if not dropped:
+        return None
+    of = resampled["windows"] + dropped
+    were, they = ("was", "it lacks") if dropped == 1 else ("were", "they lack")
+    return f"{dropped:,} of {of:,} windows of {resampled['timeframe']} {were} dropped: {they} bars"
+
+
 def report(dataset: Mapping[str, Any], resampled: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report of a dataset resampled to one timeframe, with a verdict for each check and for the whole."""
     checks = dataset["checks"]

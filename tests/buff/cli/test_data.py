@@ -115,6 +115,34 @@ def test_bars_that_were_made_are_said_everywhere(capsys: CAPTURE, place: Path, t
     assert "42 rows, gaps fill (1 bars were made), from gap.csv" in capsys.readouterr().out
 
 
+def test_windows_that_were_dropped_are_said_everywhere(capsys: CAPTURE, place: Path, tmp_path: Path) -> None:
+    """Two of three quarters of an hour lack a minute; the report of the minutes themselves says nothing of windows."""
+    dropped = "2 of 3 windows of 15m were dropped: they lack bars"
+    words = ["run", "create", "--csv", str(gap(tmp_path)), "--symbol", "X", "--gaps", "keep", "--timeframe", "15m"]
+    words += ["--strategy", "hold", "--risk-level", "3"]
+    capsys.readouterr()
+    assert command_line([*words, "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert msgspec.json.decode(out)["warnings"][-1] == dropped
+    assert f"Warning: {dropped}" in err.splitlines()
+    for existed in (False, True):  # a run that is there has the same windows
+        assert command_line([*words, "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert (msgspec.json.decode(out)["existed"], msgspec.json.decode(out)["warnings"][-1]) == (existed, dropped)
+        assert f"Warning: {dropped}" in err.splitlines()
+    run = opened(place).runs().items[0]
+    assert command_line(["run", "show", run.run_id]) == 0
+    assert f"windows\t{dropped}" in capsys.readouterr().out.splitlines()
+    assert command_line(["run", "show", run.run_id, "--json"]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["warnings"] == [dropped]
+    shown = said(capsys, "show", run.dataset_id)[1]
+    assert "dropped_windows" not in shown
+    assert "timeframe\twindows\tdropped\tempty\tsize_bytes" in shown
+    assert "15m\t1\t2\t0\t" in shown
+    (stored,) = told(capsys, "show", run.dataset_id)["resamples"]
+    assert (stored["timeframe"], stored["windows"], stored["dropped"], stored["empty"]) == ("15m", 1, 2, 0)
+
+
 def test_datasets_are_listed_with_what_they_take_and_where_they_are_from(
     capsys: CAPTURE, place: Path, minutes: Path, tmp_path: Path
 ) -> None:

@@ -129,6 +129,18 @@ def test_a_change_of_the_unit_of_volume_is_seen_by_day() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("dropped", "says"),
+    [
+        (0, None),
+        (1, "1 of 2,001 windows of 1h was dropped: it lacks bars"),
+        (156, "156 of 2,156 windows of 1h were dropped: they lack bars"),
+    ],
+)
+def test_windows_that_were_dropped_are_one_sentence(dropped: int, says: str | None) -> None:
+    assert quality.dropped_windows({"timeframe": "1h", "windows": 2_000, "dropped": {"count": dropped}}) == says
+
+
 def test_dropped_windows_warn_and_fail_when_they_are_as_many_as_the_kept() -> None:
     few, half = bars(100, missing=(7,)), bars(100, missing=tuple(range(0, 50, 5)))
     assert verdict(few)["verdicts"]["dropped_windows"] == "WARN"
