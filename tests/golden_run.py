@@ -30,19 +30,32 @@ FIRST_RECORDS = 24
 
 def make_runs(folder: Path) -> dict[str, Path]:
     """Make both runs under a folder, from sample minutes given by a relative name; return their directories."""
-    from buff import create_run
+    write_sample(folder)
+    before = Path.cwd()
+    try:
+        return {name: make_run(folder, name) for name in RUNS}
+    finally:
+        os.chdir(before)
+
+
+def write_sample(folder: Path) -> None:
+    """Write the sample minutes of all golden runs."""
     from buff.sample import csv_chunks
 
     (folder / "sample.csv").write_bytes(b"".join(csv_chunks(MINUTES)))
-    before = Path.cwd()
+
+
+def make_run(folder: Path, name: str) -> Path:
+    """Make one run from the sample in a folder, which the process then works in; return its directory."""
+    from buff import create_run
+
     os.chdir(folder)  # so that the manifest's path of the source is the same everywhere
-    try:
-        return {
-            name: Path(create_run(csv="sample.csv", symbol="DEMO", runs_root=folder / "root", **values).directory)
-            for name, values in RUNS.items()
-        }
-    finally:
-        os.chdir(before)
+    return Path(create_run(csv="sample.csv", symbol="DEMO", runs_root=folder / "root", **RUNS[name]).directory)
+
+
+def hashes_of_made(folder: Path, name: str) -> tuple[str, dict[str, str]]:
+    """Make one run and return its name and the hashes of its files: the work of one process of many."""
+    return name, hashes(make_run(folder, name))
 
 
 def hashes(directory: Path) -> dict[str, str]:

@@ -2,22 +2,27 @@
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import golden_strategies
 from buff.datasets import DatasetWriter
 from buff.files import RealDisk, read_chunks
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
 from buff.market.source import Source
 from buff.sample import csv_chunks
-from golden_run import GOLDEN, MINUTES, RUNS
+from golden_run import GOLDEN, MINUTES, RUNS, hashes_of_made, write_sample
 from whole import environment, make, process
 
 TESTS = Path(__file__).parent
@@ -30,9 +35,13 @@ SURROUNDINGS = {
         "TZ": "America/New_York",
         "ARROW_NUM_THREADS": "16",
         "OMP_NUM_THREADS": "16",
+        "OPENBLAS_NUM_THREADS": "16",
         "PYTHONOPTIMIZE": "2",
     },
+    "the other BLAS kernels, one thread": {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "1"},
+    "chance of its own, a zone of half hours": {"PYTHONHASHSEED": "random", "TZ": "Australia/Lord_Howe"},
     "C": {"LC_ALL": "C", "PYTHONUTF8": "0"},
+    "POSIX, in UTF-8": {"LC_ALL": "POSIX", "PYTHONUTF8": "1"},
     "Turkish": {"LC_ALL": "tr_TR.utf8"},
     "German": {"LC_ALL": "de_DE.utf8"},
 }
@@ -94,16 +103,65 @@ def test_the_dataset_does_not_depend_on_the_size_of_blocks(tmp_path: Path, block
         assert dataset.id == manifest["data"]["dataset_id"]
 
 
-OTHERS = [path for path in map(shutil.which, ("python3.11", "python3.12", "python3.13", "python3.14")) if path]
+@pytest.mark.parametrize("pool", ["processes", "threads"])
+def test_the_golden_runs_are_the_same_made_by_many_at_once(tmp_path: Path, pool: str) -> None:
+    """Each of them twice, in one root: who comes second finds the run that is there, or waits for it."""
+    write_sample(tmp_path)
+    before = Path.cwd()
+    workers = (
+        ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))
+        if pool == "processes"
+        else ThreadPoolExecutor(4)
+    )
+    try:
+        with workers:
+            made = list(workers.map(partial(hashes_of_made, tmp_path), [*RUNS, *RUNS], timeout=300))
+    finally:
+        os.chdir(before)
+    assert [dict([each]) for each in made] == [{name: golden()[name]} for name in [*RUNS, *RUNS]]
+
+
+# Other Pythons, oldest and newest of what Buff stands on
+
+LOWEST = TESTS.parent / ".ci" / "lowest.py"
+PROJECT = TESTS.parent / "pyproject.toml"
+
+
+def installed() -> list[str]:
+    """Return the interpreters of this machine from 3.11 on: those of the path, and those of pyenv."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [shutil.which(f"python3.{minor}") for minor in range(11, 20)]
+    found += sorted(str(path) for path in versions.glob("3.*/bin/python3.[1-9][0-9]"))
+    real = {os.path.realpath(path): None for path in found if path is not None}
+    return [path for path in real if _minor(path) >= 11]
+
+
+def _minor(python: str) -> int:
+    """Return 12 of Python 3.12, and 0 of what does not answer: pyenv leaves shims of versions that are not there."""
+    asked = [python, "-c", "import sys; print(sys.version_info[1])"]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    return int(done.stdout) if done.returncode == 0 else 0
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("python", OTHERS)
-def test_the_golden_runs_are_the_same_on_other_pythons(tmp_path: Path, python: str) -> None:
-    source = str(TESTS.parent / "src")
-    if subprocess.run([python, "-c", "import attrs, cattrs, msgspec, numpy, pyarrow"], capture_output=True).returncode:
-        pytest.skip(f"{python} has not what Buff needs")
-    assert made_by(python, tmp_path, PYTHONPATH=source) == golden()
+@pytest.mark.parametrize("bounds", ["oldest", "newest"])
+@pytest.mark.parametrize("python", installed())
+def test_the_golden_runs_are_the_same_on_every_python(tmp_path: Path, python: str, bounds: str) -> None:
+    """An environment of its own is made of wheels alone; where there are none for a pair, nothing is shown."""
+    needed = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]
+    lowest = subprocess.run([sys.executable, str(LOWEST), str(PROJECT)], capture_output=True, text=True, check=True)
+    (tmp_path / "bounds.txt").write_text(lowest.stdout if bounds == "oldest" else "")
+    subprocess.run([python, "-m", "venv", str(tmp_path / "venv")], check=True, capture_output=True)
+    own = str(tmp_path / "venv" / "bin" / "python")
+    install = [own, "-m", "pip", "install", "--only-binary", ":all:", "--constraint", str(tmp_path / "bounds.txt")]
+    done = subprocess.run([*install, *needed], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"{python} cannot be given the {bounds} packages: {done.stderr.strip().splitlines()[-1]}")
+    source = os.pathsep.join((str(TESTS.parent / "src"), str(TESTS)))
+    assert made_by(own, tmp_path, PYTHONPATH=source) == golden()
+    env = environment(PYTHONPATH=source)
+    told = subprocess.run([own, str(TESTS / "golden_strategies.py")], env=env, capture_output=True, text=True)
+    assert told.stdout == golden_strategies.GOLDEN.read_text(encoding="utf-8"), told.stderr
 
 
 # No look-ahead, from CSV to records
