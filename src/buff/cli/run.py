@@ -1,5 +1,6 @@
 """`buff run`: create, list, show, verify, annotate and archive runs."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -242,6 +243,32 @@ def diff(run_a: str, run_b: str, limit: int, runs_root: str | None, as_json: boo
     else:
         print_contrast(found)
     return 0 if found["same_artifacts"] else 1
+
+
+@command.command("export")
+@click.argument("run_id")
+@click.option("--out", metavar="PATH", required=True, help="A file, or a folder for all tables.")
+@click.option("--format", metavar="F", help="csv, parquet or html.  [default: what PATH ends in, else csv]")
+@click.option("--what", metavar="T", help="One table, trades, equity or records, into a file.  [default: all]")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@root_option
+@json_option
+def export(run_id: str, runs_root: str | None, as_json: bool, **options: Any) -> None:
+    """Write a run as tables for other programs, or as one page of HTML that needs nothing else.
+
+    The page has the curves, the trades, every metric with its definition, and where all of it comes from; it loads
+    nothing and runs nothing. The same run gives the same bytes.
+    """
+    from buff.export import export as write
+
+    with open_store(runs_root) as store:
+        done = write(store, run_id, **options)
+    if as_json:
+        print_json(done.as_dict())
+        return
+    for name, rows in done.files.items():
+        place = done.out if len(done.files) == 1 else os.path.join(done.out, name)
+        click.echo(f"wrote {place}" + ("" if rows is None else f", {rows:,} rows"))
 
 
 @command.command("verify")

@@ -18,6 +18,7 @@ from buff import columns
 from buff.errors import ArtifactNotFound, RunDamaged
 from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
+from buff.runs.command import create_command
 from buff.runs.sketch import equity_svg, shown
 from buff.times import epoch_ms
 
@@ -116,6 +117,11 @@ class Run:
         inputs: Mapping[str, Any] = self.manifest["inputs"]
         return inputs
 
+    @property
+    def command(self) -> str:
+        """The command that makes this run again from its stored dataset, with every input written out."""
+        return create_command(self.manifest)
+
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics by id: `run.metrics["sharpe"].value`."""
@@ -213,6 +219,15 @@ class Run:
         from buff.runs.contrast import contrast
 
         return contrast(self, other, limit=limit)
+
+    def report(self) -> Iterator[str]:
+        """Yield one self-contained HTML page about the run in pieces, the same for the same artifacts.
+
+        It needs no network, no script and no other file.
+        """
+        from buff.runs.report import report
+
+        return report(self)
 
     def artifact(self, name: str) -> bytes:
         """Return the bytes of one artifact the manifest names. Raises ArtifactNotFound, RunDamaged."""
