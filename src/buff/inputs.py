@@ -46,6 +46,23 @@ def opened(paths: Sequence[str]) -> tuple[Source, ...]:
     return tuple(_opened(path) for path in paths)
 
 
+def sha256s(paths: Sequence[str]) -> tuple[str | None, ...]:
+    """Return the SHA-256 of each file as it is kept; None for one that cannot be unpacked.
+
+    Raises DataSourceNotFound.
+    """
+    return tuple(_sha256(file) for file in opened(paths))
+
+
+def _sha256(file: Source) -> str | None:
+    try:
+        for _ in file.chunks():
+            pass
+    except Broken:
+        return None
+    return None if file.stored is None else file.stored().sha256
+
+
 def text(name: str) -> str:
     """Return a file name as text that JSON can carry: bytes that are no UTF-8 become question marks."""
     return name.encode("utf-8", "replace").decode()

@@ -22,9 +22,10 @@ from buff.columns import HEADER_BYTES, read
 from buff.datasets import base_bars, check, load
 from buff.decisions.plugins import version
 from buff.decisions.strategy import check_no_lookahead
-from buff.errors import BuffError, DatasetNotFound, RunDamaged, StrategyInvalid
+from buff.errors import BuffError, DataInvalid, DatasetNotFound, RunDamaged, StrategyInvalid
+from buff.inputs import sha256s
 from buff.intake import Progress, read_into
-from buff.journal.events import RunVerified
+from buff.journal.events import DatasetStored, RunVerified
 from buff.market.bars import Bars
 from buff.market.options import options_of
 from buff.market.quality import report, resample_facts
@@ -50,6 +51,7 @@ EXITS = {
     "strategy_changed": 14,
     "look_ahead": 15,
 }
+NAMED_MAX = 5  # so many sources are named in a sentence
 
 
 @frozen(kw_only=True)
@@ -113,7 +115,7 @@ def verify(
     record: bool = True,
     no_lookahead: bool = False,
 ) -> Verdict:
-    """Return the verdict on a run; `record` writes it into the journal too. `sources` are its original CSV files.
+    """Return the verdict on a run; `record` writes it into the journal too. `sources` are its original files.
 
     With `no_lookahead` the strategy is also asked what it decides on prefixes of the run's bars, with other futures
     behind them; one that then decides otherwise has looked ahead. Raises RunNotFound, and DataInvalid when a source
@@ -182,9 +184,9 @@ def _inputs(
     except RunDamaged as error:
         return "data_changed", [error.message]
     if sources:
-        found = _reread(manifest, sources, store, progress)
+        found, known = _reread(manifest, sources, store, progress)
         if found != inputs["dataset_id"]:
-            return "data_changed", [f"the source files now make dataset {found}, not {inputs['dataset_id']}"]
+            return "data_changed", [f"the source files now make dataset {found}, not {inputs['dataset_id']}", *known]
     rule = strategy_of(manifest)
     if isinstance(rule, str):
         return "strategy_changed", [rule]
@@ -203,19 +205,54 @@ def _other_packages(manifest: Mapping[str, Any]) -> Iterator[str]:
             yield f"the run was made with package {name} {then}, and {now} is installed here"
 
 
-def _reread(manifest: Mapping[str, Any], sources: Sequence[str], store: Store, progress: Progress) -> str:
-    """Return the id of the dataset that the source files make today, read as they were read then."""
-    source = manifest["data"]["source"]
+def _reread(
+    manifest: Mapping[str, Any], sources: Sequence[str], store: Store, progress: Progress
+) -> tuple[str, Sequence[str]]:
+    """Return the id of the dataset that the source files make today, read as they were read then.
+
+    The dataset may have come from other files, too, each read in its own way: those with the hashes of the given ones
+    say how, else the manifest does. Then the files that are known are named in a sentence, beside the id or, where the
+    given ones cannot be read so, in the hint of the error.
+    """
+    readings = _readings(store, manifest)
+    given = sha256s(sources)
+    known = () if given in readings else (_named(list(readings.values())),)
+    source = readings.get(given, manifest["data"]["source"])
     options = options_of(
         source,
-        gaps={"none": "reject"}.get(manifest["inputs"]["gaps"], manifest["inputs"]["gaps"]),
+        gaps=source.get("gaps") or {"none": "reject"}.get(manifest["inputs"]["gaps"], manifest["inputs"]["gaps"]),
         base=Timeframe(manifest["data"]["base_timeframe"]),
     )
     with tempfile.TemporaryDirectory(prefix="buff-verify-") as folder:
-        dataset, _ = read_into(
-            store.disk, os.path.join(folder, "dataset"), sources, options, settings=store.settings, progress=progress
-        )
-        return dataset.id
+        directory = os.path.join(folder, "dataset")
+        try:
+            dataset, _ = read_into(store.disk, directory, sources, options, settings=store.settings, progress=progress)
+        except DataInvalid as error:
+            error.hint = "; ".join(filter(None, (error.hint, *known)))
+            raise
+        return dataset.id, known
+
+
+def _readings(store: Store, manifest: Mapping[str, Any]) -> dict[tuple[str | None, ...], Mapping[str, Any]]:
+    """Return what is known of every source of a run's dataset, by the hashes of its files; the manifest's is first."""
+    dataset_id = manifest["inputs"]["dataset_id"]
+    told = (item.event for item in store.events())
+    stored = (event.source for event in told if isinstance(event, DatasetStored) and event.dataset_id == dataset_id)
+    readings: dict[tuple[str | None, ...], Mapping[str, Any]] = {}
+    for source in (manifest["data"]["source"], *stored):
+        readings.setdefault(tuple(each["sha256"] for each in source.get("files", [source])), source)
+    return readings
+
+
+def _read_as(source: Mapping[str, Any]) -> str:
+    said = [f"profile {source['profile']}", *([] if source["sha256"] is None else [f"sha256 {source['sha256'][:16]}"])]
+    return ", ".join(said)
+
+
+def _named(sources: Sequence[Mapping[str, Any]]) -> str:
+    names = [f"{each['name']} ({_read_as(each)})" for each in sources]
+    more = f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else ""
+    return f"the dataset is known from other files: {', '.join(names[:NAMED_MAX])}{more}"
 
 
 def _remade(

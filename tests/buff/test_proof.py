@@ -24,6 +24,7 @@ from buff.runs.artifacts import SCHEMAS, build, pieces
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.identity import inputs_hash, run_id_of
 from buff.runs.manifest import content_sha256, manifest_of
+from buff.times import epoch_ms
 from whole import events, make, names, opened, request, write_csv
 
 
@@ -241,6 +242,57 @@ def test_an_original_that_was_edited_is_changed_data(root: Path, minutes: Path, 
     found = verdict_on(root, sources=[str(edited)])
     assert (found.outcome, found.exit_code) == ("data_changed", 10)
     assert "source files" in found.findings[0]
+
+
+def revoiced(minutes: Path, path: Path) -> Path:
+    """Write the same bars as a vendor with other names and epochs would."""
+    head, *rows = minutes.read_text().splitlines()
+    assert head.startswith("timestamp,")
+    made = [f"{epoch_ms(stamp)},{rest}" for stamp, _, rest in (row.partition(",") for row in rows)]
+    path.write_text("\n".join(["openTime,Open,High,Low,Close,Vol", *made]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("first", ["minutes", "other"])
+def test_every_file_the_dataset_is_known_from_proves_it(tmp_path: Path, minutes: Path, first: str) -> None:
+    """The run exists from one vendor's file; another's, with the same bars, is read as it was read when it came."""
+    root, other = tmp_path / "root", revoiced(minutes, tmp_path / "other.csv")
+    columns = {"ts": "openTime", "volume": "Vol"}
+    ways: dict[str, tuple[Path, dict[str, Any]]] = {"minutes": (minutes, {}), "other": (other, {"columns": columns})}
+    for name in sorted(ways, key=lambda name: name != first):
+        path, changes = ways[name]
+        assert make(root, path, **changes).existed == (name != first)
+    for path, _ in ways.values():
+        assert verdict_on(root, sources=[str(path)]).outcome == "identical"
+    dataset_id = opened(root).datasets()[0].dataset_id
+    by_id = make(root, dataset=dataset_id, risk_level=5).run
+    for path, _ in ways.values():
+        assert verdict_on(root, by_id.id, sources=[str(path)]).outcome == "identical"
+
+
+def test_several_files_are_known_by_all_their_hashes(root: Path, minutes: Path, tmp_path: Path) -> None:
+    rows = revoiced(minutes, tmp_path / "whole.csv").read_text().splitlines(keepends=True)
+    parts = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    parts[0].write_text("".join(rows[:2001]))
+    parts[1].write_text("".join([rows[0], *rows[2001:]]))
+    columns = {"ts": "openTime", "volume": "Vol"}
+    assert make(root, csv=[str(part) for part in parts], columns=columns).existed
+    assert verdict_on(root, sources=[str(part) for part in parts]).outcome == "identical"
+
+
+def test_a_file_the_dataset_is_not_known_from_is_refused_with_those_that_are(
+    root: Path, minutes: Path, tmp_path: Path
+) -> None:
+    other = write_csv(tmp_path / "other.csv", seed=99)
+    says = "the dataset is known from other files: minutes.csv (profile buff, sha256 "
+    assert says in verdict_on(root, sources=[str(other)]).findings[1]
+    with pytest.raises(BuffError) as caught:
+        verdict_on(root, sources=[str(revoiced(minutes, tmp_path / "unknown.csv"))])
+    assert caught.value.code == "DATA_INVALID"
+    assert says in caught.value.hint
+    copy = tmp_path / "copy.csv"
+    copy.write_text(minutes.read_text() + "\n")
+    assert verdict_on(root, sources=[str(copy)]).findings == (), "what makes the same bars needs not be known"
 
 
 def test_an_original_of_other_minutes_is_changed_data(root: Path, tmp_path: Path) -> None:
