@@ -109,7 +109,7 @@ class CsvOptions:
         if self.timezone is not None and self.profile.zone is not None:
             hint = f"leave it out: times without a zone are {self.profile.zone} in these files"
             raise _wrong("timezone", self.timezone, f"profile {self.profile.name} has a zone of its own", hint)
-        name = self.timezone or self.profile.zone
+        name = self.profile.zone if self.timezone is None else self.timezone
         return None if name is None else zone(name)
 
     @zone_asked.default

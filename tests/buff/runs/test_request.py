@@ -40,7 +40,7 @@ def test_a_request_has_its_defaults_resolved() -> None:
     assert request.symbol == "BTCUSDT"
     assert request.timeframe is Timeframe.HOUR_1
     assert request.options.base is Timeframe.MINUTE_1
-    assert (request.options.profile, request.options.timezone, request.options.gaps) == ("buff", None, "reject")
+    assert (request.options.profile.name, request.options.timezone, request.options.gaps) == ("buff", None, "reject")
     assert (request.costs.commission_bps, request.costs.slippage_bps, request.costs.min_fee) == (10.0, 5.0, 0.0)
     assert request.initial_equity == 10_000.0
     assert (request.start, request.end, request.run_id, request.name, request.tags) == (None, None, None, None, ())
@@ -71,7 +71,7 @@ def test_values_are_brought_to_one_form(given: Mapping[str, Any], wanted: Mappin
     assert {name: getattr(request, name) for name in wanted} == wanted
 
 
-TEXTS = ("dataset", "symbol", "timeframe", "strategy", "profile", "timezone", "gaps", "base_timeframe", "start", "end")
+TEXTS = ("dataset", "symbol", "timeframe", "strategy", "timezone", "gaps", "base_timeframe", "start", "end")
 NUMBERS = ("commission_bps", "slippage_bps", "min_fee", "initial_equity")
 
 
@@ -126,6 +126,21 @@ def test_a_wrong_value_names_its_field(name: str, value: object, code: str) -> N
 
 def test_a_profile_nobody_ships_is_refused() -> None:
     assert refused({**GOOD, "profile": "nobody"}).code == "PROFILE_INVALID"
+
+
+@pytest.mark.parametrize("value", [1, True, 1.5, ["x"]])
+def test_a_profile_is_a_name_or_a_table(value: object) -> None:
+    error = refused({**GOOD, "profile": value})
+    assert (error.code, error.details["field"]) == ("RUN_CONFIG_INVALID", "profile")
+    assert refused({**GOOD, "profile": {"x": 1}}).code == "PROFILE_INVALID"
+
+
+def test_what_is_said_of_odd_files_and_of_tickers_is_kept() -> None:
+    odd = {"columns": {"close": "Last"}, "stamp": "close", "volume": "none"}
+    options = request_from({**GOOD, **odd}).options
+    assert (dict(options.columns), options.stamp, options.volume) == ({"close": "Last"}, "close", "none")
+    assert options.ticker == GOOD["symbol"]
+    assert request_from({**GOOD, "ticker": "C:X"}).options.ticker == "C:X"
 
 
 @pytest.mark.parametrize("name", ["symbol", "timeframe", "strategy", "risk_level"])
