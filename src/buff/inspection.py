@@ -19,7 +19,6 @@ from buff.intake import READING, Progress
 from buff.market import tables
 from buff.market.bars import COLUMNS, VALUES, Bars
 from buff.market.detect import (
-    DRAFT,
     PREFIX_BYTES,
     SHOWN_ROWS,
     TRIAL_ROWS,
@@ -30,6 +29,7 @@ from buff.market.detect import (
     kind_words,
     option_words,
 )
+from buff.market.draft import DRAFT
 from buff.market.header import TABLES
 from buff.market.ingest import FILL_GAP_MS_MAX, FILL_SHARE, Ingested, ingest
 from buff.market.options import FILL, KEEP, CsvOptions

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field, fields, frozen
 
 from buff import canonical
 from buff.market import arrays
 from buff.market.bars import VALUES
+from buff.market.draft import DRAFT, clocks, drafts
 from buff.market.forms import MS_OF_DAY, read
-from buff.market.header import BOM, MAGIC, Layout, absent, cells, content, named
+from buff.market.header import BOM, MAGIC, UNNAMED, Layout, absent, cells, content, named
 from buff.market.heading import head
 from buff.market.ingest import day_ns
 from buff.market.judge import Bar, judge, judge_row
@@ -31,7 +32,6 @@ PREFIX_BYTES = 1 << 17  # longer than any line that is read
 TRIAL_ROWS = 200
 SHOWN_ROWS = 5
 GENERAL = "buff"  # the profile that claims no vendor: it is named first wherever the file shows nothing more
-DRAFT = "mine"
 
 UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
@@ -241,8 +241,19 @@ class _Trial:
         return self.reading.kind in UNITS_NS and last is not None and 0 <= last < _YEAR_1971_NS
 
     @property
+    def clock(self) -> str | None:
+        """The column with the times of day of times that are days alone, where the profile leaves it out."""
+        layout = self.reading.layout
+        rows = [row for row in self.rows if len(row) == layout.width]
+        if not rows or not layout.extras or "time" in layout.places:
+            return None
+        days = [row[layout.places["ts"]] for row in rows]
+        left_out = [at for at in range(layout.width) if at not in layout.places.values()]
+        return next((layout.names[at] for at in left_out if clocks([row[at] for row in rows], days)), None)
+
+    @property
     def fits(self) -> bool:
-        if self.halted is not None or self.turned or self.too_old:
+        if self.halted is not None or self.turned or self.too_old or self.clock is not None:
             return False
         return self.unsound * 2 <= self.read if self.read else bool(self.reading.absent)
 
@@ -304,8 +315,12 @@ def _try_table(glimpse: Glimpse, reading: Reading, bars: list[Bar], rows: list[l
 
 
 def _cells(line: bytes, profile: Profile) -> list[str]:
+    return _cut(line, profile.delimiter)
+
+
+def _cut(line: bytes, delimiter: str) -> list[str]:
     text = line.removesuffix(b"\r").decode("utf-8", "replace")
-    return cells(text, profile.delimiter) or [text]
+    return cells(text, delimiter) or [text]
 
 
 # Suggestions: what must be said so that a profile fits, and what speaks for it
@@ -406,11 +421,18 @@ def _columns_for(trial: _Trial, glimpse: Glimpse, options: Mapping[str, Any]) ->
 
 
 def _lacks_last(trial: _Trial, glimpse: Glimpse) -> bool:
-    """Say whether rows without header are one cell shorter than the profile has them, as those without volume are."""
+    """Say whether rows without header lack just the last cell, and the profile has the volume there.
+
+    Where the volume stands within a row, nobody can say that it is the cell which is missing.
+    """
     profile, lines = trial.options.declaration, glimpse.lines
     if trial.halted is None or trial.halted.rule != "COLUMNS" or profile.header == REQUIRED or not lines:
         return False
-    return profile.volume and len(_cells(lines[0], profile)) == len(profile.positions) - 1
+    return (
+        profile.volume
+        and profile.positions[-1] == "volume"
+        and len(_cells(lines[0], profile)) == len(profile.positions) - 1
+    )
 
 
 def alike_names(role: str, names: Iterable[str]) -> list[str]:
@@ -510,13 +532,20 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
 
 def _reasons(trial: _Trial, glimpse: Glimpse, options: Mapping[str, Any]) -> Iterable[str]:
     profile, layout = trial.options.profile, trial.reading.layout
-    if trial.reading.banners:
+    unnamed = trial.reading.banners and profile.name == DRAFT
+    if unnamed:
+        yield f"a column of the header has no name: {UNNAMED}, or read the columns by their places as below"
+    elif trial.reading.banners:
         yield "a banner stands above the header"
-    if glimpse.form == TABLE or trial.headed:
+    if unnamed:
+        pass
+    elif glimpse.form == TABLE or trial.headed:
         names = _listed([layout.names[place] for place in sorted(layout.places.values())])
         yield f"the {'columns' if glimpse.form == TABLE else 'header'} {names}"
     else:
         yield f"{layout.width} {'values a row in a JSON array' if glimpse.form == JSON else 'cells and no header'}"
+    if profile.name == DRAFT and profile.header == NONE:
+        yield f"taken by their places to be {_listed(profile.positions)}: check the first rows"
     if trial.headed[1 + trial.reading.banners :]:
         yield f"{len(trial.headed) - trial.reading.banners} header lines"
     if profile.delimiter != "," and glimpse.form == CSV:
@@ -541,6 +570,8 @@ def _why_not(trial: _Trial) -> str:
         return f"the rows come {now} first; profile {trial.options.profile.name} has the {wanted} first"
     if trial.too_old:
         return f"read as {kind_words(trial.reading.kind, zoned=True)}, its times would all lie in 1970"
+    if trial.clock is not None:
+        return f"it would leave out the times of day, which stand in column {trial.clock!r}"
     formal = [each for each in trial.offences if each.rule in _FORM]
     return f"line {formal[0].line}: {formal[0].says}" if formal else "no row of it could be read"
 
@@ -553,23 +584,24 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _drafted(glimpse: Glimpse, general: Profile, said: Mapping[str, Any], at: int) -> list[Suggestion]:
-    """Return the general profile with the separator or the order of this file, where that makes it fit.
+    """Return the profiles of one's own (`buff.market.draft`) that fit.
 
-    Where another separator finds the columns but not the values, that is closer than anything else and returned, too.
+    Where one finds the columns but not the values, that is closer than anything else and returned, too.
     """
-    first = glimpse.lines[0] if glimpse.lines else b""
+    if glimpse.form == TABLE:
+        return []
+    lines = glimpse.lines[:TRIAL_ROWS]
+    first = lines[0] if lines else b""
     used = [sep for sep in SEPARATORS if sep != " " and sep.encode() in first] or [general.delimiter]
-    drafts = []
-    for delimiter in used:
-        for order in (ASCENDING, DESCENDING):
-            if (delimiter, order) == (general.delimiter, general.order):
-                continue
-            own = evolve(
-                general, name=DRAFT, title="my files", says="", formats=(CSV,), delimiter=delimiter, order=order
-            )
-            drafts.append(_suggestion(glimpse, own, said, at))
-    near = [each for each in drafts if each.layout is not NO_LAYOUT and each.profile.order == ASCENDING]
-    return [each for each in drafts if each.fits] or near
+    found = []
+    for delimiter in used if glimpse.form == CSV else [general.delimiter]:
+        rows = [_cut(line, delimiter) for line in lines]
+        for own in drafts(rows, general, form=glimpse.form, delimiter=delimiter):
+            changed = {each.name for each in fields(Profile) if getattr(own, each.name) != getattr(general, each.name)}
+            if changed - {"name", "title", "says", "formats"}:
+                found.append(_suggestion(glimpse, own, said, at))
+    near = [each for each in found if each.layout is not NO_LAYOUT and each.profile.order == ASCENDING]
+    return [each for each in found if each.fits] or near
 
 
 def _advice(closest: Suggestion, glimpse: Glimpse) -> Iterable[str]:

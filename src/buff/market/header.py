@@ -23,6 +23,8 @@ MAGIC = (
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 )
+# What to do about a header whose first cell is empty.
+UNNAMED = "pandas writes row numbers so; write the file with to_csv(..., index=False)"
 NO_HINTS: Mapping[str, str] = MappingProxyType({})
 _OTHER_PROFILE = "`buff data inspect FILE` says which profile the file looks like"
 TABLES = (b"PAR1", b"ARROW1")
@@ -98,7 +100,8 @@ def named(names: Sequence[str], profile: Profile, file: str, number: int = 1) ->
     text, folded = ",".join(names), [name.casefold() for name in names]
     for index, name in enumerate(folded):
         if not name:
-            raise halt(file, number, "HEADER", f"column {index + 1} of the header has no name", text)
+            hint = NO_HINTS if index else {"HEADER": f"{UNNAMED}, or give the column a name (index_label)"}
+            raise halt(file, number, "HEADER", f"column {index + 1} of the header has no name", text, hint=hint)
         if folded.index(name) != index:
             says = f"the header has {names[index]!r} more than once"
             raise halt(file, number, "HEADER", says, names[index], column=names[index], hint=profile.hints)

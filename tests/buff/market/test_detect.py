@@ -321,12 +321,36 @@ def test_a_profile_of_ones_own_is_drafted_where_it_would_read_the_file(content: 
     assert len(again.bars) == content.count(b"\n") - 1
 
 
-def test_rows_without_header_of_a_width_nobody_has_come_closest_to_the_nearest_width() -> None:
-    detection = found(b"2024-01-01 00:00,1,2,1,2,5,6,7\n")
+def test_rows_without_header_that_nobody_can_place_come_closest_to_the_nearest_width() -> None:
+    detection = found(b"a,1,2,1,2,5,6,7\n")
     assert detection.likely is None
     assert detection.suggestions[0].why_not is not None
-    assert "the first row has 8 cells" in detection.suggestions[0].why_not
+    assert "8" in detection.suggestions[0].why_not or "header" in detection.suggestions[0].why_not
     assert any("--profile-file" in line for line in detection.advice)
+
+
+def test_a_profile_that_is_one_cell_longer_is_suggested_without_volume_only_where_the_volume_is_last() -> None:
+    """Six cells are no `kraken` without volume: that would read the volume as the number of trades, and drop it."""
+    first = likely(b"1704067200000,10,12,9,11,1.5\n1704067260000,11,13,10,12,2.5\n")
+    assert (first.profile.name, first.options) == ("mine", {})
+    assert [bar[5] for bar in first.bars] == [1.5, 2.5]
+
+
+def test_no_profile_leaves_out_the_time_of_day() -> None:
+    content = b"date,time,open,high,low,close,volume\n2024-01-02,09:30,1,2,1,2,5\n2024-01-02,09:31,2,3,1,2,5\n"
+    first = likely(content)
+    assert (first.profile.name, first.times[1]) == ("mine", ("2024-01-02 09:31", 1_704_187_860_000_000_000))
+    alone = found(content, profile="yfinance").suggestions[0]
+    assert not alone.fits
+    assert alone.why_not == "it would leave out the times of day, which stand in column 'time'"
+
+
+@pytest.mark.parametrize("index", [b"0,2024-01-02T09:30:00Z", b"2024-01-02 09:30:00"])
+def test_an_index_that_pandas_wrote_without_a_name_is_said_and_read_by_its_place(index: bytes) -> None:
+    names = b",ts" if b"," in index else b""
+    first = likely(names + b",open,high,low,close,volume\n" + index + b",1,2,1,2,5\n")
+    assert first.bars == ((1_704_187_800_000, 1.0, 2.0, 1.0, 2.0, 5.0),)
+    assert "to_csv(..., index=False)" in first.reasons[0]
 
 
 @pytest.mark.parametrize(
