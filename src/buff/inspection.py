@@ -36,7 +36,7 @@ from buff.market.options import FILL, KEEP, CsvOptions
 from buff.market.profiles import PROFILES, Profile
 from buff.market.quality import dataset_facts
 from buff.market.source import Broken, Columns, Source
-from buff.market.spacing import Spacing, base_of, questions
+from buff.market.spacing import Spacing, Windows, base_of, questions, some
 from buff.market.timeframe import DAY_MS, Timeframe, coarser_or_equal
 from buff.settings import Settings
 from buff.times import iso
@@ -53,9 +53,13 @@ _ZONES = "UTC, an offset such as -05:00, or a name such as America/New_York"
 
 @define(kw_only=True)
 class _Look:
-    """What is kept of the accepted bars of one reading: the first rows, the spacing, and all of a small file."""
+    """What is kept of the accepted bars of one reading: the first rows, the spacing, and all of a small file.
+
+    hours: of the timeframe that would be suggested, or None where the base has none.
+    """
 
     spacing: Spacing
+    hours: Windows | None
     first: list[list[Any]] = Factory(list)
     blocks: list[Columns] = Factory(list)
     rows: int = 0
@@ -64,6 +68,8 @@ class _Look:
         for row in range(min(SHOWN_ROWS - len(self.first), len(columns["ts"]))):
             self.first.append([iso(columns["ts"][row]), *(float(columns[name][row]) for name in VALUES)])
         self.spacing.take(columns["ts"][columns["filled"] == 0])
+        if self.hours is not None:
+            self.hours.take(columns["ts"])
         self.rows += len(columns["ts"])
         if self.rows > QUALITY_ROWS_MAX:
             self.blocks.clear()
@@ -219,7 +225,9 @@ def _read(paths: Sequence[str], said: Mapping[str, Any], *, settings: Settings, 
     options = CsvOptions(**_csv(said))
     files = opened(paths)
     total = sum(file.size or 0 for file in files)
-    look, found, error = _Look(spacing=Spacing(base=options.base)), None, None
+    hourly = coarser_or_equal(Timeframe.HOUR_1, options.base)
+    hours = Windows(base=options.base, timeframe=Timeframe.HOUR_1) if hourly else None
+    look, found, error = _Look(spacing=Spacing(base=options.base), hours=hours), None, None
     try:
         found = ingest(
             files,
@@ -377,6 +385,7 @@ def _facts(shown: _Read, found: Ingested) -> dict[str, Any]:
         "missing": found.missing,
         "filled": found.filled,
         "gap_kinds": shown.look.spacing.gap_dict(),
+        "windows": _hours(shown),
         "zero_volume": found.zero_volume,
         "quality": shown.look.quality(),
         "warnings": list(found.warnings),
@@ -421,7 +430,7 @@ def _fill_words(shown: _Read) -> str:
     too_long = longest is not None and longest[1] - longest[0] - step_ms > FILL_GAP_MS_MAX
     if too_long or found.missing * FILL_SHARE > found.rows:
         return "get the missing rows; --gaps fill would make too many bars here"
-    return f"--gaps {FILL}, which makes {found.missing:,} flat bars without volume"
+    return f"--gaps {FILL}, which makes {some(found.missing, 'flat bar')} without volume"
 
 
 def _symbol(suggestion: Suggestion | None) -> str | None:
@@ -440,11 +449,17 @@ def _commands(paths: Sequence[str], shown: _Read, suggestion: Suggestion | None)
 
 
 def _timeframe(shown: _Read) -> str:
-    """Return a timeframe that the data have windows of: hours, where there is at least a day of them."""
-    base, found = shown.options.base, shown.ingested
+    """Return a timeframe that the data have whole windows of: hours, where there is a day of them or gaps leave any."""
+    hours = _hours(shown)
+    return shown.options.base.value if hours is None or not hours["whole"] else Timeframe.HOUR_1.value
+
+
+def _hours(shown: _Read) -> dict[str, Any] | None:
+    """Return the counts of hours, whole and not, or None where hours are no timeframe for these data."""
+    found, hours = shown.ingested, shown.look.hours
     assert found is not None
-    hours = coarser_or_equal(Timeframe.HOUR_1, base) and found.last_ts - found.first_ts >= DAY_MS - 3_600_000
-    return Timeframe.HOUR_1.value if hours else base.value
+    day = found.last_ts - found.first_ts >= DAY_MS - 3_600_000
+    return hours.as_dict() if hours is not None and hours.timeframe is not shown.options.base and day else None
 
 
 def _command(verb: str, paths: Sequence[str], said: Mapping[str, Any]) -> str:

@@ -9,12 +9,12 @@ from buff.cli.output import Progress, offence_lines, surroundings, table
 from buff.errors import BuffError
 from buff.inspection import DRAFT_FILE, inspect_files
 from buff.market.bars import VALUES
-from buff.market.spacing import GAP_KINDS
+from buff.market.spacing import GAP_KINDS, some
 
 _QUALITY = {
-    "stale": "runs of equal bars",
-    "spikes": "price moves far above the usual",
-    "volume_jumps": "days of another unit of volume",
+    "stale": ("run of equal bars", "runs of equal bars"),
+    "spikes": ("price move far above the usual", "price moves far above the usual"),
+    "volume_jumps": ("day of another unit of volume", "days of another unit of volume"),
 }
 
 
@@ -57,7 +57,10 @@ def _form(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "zone", times["zone"]
     if spacing is not None:
         where = "" if spacing["whole"] else " of the beginning"
-        yield "spacing", f"rows are {spacing['apart']} apart ({spacing['count']:,} of {spacing['of']:,} steps{where})"
+        yield (
+            "spacing",
+            f"rows are {spacing['apart']} apart ({spacing['count']:,} of {some(spacing['of'], 'step')}{where})",
+        )
     for line in found["questions"]:
         yield "please check", line
 
@@ -68,18 +71,31 @@ def _range(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         return
     yield "rows", f"{found['rows']:,} of {found['base_timeframe']}"
     yield "range", f"{found['first']} to {found['last']}"
-    yield "gaps", f"{found['gaps']:,} ({found['missing']:,} bars missing, {found['filled']:,} filled)"
+    yield "gaps", f"{found['gaps']:,} ({some(found['missing'], 'bar')} missing, {found['filled']:,} filled)"
     kinds, longest = found["gap_kinds"]["kinds"], found["gap_kinds"]["longest"]
     for kind, count in kinds.items():
         yield "of these", f"{count:,} {GAP_KINDS[kind]}"
     if longest is not None:
-        yield "longest gap", f"{longest['missing']:,} bars between {longest['after']} and {longest['before']}"
-    yield "zero volume", f"{found['zero_volume']:,} rows"
+        yield "longest gap", f"{some(longest['missing'], 'bar')} between {longest['after']} and {longest['before']}"
+    yield from _windows(found["windows"])
+    yield "zero volume", some(found["zero_volume"], "row")
     for name, count in (found["quality"] or {}).items():
         if count:
-            yield "quality", f"{count:,} {_QUALITY[name]}"
+            yield "quality", some(count, *_QUALITY[name])
     for warning in found["warnings"]:
         yield "warning", warning
+
+
+def _windows(windows: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Yield how many windows of the timeframe that is suggested, or would be, a run would drop."""
+    if windows is None or not windows["lacking"]:
+        return
+    of = f"{some(windows['lacking'] + windows['whole'], 'window')} of {windows['timeframe']}"
+    if windows["whole"]:
+        lack = "lacks" if windows["lacking"] == 1 else "lack"
+        yield "coarser bars", f"{windows['lacking']:,} of {of} {lack} bars and would be dropped"
+    else:
+        yield "coarser bars", f"all {of} lack bars, so that none could be made"
 
 
 def _readings(found: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ Values go in, text goes out. Nothing here decides anything.
 import functools
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from buff.errors import BuffError, RunConfigInvalid
 from buff.host import Host, this_host
 from buff.settings import Settings
 
+OF_A_RULE_MAX = 5  # the lines of a report that say the same of other places tell nothing new
 PATIENCE_SECONDS = 1.0  # what takes longer than this gets a progress bar
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
@@ -152,16 +154,20 @@ def fail(error: BuffError, *, as_json: bool) -> int:
 
 
 def offence_lines(details: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each offence that an error's details list, and how many are not listed."""
+    """Yield a line for each offence that an error's details list, at most five of a rule, and how many are left out."""
     offences: Any = details.get("offences", ())
     counts: Any = details.get("counts", {})
+    shown: Counter[str] = Counter()
     for offence in offences:
+        shown[offence["rule"]] += 1
+        if shown[offence["rule"]] > OF_A_RULE_MAX:
+            continue
         place = f"line {offence['line']}" + (f" of {offence['file']}" if offence.get("file") else "")
         column = f", {offence['column']}" if offence.get("column") else ""
         yield f"{place}{column}: {offence['says']} [{offence['rule']}]"
-    total = sum(counts.values())
-    if total > len(offences):
-        yield f"... and {total - len(offences):,} more"
+    more = sum(counts.values()) - sum(min(count, OF_A_RULE_MAX) for count in shown.values())
+    if more > 0:
+        yield f"... and {more:,} more"
 
 
 Progress = Callable[[str, int, int], None]

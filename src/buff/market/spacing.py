@@ -1,7 +1,7 @@
 """Spacing: how far apart the rows of a file are, and what its gaps look like.
 
 Stamps go in, a few or block by block; counts of the steps between them, the base timeframe they suggest and sentences
-come out, in bounded memory. Nothing is concluded from them by itself: a base is used when it is declared.
+come out, in bounded memory; so do the counts of coarser windows that lack bars. Nothing is concluded from them by itself: a base is used when it is declared.
 """
 
 import math
@@ -37,6 +37,11 @@ def span(ms: int) -> str:
         if ms % size == 0:
             return f"{ms // size:,} {unit}"
     raise AssertionError("every length is a whole number of milliseconds")
+
+
+def some(count: int, what: str, many: str | None = None) -> str:
+    """Return a count with its noun, for example `1 gap` or `2,000 gaps`. many: where it is not `what` with an s."""
+    return f"{count:,} {what if count == 1 else many or f'{what}s'}"
 
 
 def base_of(steps_ms: Iterable[int]) -> Timeframe | None:
@@ -125,6 +130,45 @@ class Spacing:
             missing = (before - after) // (self.base.step_ms or 1) - 1
             longest = {"after": iso(after), "before": iso(before), "missing": missing}
         return {"kinds": {kind: count for kind, count in self.gaps.items() if count}, "longest": longest}
+
+
+@define(kw_only=True)
+class Windows:
+    """The windows of a coarser timeframe that hold bars of one base (epoch ms, ascending), counted block by block.
+
+    whole: those in which no bar is missing, and `lacking` the others, without the last one, which may go on.
+    """
+
+    base: Timeframe
+    timeframe: Timeframe
+    whole: int = 0
+    lacking: int = 0
+    last_start: int | None = None
+    last_rows: int = 0
+
+    def take(self, ts: NDArray[np.int64]) -> None:
+        """Count the windows of the next block, int64[n]."""
+        if not len(ts):
+            return
+        starts, rows = np.unique(self.timeframe.start(self.timeframe.index(ts)), return_counts=True)
+        if self.last_start is not None and self.last_start == starts[0]:
+            rows[0] += self.last_rows
+        elif self.last_start is not None:
+            self._count(np.array([self.last_start]), np.array([self.last_rows]))
+        self._count(starts[:-1], rows[:-1])
+        self.last_start, self.last_rows = int(starts[-1]), int(rows[-1])
+
+    def _count(self, starts: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        assert self.base.step_ms is not None
+        whole = int(np.count_nonzero(rows == (self.timeframe.end(starts) - starts) // self.base.step_ms))
+        self.whole, self.lacking = self.whole + whole, self.lacking + len(rows) - whole
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was counted as plain values, the last window included."""
+        end = Windows(base=self.base, timeframe=self.timeframe, whole=self.whole, lacking=self.lacking)
+        if self.last_start is not None:
+            end._count(np.array([self.last_start]), np.array([self.last_rows]))
+        return {"timeframe": self.timeframe.value, "whole": end.whole, "lacking": end.lacking}
 
 
 def questions(times: Sequence[tuple[str, int]], step_ms: int, offset_ms: int) -> list[str]:

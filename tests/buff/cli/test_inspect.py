@@ -1,6 +1,7 @@
 """`buff data inspect` for people, for pipes and for scripts; the exit code is that of what was asked."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_a_person_reads_what_it_is_how_it_was_read_and_what_to_do(
         "zone\tUTC, as epochs are",
         "spacing\trows are 1 min apart (1 of 2 steps)",
         "range\t2023-07-06T19:20:00Z to 2023-07-06T19:23:00Z",
-        "gaps\t1 (1 bars missing, 0 filled)",
+        "gaps\t1 (1 bar missing, 0 filled)",
         "of these\t1 of a few bars, as where nobody traded or an exchange was down",
         "Read as if you had said: --profile kraken --gaps keep",
         "As you asked for it, the file is refused:",
@@ -68,10 +69,35 @@ def test_the_command_printed_makes_a_run(capsys: pytest.CaptureFixture[str], tmp
     assert run([*shlex.split(command), "--runs-root", str(tmp_path / "runs")]) == 0
 
 
+@pytest.mark.parametrize(
+    ("missing", "timeframe", "says"),
+    [
+        (lambda at: at == 70, "1h", "coarser bars\t1 of 25 windows of 1h lacks bars and would be dropped"),
+        (lambda at: at % 60 == 7, "1m", "coarser bars\tall 25 windows of 1h lack bars, so that none could be made"),
+    ],
+)
+def test_the_timeframe_suggested_has_windows_whatever_the_gaps(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, missing: Callable[[int], bool], timeframe: str, says: str
+) -> None:
+    content = "".join(f"{1_704_067_200 + at * 60},10,11,9,10,1,1\n" for at in range(1_500) if not missing(at))
+    _, out, _ = said(capsys, written(tmp_path, content.encode()))
+    assert says in out.splitlines()
+    (command,) = [line.removeprefix("Next: buff ") for line in out.splitlines() if line.startswith("Next: ")]
+    assert f"--timeframe {timeframe} " in command
+    assert run([*shlex.split(command), "--runs-root", str(tmp_path / "runs")]) == 0
+
+
+def test_offences_that_say_the_same_are_listed_five_times(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lines = "".join(f"2024-01-01T00:{minute:02}:00,1,2,1,2,x\n" for minute in range(30))
+    _, _, err = said(capsys, written(tmp_path, b"ts,open,high,low,close,volume\n" + lines.encode()))
+    assert err.count("[TIMEZONE]") == err.count("[CELL]") == 5
+    assert "  ... and 50 more\n" in err
+
+
 def test_quality_and_symbol_of_the_file_are_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = said(capsys, written(tmp_path, FLAT.encode()))
     assert code == 0
-    assert "quality\t1 runs of equal bars" in out
+    assert "quality\t1 run of equal bars" in out
     assert "--symbol BTC/USD " in out
     assert "You decide" not in out
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buff.market.spacing import GAP_KINDS, STEPS_MAX, Spacing, base_of, questions, span
+from buff.market.spacing import GAP_KINDS, STEPS_MAX, Spacing, Windows, base_of, questions, some, span
 from buff.market.timeframe import BASES, DAY_MS, MINUTE_MS, Timeframe
 
 MONDAY = 1_704_067_200_000  # 2024-01-01T00:00:00Z
@@ -116,3 +116,21 @@ def test_times_that_may_be_ends_of_bars_are_a_question() -> None:
     assert asked(MONDAY + MINUTE_MS - HOUR_MS, offset_ms=HOUR_MS)
     assert asked(MONDAY, step_ms=DAY_MS) == [], "a day after midnight is midnight"
     assert questions([], MINUTE_MS, 0) == []
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [some(count, "gap") for count in (0, 1, 2_000)] == ["0 gaps", "1 gap", "2,000 gaps"]
+    assert some(2, "run of bars", "runs of bars") == "2 runs of bars"
+
+
+@given(st.sets(st.integers(0, 400), min_size=1), st.lists(st.integers(0, 400), max_size=4))
+def test_windows_are_counted_whatever_the_blocks(minutes: set[int], cuts: list[int]) -> None:
+    """Invariants checked: blocks change nothing, and a window is whole when no minute of it is missing."""
+    stamps = MONDAY + np.array(sorted(minutes), np.int64) * MINUTE_MS
+    counted = Windows(base=Timeframe.MINUTE_1, timeframe=Timeframe.HOUR_1)
+    edges = [0, *sorted(min(cut, len(stamps)) for cut in cuts), len(stamps)]
+    for begin, end in pairwise(edges):
+        counted.take(stamps[begin:end])
+    hours = [sum(minute // 60 == hour for minute in minutes) for hour in range(7)]
+    wanted = {"whole": hours.count(60), "lacking": sum(0 < rows < 60 for rows in hours), "timeframe": "1h"}
+    assert counted.as_dict() == counted.as_dict() == wanted
