@@ -1,4 +1,4 @@
-"""`buff run`: create, list, show, verify, annotate and archive runs."""
+"""`buff run`: create, list, show, explain, compare, export, verify, annotate and archive runs."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from buff.cli.output import (
 
 @click.group("run")
 def command() -> None:
-    """Create, list, show, verify, annotate and archive runs."""
+    """Create, list, show, explain, compare, export, verify, annotate and archive runs."""
 
 
 artifacts_option = click.option(
