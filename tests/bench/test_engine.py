@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import pandas
 import pytest
 
 from buff.decisions.engine import Costs, Outcome, simulate
@@ -61,6 +64,32 @@ def test_every_strategy_over_five_years(count: int, timeframe: Timeframe, goal_m
         alone = _seconds(lambda rule=rule: rule.decide(bars, resolve(rule, {})), rounds) * 1e3
         print(f"{id:22} {whole:7.2f} ms, of which decisions {alone:7.2f} ms, {len(outcome.trades):7,} trades")
         assert whole < 10 * goal_ms, "not even a noisy machine hides this much"
+
+
+@pytest.mark.bench
+def test_five_years_of_hours_beside_vectorbt() -> None:
+    """Compiled code, after it has been compiled: the same cross, filled at the next open, without costs and risk.
+
+    vectorbt is no part of the test extra, because it brings a compiler along; install it to see this.
+    """
+    vectorbt = pytest.importorskip("vectorbt", reason="vectorbt is installed by hand where it is wanted")
+    bars = lcg_bars(43_800, Timeframe.HOUR_1)
+    index = pandas.DatetimeIndex(bars.ts.astype("datetime64[ms]"))
+    close, opens = (pandas.Series(np.array(column), index=index) for column in (bars.close, bars.open))
+
+    def theirs() -> Any:
+        fast, slow = vectorbt.MA.run(close, 10), vectorbt.MA.run(close, 20)
+        above = fast.ma_above(slow).vbt.signals.fshift(1)
+        found = vectorbt.Portfolio.from_signals(close, above, ~above, price=opens, fees=0.0, freq="1h", init_cash=1e6)
+        found.value()
+        return found
+
+    trades = len(theirs().trades.records)
+    outcome = _engine(bars)
+    ours, other = _seconds(lambda: _engine(bars), 20), _seconds(theirs, 5)
+    print(f"\n43,800 bars, ma_cross: engine {ours * 1e3:.2f} ms, limits active, {len(outcome.trades)} trades")
+    print(f"vectorbt, warm, equity only: {other * 1e3:.1f} ms, {trades} trades: {other / ours:.1f} times (goal 4)")
+    assert len(outcome.trades) == pytest.approx(trades, rel=0.01)
 
 
 @pytest.mark.bench
