@@ -1,4 +1,4 @@
-"""The indicators and decisions of every strategy on a long walk of whole cents, as digests.
+"""The indicators and decisions of every built-in strategy on a long walk of whole cents, as digests.
 
 `python tests/golden_strategies.py` prints them, which the tests do in processes of other surroundings. With `--write`
 it writes `tests/golden/strategies_v1/SHA256SUMS` anew; one that has been released is never written again.
@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from buff.decisions.strategy import decide, resolve, strategies
+from buff.decisions.strategy import decide, resolve, strategy
 from buff.market.timeframe import Timeframe
 from worlds import lcg_bars
 
@@ -35,7 +35,8 @@ BUSY: dict[str, dict[str, Any]] = {
 def digests() -> Iterator[str]:
     """Yield a line for every strategy and every column: a SHA-256, and what it is of."""
     walk = lcg_bars(5_000, Timeframe.HOUR_1)
-    for id, rule in strategies().items():
+    for id in sorted((*BUSY, "hold")):
+        rule = strategy(id)
         for decimals in (2, None):
             bars = evolve(walk, decimals=decimals)
             params = resolve(rule, {**BUSY[id], "direction": "both"} if id in BUSY else {})
