@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+import outside
 from buff_web import words
 from buff_web.assets import load
 from whole import buff, make, opened
@@ -288,3 +289,21 @@ def test_a_root_that_goes_away_is_an_error_page(client: TestClient[Any], several
     html, page = _page(client, "/runs")
     assert "No runs yet" in page.text or "RUNS_ROOT" in page.text
     assert str(several) not in html
+
+
+def test_a_run_of_a_strategy_that_is_not_installed_any_more_is_listed_and_drawn(
+    tmp_path: Path, minutes: Path, site: Path, client_over: Any
+) -> None:
+    outside.install(site, "riser")
+    run = make(tmp_path / "root", minutes, strategy="riser", params={}).run
+    with client_over(tmp_path / "root") as client:
+        before = client.get(f"/runs/{run.id}").text
+    outside.uninstall(site, "riser")
+    with client_over(tmp_path / "root") as client:
+        assert run.id in client.get("/runs?strategy=riser").text
+        html, page = _page(client, f"/runs/{run.id}")
+        assert "riser" in client.get(f"/api/v1/runs/{run.id}").raise_for_status().text
+    assert "riser" in page.text
+    assert re.sub(r"\d+ (second|minute)s? ago|just now", "", html) == re.sub(
+        r"\d+ (second|minute)s? ago|just now", "", before
+    )
