@@ -84,7 +84,7 @@ svg .s1 { fill-opacity: .25; } svg .s2 { fill-opacity: .5; } svg .s3 { fill-opac
 table { border-collapse: collapse; width: 100%; font-size: .87rem; }
 th, td { text-align: left; padding: .28rem .6rem .28rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--quiet); font-weight: 500; white-space: nowrap; }
-td.n, th.n { text-align: right; white-space: nowrap; }
+td.n, th.n { text-align: right; white-space: nowrap; padding-right: 1rem; }
 td.t { white-space: nowrap; }
 table.months td, table.months th { text-align: right; padding: .3rem .45rem; white-space: nowrap; }
 table.months th:first-child { text-align: left; }
@@ -156,7 +156,7 @@ def _title(run: "Run") -> str:
         f"<p>{_moment(what['start'])} to {_moment(what['end'])} UTC, {len(run.equity):,} bars, risk level "
         f'{what["risk"]["level"]}, start equity {_money(what["initial_equity"])}</p>\n<p class="quiet">Run '
         f"<code>{_text(run.id)}</code>, a result of stored data by fixed rules: a record of what would have happened "
-        "under the assumptions below, and no forecast.</p>\n</header>\n"
+        "under the assumptions below, and no forecast.</p>\n</header>\n<main>\n"
     )
 
 
@@ -266,14 +266,14 @@ def _months(run: "Run") -> str:
         return ""  # a run of the time before there was one
     rows = {row["period"]: row for row in run.returns["months"]["rows"]}
     years = run.returns["years"]["rows"]
-    head = "".join(f"<th>{name}</th>" for name in ("", *MONTHS, "Year", "Buy and hold"))
+    head = "".join(f"<th>{name}</th>" for name in ("Year", *MONTHS, "Whole year", "Buy and hold"))
     body = ""
     for year in years:
         cells = [_cell(rows.get(f"{year['period']}-{month:02d}")) for month in range(1, 13)]
         cells += [_cell(year), _cell({"value": year["buy_and_hold"], "flag": year["flag"]})]
         body += f"<tr><th>{year['period']}</th>{''.join(cells)}</tr>\n"
     return (
-        '<section>\n<h2>Months and years</h2>\n<div class="wide"><table class="months">\n'
+        '<section>\n<h2>Months and years</h2>\n<div class="wide" tabindex="0"><table class="months">\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
         '<p class="quiet">Returns in percent. * The run covers a part of the period only.</p>\n</section>\n'
     )
@@ -396,7 +396,8 @@ def _table(
         for row in rows
     )
     named = f' class="{kind}"' if kind else ""
-    return f'<div class="wide"><table{named}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n'
+    table = f"<table{named}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
+    return f'<div class="wide" tabindex="0">{table}</div>\n'
 
 
 # Metrics
@@ -454,6 +455,6 @@ def _provenance(run: "Run") -> str:
         f"<pre>{_text(run.command)}\nbuff run verify {_text(run.id)}</pre>\n"
         + "<h3>Files of the run</h3>\n"
         + _table(("File", "Bytes", "SHA-256"), files, numbers={1})
-        + "</section>\n<footer><p>Written by Buff from the files above. "
+        + "</section>\n</main>\n<footer><p>Written by Buff from the files above. "
         "The page loads nothing and runs nothing.</p></footer>\n"
     )
