@@ -8,6 +8,7 @@ temporary copy of standard input, which can be read only once.
 import errno
 import hashlib
 import os
+import re
 import stat
 import struct
 import sys
@@ -37,6 +38,8 @@ _DAMAGED = (
 )  # fmt: skip
 # The other methods give as much at once as a member holds, which may be anything.
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What a Mac puts into an archive besides the files.
+_BESIDES = re.compile(r"(^|/)(__MACOSX/|\._[^/]*$|\.DS_Store$)")
 # Members by which an archive is a spreadsheet and no archive of files.
 _WORKBOOKS = {"xl/workbook.xml": "an Excel workbook", "content.xml": "an OpenDocument spreadsheet"}
 
@@ -167,7 +170,7 @@ def _gunzipped(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
                 yield piece
             held = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
     if not unpack.eof:
-        raise Broken("the gzip file is cut short")
+        raise Broken("the gzip file is cut short: download it again")
 
 
 # Zip archives
@@ -212,6 +215,7 @@ def _member(archive: zipfile.ZipFile, name: str, shown: str, member: str) -> zip
     if member:
         found = [each for each in files if each.filename == member]
     else:
+        files = [each for each in files if not _BESIDES.search(each.filename)]
         texts = [each for each in files if each.filename.lower().endswith(_TEXTS)]
         tables = [each for each in texts if not each.filename.lower().endswith(".txt")]
         found = next((some for some in (files, texts, tables) if len(some) == 1), [])

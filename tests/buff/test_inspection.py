@@ -259,6 +259,39 @@ def test_an_archive_cut_short_is_still_looked_into(tmp_path: Path) -> None:
     assert found["detected"]["alien"].startswith("not readable: the table cannot be read")
 
 
+@pytest.mark.parametrize(
+    ("content", "says", "hint"),
+    [
+        (b"<!DOCTYPE html>\n<html>\n", "an HTML page", "download the data again"),
+        (b'{"code":-1121,"msg":"Invalid symbol."}', "JSON of another shape", "array of arrays"),
+        (b"\x28\xb5\x2f\xfd\x20\x05rest", "packed by Zstandard", "zstd -d"),
+        (gzip.compress(b"a.csv".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0")), "a tar archive", "tar -xf"),
+        ("ts,open,high,low,close,volume,Währung\n".encode("latin-1"), "not UTF-8", "iconv -f WINDOWS-1252"),
+    ],
+)
+def test_what_to_do_about_a_file_that_is_none_of_candles_names_no_profile(
+    tmp_path: Path, content: bytes, says: str, hint: str
+) -> None:
+    found, refusal = seen(written(tmp_path, content))
+    assert refusal is not None
+    assert refusal.details["rule"] == "ENCODING"
+    assert says in refusal.message
+    assert says in found["detected"]["alien"]
+    assert refusal.hint is not None
+    assert hint in refusal.hint
+    assert "profile" not in refusal.hint
+
+
+def test_an_archive_made_on_a_mac_has_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "bars.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in (".DS_Store", "data/bars.csv", "__MACOSX/data/._bars.csv", "data/._x", "data/.DS_Store"):
+            archive.writestr(name, KRAKEN if name == "data/bars.csv" else b"\0")
+    found, _ = seen(path, profile="kraken", gaps="keep")
+    assert found["accepted"]
+    assert found["sources"][0]["member"] == "data/bars.csv"
+
+
 def test_several_files_are_one_dataset(tmp_path: Path) -> None:
     first, second = KRAKEN.splitlines(keepends=True)[:2], KRAKEN.splitlines(keepends=True)[2:]
     paths = [written(tmp_path, b"".join(each), f"{at}.csv") for at, each in enumerate((first, second))]

@@ -114,7 +114,7 @@ def _readings(found: Mapping[str, Any]) -> Iterator[str]:
     if found["commands"]:
         yield f"Next: {found['commands']['create']}"
         yield f"  or: {found['commands']['ingest']}"
-    else:
+    elif found["detected"]["alien"] is None:
         yield f"When the file is mended: {found['next']}"
     if not found["accepted"] and read is not None and not read["given"]:
         yield "As you asked for it, the file is refused:"

@@ -17,7 +17,7 @@ from buff.market import arrays
 from buff.market.bars import VALUES
 from buff.market.draft import DRAFT, clocks, drafts
 from buff.market.forms import MS_OF_DAY, read
-from buff.market.header import BOM, MAGIC, UNNAMED, Layout, absent, cells, content, named
+from buff.market.header import BOM, UNNAMED, Layout, absent, cells, content, encoding, foreign, named
 from buff.market.heading import head
 from buff.market.ingest import day_ns
 from buff.market.judge import Bar, judge, judge_row
@@ -40,9 +40,6 @@ _FORM = frozenset({"CELL", "RAGGED", "UNIT", "TIMEZONE", "SIGN", "OHLC", "ORDER"
 _GUESSED = frozenset({"columns", "volume"})
 _YEAR_1971_NS = 31_536_000 * 1_000_000_000
 _NAMES_A_SYMBOL = ("symbol", "ticker", "pair", "instrument")
-# Beginnings of things that are saved as .csv and hold no candles.
-_PAGES = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "XML"), (b"%pdf", "a PDF"))
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 # Header names that may mean a column, where a profile knows none of them.
 _LIKE = {
     "ts": r"((open|start|begin|gmt|utc|local)[ _]?)?(time|date|timestamp|datetime|ts|unix|epoch)([ _].*)?|time.*\(.*\)",
@@ -188,20 +185,19 @@ def alien(glimpse: Glimpse) -> str | None:
         return f"not readable: {glimpse.broken}"
     if glimpse.form == TABLE:
         return None
-    first = glimpse.first
-    for magic, what in (*MAGIC, (_OLD_EXCEL, "an Excel workbook")):
-        if first.startswith(magic):
-            return what
-    text = first.removeprefix(BOM).strip()
+    found = foreign(glimpse.first)
+    if found is not None:
+        return found[0]
+    text = glimpse.first.removeprefix(BOM).strip()
     if not text:
         return "empty"
-    for begins, what in _PAGES:
-        if text[:16].lower().startswith(begins):
-            return f"{what}: a download that failed, or a page saved instead of the data"
-    if b"\0" in first:
+    if b"\0" in glimpse.first:
         return "binary, or UTF-16 text"
-    if text.startswith(b"{") or re.match(rb"\[\s*\{", text):
-        return "JSON of another shape than an array of arrays: an answer of an API, or an error of one"
+    try:
+        b"\n".join(glimpse.lines).decode("utf-8")
+    except UnicodeDecodeError:
+        seems = encoding(glimpse.first)
+        return "text that is not UTF-8" + (f": it seems to be {seems}" if seems else "")
     one_line = glimpse.whole and b"\n" not in text and not any(sep.encode() in text for sep in ",;\t|")
     return "one line of text without a separator, such as an error message" if one_line else None
 

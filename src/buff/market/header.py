@@ -14,17 +14,34 @@ from buff.market.profiles import CSV, JSON, ROLES, TABLE, Profile
 from buff.market.rules import Halt, Offence
 
 BOM = b"\xef\xbb\xbf"
-# First bytes of things that are often named .csv, and what they are.
-MAGIC = (
-    (b"PK\x03\x04", "a zip archive (or a spreadsheet)"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "a Feather file"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
+_UNPACK = "unpack it first, and give the file that was in it"
+_EXPORT = "save its sheet as CSV in UTF-8"
+_AGAIN = "look at the file in an editor: what was asked for was not sent; download the data again"
+# First bytes of things that are often named .csv, what they are, and what to do (None: what the rule says).
+_MAGIC = (
+    (b"PK\x03\x04", "a zip archive (or a spreadsheet)", None),
+    (b"\x1f\x8b", "a gzip file", None),
+    (b"PAR1", "a Parquet file", None),
+    (b"ARROW1", "a Feather file", None),
+    (b"\xff\xfe", "UTF-16 text", None),
+    (b"\xfe\xff", "UTF-16 text", None),
+    (b"\x28\xb5\x2f\xfd", "packed by Zstandard (.zst)", f"{_UNPACK}: zstd -d FILE"),
+    (b"\xfd7zXZ\x00", "packed by xz", f"{_UNPACK}: unxz FILE"),
+    *((b"BZh%d1AY&SY" % level, "packed by bzip2", f"{_UNPACK}: bunzip2 FILE") for level in range(1, 10)),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
+    (b"\x04\x22\x4d\x18", "packed by LZ4", f"{_UNPACK}: unlz4 FILE"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook", _EXPORT),
 )
+_TAR, _TAR_AT = b"ustar", 257
+# Beginnings, in lower case, of texts that are saved as .csv and hold no candles.
+_PAGES = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "XML"), (b"%pdf-", "a PDF"))
+_OBJECT = re.compile(rb"\{|\[\s*\{")
+# A byte above 127 alone among those of ASCII: no sequence of UTF-8, and none of the encodings of East Asia.
+_LONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 # What to do about a header whose first cell is empty.
 UNNAMED = "pandas writes row numbers so; write the file with to_csv(..., index=False)"
+CONVERT = "save the file as UTF-8, for example by: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
 NO_HINTS: Mapping[str, str] = MappingProxyType({})
 _OTHER_PROFILE = "`buff data inspect FILE` says which profile the file looks like"
 TABLES = (b"PAR1", b"ARROW1")
@@ -156,6 +173,9 @@ def content(first: bytes, profile: Profile, file: str) -> str:
     table = first.startswith(TABLES)
     array = not table and first.removeprefix(BOM).lstrip(b" \t\r\n")[:1] == b"["
     found = TABLE if table else JSON if array else CSV
+    what = None if table else foreign(first)
+    if what is not None:
+        raise _foreign(what, file)
     if found in profile.formats:
         return found
     if found == CSV and not first.removeprefix(BOM).strip():
@@ -168,11 +188,44 @@ def content(first: bytes, profile: Profile, file: str) -> str:
     raise halt(file, 1, "ENCODING", says, "", hint={"ENCODING": _OTHER_PROFILE})
 
 
+def foreign(first: bytes) -> tuple[str, str | None] | None:
+    """Return what a file is by its first bytes that holds no candles whatever the profile, and what to do; or None.
+
+    What to do is None where the hint of ENCODING says it.
+    """
+    for magic, what, hint in _MAGIC:
+        if first.startswith(magic):
+            return what, hint
+    if first[_TAR_AT:].startswith(_TAR):
+        return "a tar archive", f"{_UNPACK}: tar -xf FILE"
+    text = first.removeprefix(BOM).lstrip()
+    for begins, what in _PAGES:
+        if text[:16].lower().startswith(begins):
+            return f"{what}: a download that failed, or a page saved instead of the data", _AGAIN
+    if _OBJECT.match(text):
+        return (
+            "JSON of another shape than an array of arrays: an answer of an API, or an error of one",
+            "write what it holds as an array of arrays, [[time, open, high, low, close, volume], ...], or ask the API "
+            "again if it is an error",
+        )
+    return None
+
+
+def _foreign(found: tuple[str, str | None], file: str) -> Halt:
+    what, hint = found
+    return halt(file, 1, "ENCODING", f"the file is {what}", "", hint=NO_HINTS if hint is None else {"ENCODING": hint})
+
+
+def encoding(text: bytes) -> str | None:
+    """Return the encoding that bytes seem to be of which are not UTF-8, or None where nothing can be said."""
+    return "Windows-1252 (or Latin-1)" if _LONE.search(text) else None
+
+
 def first_text(line: bytes, file: str, number: int) -> str:
     """Return one of the first lines as text. Raises Halt where the file is none."""
-    for magic, what in MAGIC:
-        if number == 1 and line.startswith(magic):
-            raise halt(file, number, "ENCODING", f"the file is {what}, not CSV text", "")
+    found = foreign(line) if number == 1 else None
+    if found is not None:
+        raise _foreign(found, file)
     line = line.removesuffix(b"\r")
     if b"\0" in line:
         raise halt(file, number, "ENCODING", "the first line has NUL bytes: the file is binary or UTF-16", "")
@@ -181,8 +234,10 @@ def first_text(line: bytes, file: str, number: int) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        says = f"the first line is not UTF-8 (byte {error.start + 1})"
-        raise halt(file, number, "ENCODING", says, "") from error
+        seems = encoding(line)
+        says = f"the first line is not UTF-8 (byte {error.start + 1})" + (f": it seems to be {seems}" if seems else "")
+        hint = {"ENCODING": CONVERT} if seems else NO_HINTS
+        raise halt(file, number, "ENCODING", says, "", hint=hint) from error
 
 
 def delimited(names: Sequence[str], text: str, profile: Profile, file: str, number: int) -> None:

@@ -26,7 +26,8 @@ class Rule:
 RULES: Mapping[str, Rule] = {
     "ENCODING": Rule(
         asks="UTF-8 text, lines ended by LF or CRLF, no NUL bytes",
-        hint="save the file as plain CSV in UTF-8 with LF or CRLF line ends; unpack archives first",
+        hint="save the file as plain CSV in UTF-8 with LF or CRLF line ends; unpack archives first, and download a "
+        "damaged one again",
         stops=True,
     ),
     "DELIMITER": Rule(

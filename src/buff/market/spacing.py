@@ -1,7 +1,8 @@
 """Spacing: how far apart the rows of a file are, and what its gaps look like.
 
-Stamps go in, a few or block by block; counts of the steps between them, the base timeframe they suggest and sentences
-come out, in bounded memory; so do the counts of coarser windows that lack bars. Nothing is concluded from them by itself: a base is used when it is declared.
+Stamps go in, a few or block by block; counts of the steps between them and of coarser windows that lack bars, the base
+timeframe they suggest and sentences come out, in bounded memory. Nothing is concluded from them by itself: a base is
+used when it is declared.
 """
 
 import math

@@ -1,6 +1,8 @@
 """Detection: the right profile first, for reasons that stand in the file; nothing guessed, nothing raised."""
 
+import bz2
 import io
+import lzma
 import random
 import tomllib
 from collections.abc import Mapping
@@ -401,6 +403,13 @@ def test_epochs_of_1970_are_rather_something_else() -> None:
         (b'[{"t":1,"o":2}]', "JSON of another shape"),
         (b"Too Many Requests", "one line of text without a separator"),
         (b"%PDF-1.4\n", "a PDF"),
+        (bz2.compress(b"ts,open\n"), "packed by bzip2"),
+        (lzma.compress(b"ts,open\n"), "packed by xz"),
+        (b"\x28\xb5\x2f\xfd\x20\x05", "packed by Zstandard"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive"),
+        (b"bars.csv".ljust(257, b"\0") + b"ustar\x0000", "a tar archive"),
+        ("ts,open,Währung\n".encode("cp1252"), "text that is not UTF-8: it seems to be Windows-1252"),
+        ("ts,open,時刻\n".encode("shift-jis"), "text that is not UTF-8"),
     ],
 )
 def test_what_is_no_file_of_candles_is_said(content: bytes, says: str) -> None:
