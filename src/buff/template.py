@@ -134,6 +134,11 @@ def test_it_keeps_the_contract(case: testing.Case) -> None:
     testing.check_case(STRATEGY, case)
 
 
+def test_every_process_decides_the_same() -> None:
+    """Nothing depends on the order of a set, or on what a process did before."""
+    testing.check_processes(STRATEGY)
+
+
 def test_it_is_long_while_the_close_is_above_the_middle() -> None:
     """Worked by hand: the middles of the last three ranges are 11, 11 and 11.25."""
     bars = testing.bars([10.0, 12.0, 11.5, 10.5, 11.5])

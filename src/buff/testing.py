@@ -3,15 +3,22 @@
 A `buff.Strategy` goes in; nothing comes out, or STRATEGY_INVALID with the bars, the parameters, the bar and the rule.
 The rules are those of every run (`decisions/contract.py`) and of `buff run verify --no-lookahead`
 (`decisions/lookahead.py`), by the same code. Bars are made by integer arithmetic, the same everywhere; no file is read,
-and nothing here is part of a run.
+and nothing here is part of a run. Only `check_processes` starts processes.
 
     from buff import testing
     from my_package import STRATEGY
 
     def test_it_keeps_the_contract():
         testing.check(STRATEGY)
+
+    def test_every_process_decides_the_same():
+        testing.check_processes(STRATEGY)
 """
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
@@ -27,6 +34,7 @@ from buff.decisions.contract import (
     Value,
     broken,
     check_declared,
+    home,
     indicators,
     resolve,
     warmup,
@@ -34,18 +42,20 @@ from buff.decisions.contract import (
 from buff.decisions.contract import decide as _decide
 from buff.decisions.lookahead import check_no_lookahead, followed, times_eight
 from buff.errors import StrategyInvalid
+from buff.host import this_host
 from buff.market.bars import COLUMNS, Bars
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
 from buff.sample import START_MS, rows
 from buff.times import iso
 
-__all__ = ["Case", "bars", "cases", "check", "check_case", "decide"]
+__all__ = ["Case", "bars", "cases", "check", "check_case", "check_processes", "decide"]
 
 BARS = 300  # behind the warm-up, of each kind
 BARS_MAX = 20_000  # parameters that warm up longer are tried on short bars only
 SAMPLE_MINUTES = 20_160
 TINY = 8  # decimals of the smallest prices
+HASH_SEEDS = ("1", "2")  # whatever this process has, one of the two is another
 
 
 @frozen(kw_only=True, eq=False)
@@ -92,6 +102,29 @@ def check_case(strategy: Strategy, case: Case) -> None:
             hint=error.hint,
             details={**error.details, "case": case.name, "params": dict(case.params), **stamp},
         ) from error
+
+
+def check_processes(strategy: Strategy) -> None:
+    """Check that other processes decide the same, with other orders of sets. Raises StrategyInvalid.
+
+    It takes as long as starting Python twice. The strategy must be a name of a module that can be imported.
+    """
+    reference, here = _reference(strategy), _digest(strategy)
+    code = f"from buff import testing; from {reference[0]} import {reference[1]} as it; print(testing._digest(it))"
+    for seed in HASH_SEEDS:
+        environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**this_host().environment, **environment},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+            raise broken(strategy, "process", None, f"another process cannot ask it: {last}", seed=seed)
+        if done.stdout.split()[-1:] != [here]:
+            says = f"another process, with PYTHONHASHSEED={seed}, decides otherwise on the same bars"
+            raise broken(strategy, "process", None, says, seed=seed)
 
 
 def decide(strategy: Strategy, bars: Bars, params: Mapping[str, Value] | None = None) -> Decisions:
@@ -174,6 +207,24 @@ def _check_shown(strategy: Strategy, bars: Bars, params: Params, shown: Mapping[
                 differs = len(whole) != length or (whole != column) & ~(np.isnan(whole) & np.isnan(column))
                 says = f"its indicator {name} is another when what follows bar {length - 1} was cut off"
                 raise broken(strategy, "lookahead", int(np.argmax(differs)), says)
+
+
+def _reference(strategy: Strategy) -> tuple[str, str]:
+    """Return the module and the name under which a strategy can be imported. Raises StrategyInvalid."""
+    for module, content in sorted(sys.modules.items()):
+        for name, value in getattr(content, "__dict__", {}).items():
+            if value is strategy and name.isidentifier() and module.split(".")[0] == home(strategy.decide):
+                return module, name
+    raise broken(strategy, "process", None, "it is no name of a module of its package, so no other process can ask it")
+
+
+def _digest(strategy: Strategy) -> str:
+    """Return the SHA-256 of all that a strategy decides by its default parameters on bars of every kind."""
+    digest, params = hashlib.sha256(), resolve(strategy, {})
+    for _, made in _kinds(warmup(strategy, params), _KINDS):
+        found = _decide(strategy, made, params)
+        digest.update(found.target.tobytes() + found.reason.tobytes())
+    return digest.hexdigest()
 
 
 def _backwards(bars: Bars) -> Bars:

@@ -1,7 +1,9 @@
 """The test kit: honest strategies pass it, and every way to break the contract is caught with its evidence."""
 
+import importlib
 import itertools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from attrs import evolve
 
 import buff
+import outside
 from buff import testing
 from buff.decisions.strategy import strategies, strategy
 from buff.errors import StrategyInvalid
@@ -285,6 +288,53 @@ def test_a_warm_up_longer_than_any_trial_is_still_tried_on_short_bars() -> None:
     lengths = [len(case.bars) for case in testing.cases(made(params=(endless,))) if case.params["bars"] == 10**7]
     assert max(lengths) == testing.BARS_MAX + 2
     testing.check(made(params=(endless,)))
+
+
+# Other processes
+
+SETS = """
+import attrs, numpy as np, riser
+from buff import Decisions
+
+def _decide(bars, params):
+    "Which word comes first in a set is another question in each process."
+    first = list({"north", "east", "south", "west", "up", "down"})
+    side = np.full(len(bars), first.index("up") % 2, np.int8)
+    return Decisions(target=side, reason=np.diff(side, prepend=np.int8(0)).astype(np.uint8))
+
+STRATEGY = attrs.evolve(riser.STRATEGY, id="sets", warmup=lambda params: 0, decide=_decide)
+"""
+
+
+def test_every_process_decides_the_same_of_an_honest_rule(site: Path) -> None:
+    outside.install(site, "riser")
+    testing.check_processes(strategy("riser"))
+    testing.check_processes(strategy("hold"))
+
+
+def test_a_rule_that_goes_by_the_order_of_a_set_is_caught(site: Path) -> None:
+    """In one process it keeps every rule."""
+    outside.install(site, "riser")
+    (site / "sets.py").write_text(SETS)
+    rule = importlib.import_module("sets").STRATEGY
+    testing.check(rule)
+    with pytest.raises(
+        StrategyInvalid, match=r"another process, with PYTHONHASHSEED=[12], decides otherwise"
+    ) as caught:
+        testing.check_processes(rule)
+    assert caught.value.details["rule"] == "process"
+
+
+def test_what_no_other_process_can_ask_is_told(site: Path) -> None:
+    with pytest.raises(StrategyInvalid, match="it is no name of a module of its package"):
+        testing.check_processes(made())
+    text = (
+        outside.RULE.replace("{id}", "riser")
+        + "import sys\nif 'pytest' not in sys.modules: raise RuntimeError('not here')\n"
+    )
+    outside.install(site, "riser", files={"__init__.py": text})
+    with pytest.raises(StrategyInvalid, match="another process cannot ask it: RuntimeError: not here"):
+        testing.check_processes(importlib.import_module("riser").STRATEGY)
 
 
 # What a test of a rule needs
