@@ -9,7 +9,9 @@ def main() -> int:
     # Buff never uses BLAS, whose threads would cost every start 40 ms of processor time. Set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - a door
     from buff.cli.main import run
+    from buff.cli.output import guarded_output
 
+    guarded_output()
     return run(sys.argv[1:])
 
 

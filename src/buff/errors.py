@@ -42,6 +42,7 @@ once released. This module does no I/O and no formatting, and it never describes
     │   ├── RegistryWriteFailed    REGISTRY_WRITE_FAILED
     │   ├── KeyConflict            KEY_CONFLICT
     │   ├── Nondeterministic       NONDETERMINISTIC
+    │   ├── OutputFailed           OUTPUT_FAILED
     │   └── RunDamaged             RUN_DAMAGED
     └── Internal                 INTERNAL                a bug that reached a door; never raised on purpose
 """
@@ -95,6 +96,7 @@ CODES: Mapping[str, Meaning] = {
     "REGISTRY_WRITE_FAILED": Meaning(exit_code=9, status=500, says="The journal could not be written; ask again."),
     "KEY_CONFLICT": Meaning(exit_code=9, status=409, says="The same key was used for other facts."),
     "NONDETERMINISTIC": Meaning(exit_code=9, status=500, says="The same inputs gave other bytes."),
+    "OUTPUT_FAILED": Meaning(exit_code=9, status=500, says="What a command prints could not be written."),
     "RUN_DAMAGED": Meaning(exit_code=13, status=409, says="The run's stored files are not what was committed."),
     "INTERNAL": Meaning(exit_code=1, status=500, says="A bug in Buff. The log has the details."),
 }
@@ -353,6 +355,12 @@ class Nondeterministic(StorageError):
     """The same inputs gave other bytes: a bug in a strategy or the engine, never silently accepted."""
 
     code = "NONDETERMINISTIC"
+
+
+class OutputFailed(StorageError):
+    """What a command prints could not be written where it was to go; what else it did is done."""
+
+    code = "OUTPUT_FAILED"
 
 
 class RunDamaged(StorageError):

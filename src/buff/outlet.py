@@ -4,18 +4,19 @@ A path and a function that writes go in; what is then at the path is complete an
 there still. Nothing is replaced unless that was asked for, and nothing here knows what is written.
 """
 
+import errno
 import io
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from buff.errors import RunConfigInvalid
+from buff.errors import RunConfigInvalid, StorageError
 from buff.files import Disk, not_written, remove_tree
 
 Write = Callable[[bytes], object]
 Fill = Callable[[Write], object]
 
-_HINT = "free some space, or choose another place; what was there is as it was"
+_AS_IT_WAS = "what was there is as it was"
 
 
 def check_target(disk: Disk, out: str, *, force: bool, folder: bool = False) -> None:
@@ -55,7 +56,7 @@ def publish(disk: Disk, out: str, fill: Fill, *, token: str, force: bool) -> Non
         # Without this the rename may be forgotten; both outcomes are whole, this makes the new one stay.
         disk.sync_directory(folder)
     except OSError as error:
-        raise not_written(error, f"{out} could not be written", hint=_HINT) from error
+        raise _not_written(error, out) from error
 
 
 def publish_folder(disk: Disk, out: str, fills: Mapping[str, Fill], *, token: str, force: bool) -> None:
@@ -86,7 +87,21 @@ def publish_folder(disk: Disk, out: str, fills: Mapping[str, Fill], *, token: st
         # Without this the rename may be forgotten; both outcomes are whole, this makes the new one stay.
         disk.sync_directory(os.path.dirname(out) or ".")
     except OSError as error:
-        raise not_written(error, f"{out} could not be written", hint=_HINT) from error
+        raise _not_written(error, out) from error
+
+
+def _not_written(error: OSError, out: str) -> StorageError:
+    folder = os.path.dirname(os.path.abspath(out))
+    match error.errno:
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            remedy = f"check the permissions of {folder}"
+        case errno.ENOENT:
+            remedy = f"make the directory {folder} first"
+        case errno.ENOTDIR:
+            remedy = "name a file in a directory"
+        case _:
+            remedy = "free some space"
+    return not_written(error, f"{out} could not be written", hint=f"{remedy}, or choose another place; {_AS_IT_WAS}")
 
 
 def _beside(out: str, token: str) -> str:

@@ -1,5 +1,6 @@
 """Outlet: whole files and folders at the path that was named, or what was there before."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -133,3 +134,20 @@ def test_names_are_synced_before_and_after_they_are_given(tmp_path: Path) -> Non
     done.clear()
     publish_folder(Watched(), str(tmp_path / "f"), {"x": writing(b"1"), "y": writing(b"2")}, token="t", force=False)
     assert done == ["sync", "sync", "directory inside", "rename", "directory beside"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "check the permissions of"),
+        (errno.EROFS, "check the permissions of"),
+        (errno.ENOENT, "make the directory"),
+        (errno.ENOTDIR, "name a file in a directory"),
+        (errno.ENOSPC, "free some space"),
+    ],
+)
+def test_the_hint_is_for_what_was_wrong(tmp_path: Path, number: int, remedy: str) -> None:
+    with pytest.raises((ArtifactsWriteFailed, StorageFull)) as caught:
+        publish(Failing("create", number), str(tmp_path / "a"), writing(b"1"), token="t", force=False)
+    assert caught.value.hint.startswith(remedy)
+    assert caught.value.hint.endswith(", or choose another place; what was there is as it was")

@@ -59,7 +59,7 @@ def _root(root: str) -> dict[str, Any]:
         return {"path": root, "says": "not a directory; `buff run create` makes it", "advice": []}
     host, settings = surroundings()
     kind, options = _mount(root)
-    median = _sync_microseconds(root)
+    median, failure = _synced_write(root)
     store = Store(root, host=host, settings=settings)
     state = store.state
     return {
@@ -76,7 +76,7 @@ def _root(root: str) -> dict[str, Any]:
         "interrupted_ingests": len(state.ingests),
         "orphans": len(state.orphans),
         "problem": None if store.problem is None else store.problem.message,
-        "advice": list(_advice(kind, options, median)),
+        "advice": [*([] if failure is None else [failure]), *_advice(kind, options, median)],
     }
 
 
@@ -96,24 +96,34 @@ def _mount(path: str) -> tuple[str, str]:
     return best["kind"], best["options"]
 
 
-def _sync_microseconds(root: str) -> int | None:
-    """Return the median time of writing and syncing 300 bytes in the root, or None when it cannot be written."""
+def _synced_write(root: str) -> tuple[int | None, str | None]:
+    """Return the median time in microseconds of writing and syncing 300 bytes in the root, or why that cannot be."""
+    from buff.files import NO_SPACE
+
+    try:
+        return _sync_microseconds(root), None
+    except OSError as error:
+        remedy = "free some space" if error.errno in NO_SPACE else "check its permissions"
+        return None, f"nothing can be written in this root: {error.strerror}; {remedy}"
+
+
+def _sync_microseconds(root: str) -> int:
+    """Return the median time of writing and syncing 300 bytes in a directory."""
     from buff.files import RealDisk
 
     disk = RealDisk()
-    try:
-        folder = tempfile.mkdtemp(prefix=".doctor-", dir=root)
-    except OSError:
-        return None
+    folder = tempfile.mkdtemp(prefix=".doctor-", dir=root)
     try:
         handle = disk.create(os.path.join(folder, "probe"))
         times = []
-        for _ in range(SYNCS):
-            began = time.perf_counter_ns()
-            disk.write(handle, b"x" * 300)
-            disk.sync(handle)
-            times.append(time.perf_counter_ns() - began)
-        disk.close(handle)
+        try:
+            for _ in range(SYNCS):
+                began = time.perf_counter_ns()
+                disk.write(handle, b"x" * 300)
+                disk.sync(handle)
+                times.append(time.perf_counter_ns() - began)
+        finally:
+            disk.close(handle)
     finally:
         shutil.rmtree(folder)
     return sorted(times)[SYNCS // 2] // 1000

@@ -12,7 +12,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from buff._version import __version__
-from buff.cli.output import fail
+from buff.cli.output import ReaderLeft, fail
 from buff.errors import BuffError
 
 VERBS = {
@@ -66,6 +66,6 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BuffError as error:
         return fail(error, as_json="--json" in arguments)
-    except BrokenPipeError:
-        return 0  # the reader of our output left, as `head` does
+    except ReaderLeft:
+        return 0
     return result if isinstance(result, int) else 0

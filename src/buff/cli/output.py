@@ -4,17 +4,20 @@ Values go in, text goes out. Nothing here decides anything.
 """
 
 import functools
+import io
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import rich_click as click
 
 from buff import canonical
-from buff.errors import BuffError, RunConfigInvalid
+from buff.errors import BuffError, OutputFailed, RunConfigInvalid
 from buff.host import Host, this_host
 from buff.settings import Settings
 
@@ -83,10 +86,78 @@ def surroundings() -> tuple[Host, Settings]:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON with sorted keys, indented for a terminal, one line for a pipe."""
-    text = canonical.encode(value).decode()
+    line = json_text(value)
     if sys.stdout.isatty():
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)  # noqa: TID251 - for eyes, not for hashes
-    click.echo(text)
+        line = json.dumps(json.loads(line), indent=2, ensure_ascii=False)  # noqa: TID251 - for eyes, not for hashes
+    click.echo(line)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as canonical JSON. Bytes of names and arguments that are no UTF-8 become question marks."""
+    try:
+        return canonical.encode(value).decode()
+    except UnicodeEncodeError:
+        return canonical.encode(_sayable(msgspec.to_builtins(value))).decode()
+
+
+def _sayable(value: Any) -> Any:
+    from buff.inputs import text  # imported when it is needed: numpy comes with it
+
+    match value:
+        case str():
+            return text(value)
+        case Mapping():
+            return {text(name): _sayable(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_sayable(each) for each in value]
+        case _:
+            return value
+
+
+class ReaderLeft(Exception):
+    """Nobody reads our output any more: `head` has its lines. No OSError, since click ends those with exit code 1."""
+
+
+class StandardOutput(io.FileIO):
+    """What a command prints into, when that is no terminal: a pipe or a file, which may be full.
+
+    The first failure is told as an error of the world, or as ReaderLeft. Nothing is written after it, so that nothing
+    is told again when the process ends.
+    """
+
+    _failed = False
+
+    def write(self, data: Any) -> int:
+        """Write some bytes; return how many. Raises OutputFailed, ReaderLeft."""
+        if self._failed:
+            return len(data)
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError as error:
+            self._failed = True
+            raise ReaderLeft from error
+        except OSError as error:
+            self._failed = True
+            raise OutputFailed(
+                f"standard output could not be written: {error.strerror}",
+                hint="print it elsewhere; what the command did besides printing is done",
+            ) from error
+
+
+def guarded_output() -> None:
+    """Make this process's standard output one whose failures are told, and whose text may be anything."""
+    out = sys.stdout
+    if out is None:  # closed by whoever started this process, who does not want to read anything
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+        return
+    if not isinstance(out, io.TextIOWrapper):  # replaced by whoever calls us
+        return
+    if out.isatty():
+        out.reconfigure(errors="replace")
+        return
+    out.flush()
+    raw = StandardOutput(out.fileno(), "w", closefd=False)
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding=out.encoding, errors="replace")
 
 
 def table(
@@ -143,7 +214,7 @@ def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Seque
 def fail(error: BuffError, *, as_json: bool) -> int:
     """Print an error of the world to stderr; return its exit code."""
     if as_json:
-        click.echo(canonical.encode(error.as_dict()).decode(), err=True)
+        click.echo(json_text(error.as_dict()), err=True)
         return error.exit_code
     click.echo(f"{error.code}: {error.message}", err=True)
     for line in offence_lines(error.details):

@@ -425,6 +425,18 @@ def test_the_doctor_looks_at_a_root_and_changes_nothing(capsys: CAPTURE, root: P
     assert "synced_write_microseconds\t" in out
 
 
+def test_the_doctor_says_that_nothing_can_be_written(root: Path) -> None:
+    """A process that may write no byte to a file meets what a full disk says."""
+    before = sorted(root.rglob("*"))
+    no_byte = ["-c", "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (0, 0)); import buff.__main__ as b; b.main()"]
+    done = process([*no_byte, "doctor", "--json", "--runs-root", str(root)])
+    assert done.stderr == ""
+    found = msgspec.json.decode(done.stdout)["root"]
+    assert (found["synced_write_microseconds"], found["runs"]) == (None, 1)
+    assert found["advice"][0] == "nothing can be written in this root: File too large; free some space"
+    assert sorted(root.rglob("*")) == before
+
+
 def test_the_doctor_needs_no_root(capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RUNS_ROOT", raising=False)
     assert "RUNS_ROOT is not set" in told(capsys, "doctor")["root"]["says"]
@@ -445,6 +457,60 @@ def test_the_demo_does_the_main_job_in_one_command(tmp_path: Path) -> None:
 
 
 # Surroundings
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([b"data", b"inspect", b"bad\xff.csv"], 4),
+        ([b"data", b"inspect", b"minutes.csv", b"--columns", b"close=\xff", b"--profile", b"ccxt"], 3),
+        ([b"data", b"export", b"DATASET", b"--out", b"o\xff.csv"], 0),
+        ([b"data", b"show", b"\xff"], 5),
+        ([b"doctor", b"--runs-root", b"no\xff"], 0),
+    ],
+    ids=["inspect", "columns", "export", "show", "doctor"],
+)
+def test_names_that_are_no_utf_8_can_be_said_in_json(
+    root: Path, minutes: Path, tmp_path: Path, words: list[bytes], code: int
+) -> None:
+    (tmp_path / "minutes.csv").write_bytes(minutes.read_bytes())
+    dataset_id = opened(root).datasets()[0].dataset_id.encode()
+    given = [os.fsdecode(dataset_id if word == b"DATASET" else word) for word in (*words, b"--json")]
+    done = buff(*given, env={"RUNS_ROOT": str(root)}, cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    found = msgspec.json.decode((done.stdout or done.stderr).encode())
+    assert "?" in str(found)
+    assert done.returncode == code
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [("list",), ("list", "--json"), ("export", "DATASET", "--out", "-")])
+def test_output_that_cannot_be_written_is_an_error_of_its_own(root: Path, words: Sequence[str]) -> None:
+    dataset_id = opened(root).datasets()[0].dataset_id
+    words = [dataset_id if word == "DATASET" else word for word in words]
+    with open("/dev/full", "wb") as full:
+        done = buff("data", *words, env={"RUNS_ROOT": str(root)}, stdout=full)
+    assert done.returncode == CODES["OUTPUT_FAILED"].exit_code == 9
+    assert "OUTPUT_FAILED" in done.stderr.splitlines()[0]
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("data", "inspect", "CSV"), ("data", "export", "DATASET", "--out", "-")])
+def test_a_command_whose_reader_left_ends_quietly(root: Path, minutes: Path, words: Sequence[str]) -> None:
+    named = {"CSV": str(minutes), "DATASET": opened(root).datasets()[0].dataset_id}
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as left:
+        done = buff(*(named.get(word, word) for word in words), env={"RUNS_ROOT": str(root)}, stdout=left)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_needs_no_standard_output(root: Path) -> None:
+    closed = ["-c", "import sys; sys.stdout = None; import buff.__main__ as b; sys.exit(b.main())"]
+    done = process([*closed, "data", "list", "--runs-root", str(root)])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_json_errors_have_one_shape(capsys: CAPTURE, root: Path) -> None:
