@@ -22,7 +22,17 @@ def decimals(values: NDArray[np.float64], at_least: int = 0) -> int | None:
     """Return the smallest k >= `at_least`, up to 9, of which every value is a whole number of 10^-k, or None."""
     if not len(values):
         return at_least
-    top = float(values.max())
+    top, found = float(values.max()), at_least
+    for first in range(0, len(values), BLOCK_ROWS):
+        # What is whole in units of 10^-k is whole in every smaller unit, so no block is looked at twice.
+        needed = _decimals(values[first : first + BLOCK_ROWS], top, found)
+        if needed is None:
+            return None
+        found = needed
+    return found
+
+
+def _decimals(values: NDArray[np.float64], top: float, at_least: int) -> int | None:
     for k in range(at_least, DECIMALS_MAX + 1):
         scale = SCALES[k]
         if top * scale >= UNITS_BELOW:

@@ -106,6 +106,19 @@ def test_decimals_of_a_column(values: list[float], expected: int | None) -> None
     assert volume.decimals(np.array(values)) == expected
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**12), st.integers(0, 10)).map(lambda each: each[0] / 10 ** each[1]), min_size=1
+    )
+)
+def test_the_decimals_of_a_column_do_not_depend_on_blocks(values: list[float]) -> None:
+    column = np.array(values)
+    whole = volume._decimals(column, float(column.max()), 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(volume, "BLOCK_ROWS", 3)
+        assert volume.decimals(column) == whole
+
+
 def test_a_sum_that_no_float_holds_is_refused() -> None:
     with pytest.raises(LimitExceeded):
         volume.sums(np.array([1e308, 1e308]), np.array([0]))
