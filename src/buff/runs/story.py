@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import define
+from numpy.typing import NDArray
 
 from buff.decisions.contract import indicators
 from buff.decisions.engine import ACTIONS, BLOCKED, HOLD, STATES
@@ -57,14 +58,14 @@ def trade_story(run: "Run", number: int) -> Story:
         raise _no("trade", number, f"run {run.id} has no trade {number}", hint)
     scene, trade = _Scene(run=run), run.trades[number]
     entry, leaving = trade["entry"], trade.get("exit")
-    values = scene.indicators([leg["decided"] for leg in (entry, leaving) if leg])
+    values, none = scene.indicators([leg["decided"] for leg in (entry, leaving) if leg])
     return {
         "run_id": run.id,
         "trade": number,
         "trades": count,
         "side": trade["side"],
         "state": trade["state"],
-        "strategy": scene.declared,
+        "strategy": scene.declared(none),
         "entry": _leg(scene, trade, entry, values),
         "held": _held(scene, trade),
         "exit": None if leaving is None else _leg(scene, trade, leaving, values),
@@ -80,19 +81,20 @@ def bar_story(run: "Run", seq: int) -> Story:
         raise _no("bar", seq, f"run {run.id} has no bar {seq}", f"its bars are 0 to {count - 1}")
     scene = _Scene(run=run)
     record, bars = run.records[seq], run.bars
+    values, none = scene.indicators([seq])
     return {
         "run_id": run.id,
         "seq": seq,
         "bars": count,
         "ts": record["ts"],
-        "strategy": scene.declared,
+        "strategy": scene.declared(none),
         "bar": {
             **{name: float(getattr(bars, name)[seq]) for name in ("open", "high", "low", "close", "volume")},
             "filled": bool(bars.filled[seq]),
             "gap_bars": record.get("gap_bars", 0),
         },
         "fills": record.get("fills", []),
-        "decision": _decision(scene, seq, scene.indicators([seq])),
+        "decision": _decision(scene, seq, values),
         "why": list(_why(scene, record)),
     }
 
@@ -153,15 +155,15 @@ class _Scene:
         """The strategy as it was, or why it cannot be asked."""
         return strategy_of(self.run.manifest)
 
-    @property
-    def declared(self) -> Story:
-        """What is known of the strategy; its own words only while its source is that of the run."""
+    def declared(self, no_indicators: str | None) -> Story:
+        """Return what is known of the strategy, its own words only while its source is that of the run."""
         found, wanted = self.strategy, self.run.inputs["strategy"]
-        told = {name: wanted[name] for name in ("id", "version", "params")} | {"warmup": self.warmup}
-        if isinstance(found, str):
-            return {**told, "rule": None, "no_indicators": found}
-        none = None if found.indicators else f"strategy {found.id} computes none"
-        return {**told, "rule": found.rule, "no_indicators": none}
+        return {
+            **{name: wanted[name] for name in ("id", "version", "params")},
+            "rule": None if isinstance(found, str) else found.rule,
+            "warmup": self.warmup,
+            "no_indicators": no_indicators,
+        }
 
     @cached_property
     def warmup(self) -> int:
@@ -172,19 +174,18 @@ class _Scene:
         seq: int = ended[0]["ref"]["seq"]
         return seq if ended[0]["severity"] == "INFO" else len(self.run.records)
 
-    def indicators(self, places: Sequence[int]) -> dict[int, list[Story]] | None:
-        """Return the indicators at some bars and at the bar before each, computed over nothing later than the last."""
+    def indicators(self, places: Sequence[int]) -> tuple[dict[int, list[Story]] | None, str | None]:
+        """Return the indicators at some bars and at the bar before each, over nothing later; or none and why."""
         found = self.strategy
-        if isinstance(found, str) or found.indicators is None:
-            return None
-        columns = indicators(found, self.run.bars[: max(places) + 1], self.run.inputs["strategy"]["params"])
-        return {
-            seq: [
-                {"name": name, "before": _finite(column[seq - 1]) if seq else None, "at": _finite(column[seq])}
-                for name, column in columns.items()
-            ]
-            for seq in places
-        }
+        if isinstance(found, str):
+            return None, found
+        try:
+            columns = indicators(found, self.run.bars[: max(places) + 1], self.run.inputs["strategy"]["params"])
+        except StrategyInvalid as error:
+            return None, error.message
+        if not columns:
+            return None, f"strategy {found.id} shows none"
+        return {seq: [_around(name, column, seq) for name, column in columns.items()] for seq in places}, None
 
     def open_ts(self, seq: int) -> str:
         """Return the open stamp of a bar."""
@@ -210,6 +211,10 @@ class _Scene:
         state = self.run.state
         others = np.flatnonzero(state[:seq] != state[seq])
         return int(others[-1]) + 1 if len(others) else 0
+
+
+def _around(name: str, column: NDArray[np.float64], seq: int) -> Story:
+    return {"name": name, "before": _finite(column[seq - 1]) if seq else None, "at": _finite(column[seq])}
 
 
 def _finite(value: Any) -> float | None:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buff.decisions import strategy as registered
-from buff.errors import RunConfigInvalid
+from buff.errors import RunConfigInvalid, StrategyInvalid
 from buff.runs.run import Run
 from buff.runs.story import CHANGES_MAX, bar_at
-from whole import names, opened
+from whole import make, names, opened, write_csv
 from wild import wild_run
 
 
@@ -264,3 +264,58 @@ def test_a_strategy_that_is_gone_leaves_the_story_readable(run: Run) -> None:
 def test_a_run_knows_of_how_many_decimals_its_prices_are(run: Run) -> None:
     """Without them an indicator would be computed another way than for the run, and differ in its last bit."""
     assert run.bars.decimals == 2
+
+
+def test_an_indicator_that_fails_is_said_and_the_rest_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise StrategyInvalid("strategy ma_cross raised ZeroDivisionError")
+
+    monkeypatch.setattr("buff.runs.story.indicators", broken)
+    story = run.explain(trade=0)
+    assert story["strategy"]["no_indicators"] == "strategy ma_cross raised ZeroDivisionError"
+    assert story["entry"]["decision"]["indicators"] is None
+    assert all(each["holds"] for each in story["arithmetic"])
+
+
+# Every strategy, every length of bar
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("month") / "month.csv", minutes=40 * 1_440)
+
+
+@pytest.mark.parametrize("id", sorted(registered.strategies()))
+def test_every_strategy_can_be_told(id: str, month: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.getbasetemp() / "strategies"
+    run = make(root, month, timeframe="1h", strategy=id, params={}).run
+    shows = registered.strategy(id).indicators is not None
+    story = run.explain(trade=0)
+    assert (story["entry"]["decision"]["indicators"] is not None) is shows
+    assert (story["strategy"]["no_indicators"] is None) is shows
+    for number in range(len(run.trades)):
+        assert all(each["holds"] for each in run.explain(trade=number)["arithmetic"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"timeframe": "1m", "end": "2024-01-01T00:01:00Z"}, {"timeframe": "1m", "end": "2024-01-01T00:02:00Z"},
+        {"timeframe": "1d"}, {"timeframe": "1w"}, {"timeframe": "1M"},
+    ],
+)  # fmt: skip
+def test_every_length_of_run_and_bar_can_be_told(
+    asked: dict[str, Any], month: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One bar, bars of a day, and bars longer than a day, where no day's loss is watched."""
+    params = {"fast": 1, "slow": 2, "direction": "both"}
+    run = make(tmp_path_factory.getbasetemp() / "lengths", month, params=params, **asked).run
+    for seq in range(len(run.records)):
+        story = run.explain(bar=seq)
+        assert story["why"]
+        rules = [limit["rule"] for limit in story["decision"]["risk"]["limits"]]
+        assert ("daily_loss" in rules) is (asked["timeframe"] not in ("1w", "1M"))
+    for number in range(len(run.trades)):
+        assert all(each["holds"] for each in run.explain(trade=number)["arithmetic"])
+    assert run.diff(run)["same_artifacts"]
+    assert "".join(run.report()).endswith("</html>\n")
