@@ -1,5 +1,6 @@
 """The contrast of two runs: nothing where they are one, the same from both sides, and each difference at its place."""
 
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,21 @@ def test_members_are_named_with_dots() -> None:
     assert list(flat({"a": {"b": 1}, "c": [{"d": 2}, 3]})) == [("a.b", 1), ("c.0.d", 2), ("c.1", 3)]
     assert differing({"a": 1}, {"a": 1.0}) == [{"name": "a", "a": 1, "b": 1.0}]
     assert differing({"a": {"b": True}}, {"a": {}}) == [{"name": "a.b", "a": True, "b": None}]
+
+
+def test_memory_does_not_grow_with_the_runs(tmp_path: Path) -> None:
+    """Three times the records, and the same peak: of both runs a block is held at a time."""
+    csv = write_csv(tmp_path / "m.csv", minutes=75_000)
+    peaks = []
+    for end in ("2024-01-18", "2024-02-21"):
+        values: dict[str, Any] = {"timeframe": "1m", "end": end, "commission_bps": 0.0, "slippage_bps": 0.0}
+        a, b = (
+            make(tmp_path / "root", csv, params={"fast": 400, "slow": slow}, **values).run for slow in (2_000, 2_001)
+        )
+        tracemalloc.start()
+        try:
+            assert a.diff(b)["records"]["compared"] == len(a.records)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
