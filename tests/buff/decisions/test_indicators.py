@@ -42,6 +42,12 @@ def test_a_window_longer_than_the_data_has_no_value() -> None:
     assert len(sma(np.empty(0), 1, None)) == 0
 
 
+def test_a_sum_that_no_double_holds_is_divided_exactly_too() -> None:
+    units = [(1 << 51) - 1 - 3 * bar for bar in range(9)]
+    found = sma(np.array(units, np.float64), 7, 0)[6:].tolist()
+    assert found == [sum(units[begin : begin + 7]) / 7 for begin in range(3)]
+
+
 @given(
     st.integers(0, 9),
     st.lists(st.integers(1, (1 << 51) - 1) | st.integers(1, 10**6), min_size=1, max_size=60),
