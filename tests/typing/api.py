@@ -56,6 +56,11 @@ def read(run: buff.Run) -> float | None:
     assert_type(run.records[0], dict[str, Any])
     assert_type(run.records[10:20], list[dict[str, Any]])
     assert_type(run.trades, list[dict[str, Any]])
+    assert_type(run.explain(trade=0), dict[str, Any])
+    assert_type(run.explain(bar="2024-01-01T00:00:00Z"), dict[str, Any])
+    assert_type(run.diff(run), dict[str, Any])
+    assert_type(run.command, str)
+    assert_type("".join(run.report()), str)
     metric = run.metrics["net_return"]
     assert_type(metric, buff.Metric)
     return metric.value if isinstance(metric.value, float) else None
