@@ -16,7 +16,7 @@ from buff.errors import RunDamaged, RunNotFound
 from buff.intake import Progress
 from buff.journal.events import RunVerified
 from buff.market.bars import DTYPES
-from buff.proof import EXITS, Difference, Verdict, verify
+from buff.proof import EXITS, Difference, Verdict, still_stands, verify
 from buff.registry.rows import RunEntry
 from buff.runs.directory import committed_manifest, faults
 from buff.runs.manifest import NAME
@@ -58,7 +58,8 @@ def verify_all(
             continue  # it was reclaimed since we began
         if store.state.runs[entry.run_id].state == "reclaimed":
             continue
-        if record and is_news(entry.verdict, verdict.outcome):
+        news = is_news(entry.verdict, verdict.outcome)
+        if record and news and not still_stands(entry.verdict, verdict.outcome, no_lookahead):
             artifact = None if verdict.difference is None else verdict.difference.artifact
             store.record(
                 RunVerified(run_id=entry.run_id, verdict=verdict.outcome, artifact=artifact, by=store.settings.user)

@@ -123,12 +123,17 @@ def verify(
     """
     entry = held(store.state, run_id)
     verdict = _judge(store, entry, sources, progress, no_lookahead)
-    if record:
+    if record and not still_stands(entry.verdict, verdict.outcome, no_lookahead):
         artifact = None if verdict.difference is None else verdict.difference.artifact
         store.record(
             RunVerified(run_id=entry.run_id, verdict=verdict.outcome, artifact=artifact, by=store.settings.user)
         )
     return verdict
+
+
+def still_stands(known: str | None, outcome: str, no_lookahead: bool) -> bool:
+    """Say whether a verdict that is known holds beside a new one: only a trial takes back that a rule looks ahead."""
+    return known == "look_ahead" and outcome == "identical" and not no_lookahead
 
 
 def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Progress, no_lookahead: bool) -> Verdict:

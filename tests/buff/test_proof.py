@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import msgspec
 import pytest
 
@@ -433,6 +432,20 @@ def test_a_run_of_a_strategy_that_looks_ahead_is_told_with_the_bar(root: Path, m
     assert opened(root).runs().items[0].state == "committed"
 
 
+def test_only_a_trial_takes_back_that_a_rule_looks_ahead(root: Path, minutes: Path, site: Path) -> None:
+    """Else a list would call a run verified that is known to cheat."""
+    outside.install(site, "peeker", files={"__init__.py": PEEKS})
+    run = make(root, minutes, strategy="peeker", params={}).run
+    verdict_on(root, run.id, no_lookahead=True)
+    assert verdict_on(root, run.id).outcome == "identical"
+    with opened(root) as store:
+        assert [each.outcome for each in verify_all(store)] == ["identical", "identical"]
+        assert store.entry(run.id).verdict == "look_ahead"
+    flipped(root / run.id / "trades.jsonl")
+    assert verdict_on(root, run.id).outcome == "damaged"
+    assert opened(root).entry(run.id).verdict == "damaged"
+
+
 def test_a_strategy_that_is_not_installed_any_more_leaves_its_runs_as_they_are(
     root: Path, minutes: Path, site: Path
 ) -> None:
@@ -467,6 +480,7 @@ def test_another_source_of_a_strategy_from_outside_is_told_with_the_packages_tha
     outside.install(site, "riser", version="1.4", requires=["maths"])
     run = make(root, minutes, strategy="riser", params={}).run
     assert run.manifest["packages"] == [{"name": "riser", "version": "1.4"}, {"name": "maths", "version": "2.0"}]
+    jsonschema = pytest.importorskip("jsonschema", reason="not installed beside the oldest versions")
     jsonschema.validate(run.manifest, msgspec.json.decode(SCHEMA.read_bytes()))
     for package in ("maths", "riser"):
         outside.uninstall(site, package)

@@ -29,6 +29,7 @@ def ran(
 
 @pytest.mark.parametrize("id", ["midrange", "my_rule_2", LONG])
 def test_what_is_written_is_clean_formatted_and_typed(tmp_path: Path, id: str) -> None:
+    pytest.importorskip("ruff", reason="not installed beside the oldest versions")
     write(RealDisk(), str(tmp_path / id), package(id))
     rules = "E,F,W,I,B,UP,SIM,RUF,PT,D1,C4,RET"
     for arguments in (
@@ -137,6 +138,7 @@ def test_a_wheel_and_an_editable_install_have_the_same_hash_and_make_the_same_ru
     tmp_path: Path, minutes: Path
 ) -> None:
     """By pip and the package's own build backend, from the directory that the command wrote."""
+    pytest.importorskip("hatchling", reason="not installed beside the oldest versions")
     write(RealDisk(), str(tmp_path / "midrange"), package("midrange"))
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()

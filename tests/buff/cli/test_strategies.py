@@ -9,6 +9,7 @@ import pytest
 import outside
 from buff.cli.main import run as command_line
 from buff.template import package
+from whole import make
 
 CAPTURE = pytest.CaptureFixture[str]
 
@@ -76,3 +77,34 @@ def test_new_writes_the_package_once(capsys: CAPTURE, tmp_path: Path) -> None:
     assert said(capsys, "strategies", "new", "midrange", "--dir", str(tmp_path))[0] == 3
     assert said(capsys, "strategies", "new", "hold", "--dir", str(tmp_path))[0] == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["midrange"]
+
+
+# Looking ahead, at the command line
+
+PEEKS = outside.RULE.replace("{id}", "peeker").replace(
+    "target[1:] = bars.close[1:] > bars.close[:-1]", "target[1:-1] = bars.close[2:] > bars.close[1:-1]"
+)
+
+
+def test_a_look_ahead_has_an_exit_code_of_its_own(
+    capsys: CAPTURE, root: Path, minutes: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside.install(site, "peeker", files={"__init__.py": PEEKS})
+    run = make(root, minutes, strategy="peeker", params={}).run
+    monkeypatch.setenv("RUNS_ROOT", str(root))
+    assert said(capsys, "run", "verify", run.id)[0] == 0
+    code, out, _ = said(capsys, "run", "verify", run.id, "--no-lookahead")
+    assert code == 15
+    assert out.startswith(f"LOOK_AHEAD  {run.id}\n  strategy peeker breaks its contract at bar ")
+    code, out, _ = said(capsys, "run", "verify", "--all", "--no-lookahead")
+    assert code == 15
+    assert out.endswith("2 runs: 1 identical, 1 look_ahead\n")
+    assert said(capsys, "run", "verify", "--all")[0] == 0
+
+
+def test_bytes_alone_cannot_tell_of_a_look_ahead(capsys: CAPTURE, root: Path) -> None:
+    code, _, err = said(
+        capsys, "run", "verify", "--all", "--stored-bytes-only", "--no-lookahead", "--runs-root", str(root)
+    )
+    assert code == 2
+    assert "--stored-bytes-only makes nothing again" in err
