@@ -19,7 +19,7 @@ from buff.journal.record import Recorded
 from buff.market.bars import COLUMNS, DTYPES
 from buff.registry.queries import find_dataset
 from buff.space import tree_bytes
-from buff.staging import LOCK, STAGING
+from buff.staging import LOCK, ORPHANS, STAGING
 from buff.store import Store
 from buff.times import iso
 
@@ -32,6 +32,7 @@ class IngestLog:
 
     steps: name -> milliseconds, in order; None where an older event did not say. A refusal before the files were
     opened has no start. `dataset_id` and `existed` once stored; `code`, `rule`, `line`, `message` once rejected.
+    `left`: the directories under the root, with `/`, that an interrupted one has left, and `left_bytes` what they hold.
     """
 
     ingest: str
@@ -60,6 +61,8 @@ class IngestLog:
     line: int | None = None
     counts: Mapping[str, int] | None = None
     message: str | None = None
+    left: tuple[str, ...] = ()
+    left_bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry as plain values; what is not known of it is None."""
@@ -75,9 +78,29 @@ def ingests(store: Store) -> tuple[IngestLog, ...]:
     # Locks first, the journal again after them: an ingest that ends in between is then seen to have ended.
     dead = {owner for owner in unfinished if not _lives(store.disk, store.root, owner)}
     return tuple(
-        evolve(entry, state=INTERRUPTED) if entry.state == RUNNING and entry.owner in dead else entry
+        _interrupted(store, entry) if entry.state == RUNNING and entry.owner in dead else entry
         for entry in _told(store.events()).values()
     )
+
+
+def _interrupted(store: Store, entry: IngestLog) -> IngestLog:
+    """Return an ingest whose process ended without a word, with what is left of it where writers put such things."""
+    orphans = os.path.join(store.root, ORPHANS)
+    aside = store.disk.names(orphans) if store.disk.is_directory(orphans) else ()
+    left = [f"{ORPHANS}/{name}" for name in aside if name.startswith(f"{entry.ingest}.")]
+    staged = f"{STAGING}/{entry.owner}/{entry.ingest}"
+    if entry.owner is not None and store.disk.is_directory(os.path.join(store.root, *staged.split("/"))):
+        left.append(staged)
+    size = sum(tree_bytes(os.path.join(store.root, *each.split("/"))) for each in left)
+    return evolve(entry, state=INTERRUPTED, left=tuple(left), left_bytes=size)
+
+
+def abandoned_bytes(store: Store) -> int:
+    """Return what the folders of dead processes in `_staging/` hold, which the next writer moves to `_orphans/`."""
+    staging = os.path.join(store.root, STAGING)
+    owners = store.disk.names(staging) if store.disk.is_directory(staging) else ()
+    dead = [name for name in owners if not _lives(store.disk, store.root, name)]
+    return sum(tree_bytes(os.path.join(staging, name)) for name in dead)
 
 
 def _lives(disk: Disk, root: str, owner: str | None) -> bool:

@@ -1,5 +1,6 @@
 """Catalogue: every dataset with where it came from and who uses it, every ingest with what became of it."""
 
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 
 from bad_inputs import BAR, lines
-from buff.catalogue import IngestLog, described, ingests, listed
+from buff.catalogue import IngestLog, abandoned_bytes, described, ingests, listed
+from buff.cli.datasets import ingest_row
 from buff.deposit import Ingest, deposit
 from buff.errors import BuffError, DatasetNotFound
 from buff.intake import take_in
 from buff.market.options import CsvOptions
+from buff.space import free
 from buff.store import Store
 from killing import ingest_until
 from whole import SETTINGS, host, make, names, opened, write_csv
@@ -177,6 +180,39 @@ def test_a_process_killed_at_any_change_leaves_nothing_listed_and_an_ingest_that
         assert described(opened(root), stored.dataset_id)["rows"] == 2_880
         shutil.rmtree(root)
     assert {("interrupted", "started"), ("interrupted", "parsed"), ("stored", "stored")} <= states
+
+
+def test_what_a_killed_ingest_left_is_told_until_it_is_freed(tmp_path: Path, minutes: Path) -> None:
+    """First where it died, then where the next writer moved it, then no more."""
+    values = {"csv": [str(minutes)], "symbol": "X"}
+    (tmp_path / "traced").mkdir()
+    assert ingest_until(tmp_path / "traced", values, None, tmp_path / "trace.json") == 0
+    trace = json.loads((tmp_path / "trace.json").read_text())
+    step = next(at for at, (what, path) in enumerate(trace) if path.endswith("dataset.json"))
+    root = tmp_path / "root"
+    root.mkdir()
+    assert ingest_until(root, values, step) == -signal.SIGKILL
+    (entry,) = ingests(opened(root))
+    (left,) = entry.left
+    assert left == f"_staging/{entry.owner}/{entry.ingest}"
+    assert entry.left_bytes == sum(path.stat().st_size for path in (root / left).iterdir()) > 2_880 * 49
+    assert abandoned_bytes(opened(root)) == entry.left_bytes
+    says = (
+        f"{entry.left_bytes:,} bytes are left in {left}: the next writer moves it to _orphans; `buff store gc --apply"
+    )
+    assert says in ingest_row(entry)[-1]
+    with opened(root) as store:
+        store.journal()
+        assert store.owner
+    (entry,) = ingests(opened(root))
+    assert entry.left == (f"_orphans/{entry.ingest}.0",)
+    assert (entry.left_bytes > 2_880 * 49, abandoned_bytes(opened(root))) == (True, 0)
+    assert ingest_row(entry)[-1].endswith(f"{entry.left[0]}: `buff store gc --apply --orphans` frees it")
+    with opened(root) as store:
+        free(store, ["orphans"])
+    (entry,) = ingests(opened(root))
+    assert (entry.state, entry.left, entry.left_bytes) == ("interrupted", (), 0)
+    assert ingest_row(entry)[-1].endswith("nothing is left of it")
 
 
 # Datasets

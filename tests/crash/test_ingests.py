@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -50,6 +51,34 @@ def test_ctrl_c_ends_an_ingest_without_a_trace_of_it(tmp_path: Path, many_minute
     left = names(root)
     assert (left["_staging"], left["_orphans"]) == ([], [])
     assert_usable(root, many_minutes)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_signal_to_end_leaves_no_trace_of_an_ingest(
+    tmp_path: Path, many_minutes: Path, sign: str, how: signal.Signals
+) -> None:
+    root = tmp_path / "root"
+    done = stopped_at(sign, root, many_minutes, how)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 128 + how), done.stderr  # 0 when it was done before the signal came
+    if done.returncode:
+        assert done.stderr.lstrip().startswith("Ended by a signal.")
+        assert set(states(root)) <= {"interrupted", "stored"}
+    left = names(root)
+    assert (left["_staging"], left["_orphans"]) == ([], [])
+    assert_usable(root, many_minutes)
+
+
+def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
+    """As under nohup."""
+    ignoring = (
+        "import signal, os, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    )
+    words = [sys.executable, "-c", "import signal, buff.__main__ as b; b.main(); print(signal.getsignal(1))"]
+    with start(["-c", ignoring, *words, "data", "profiles", "--json"]) as child:
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, err, out.splitlines()[-1]) == (0, "", str(signal.SIG_IGN))
 
 
 @pytest.mark.parametrize("sign", SIGNS)

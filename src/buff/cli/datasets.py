@@ -16,6 +16,7 @@ from buff.extract import STDOUT, Extract
 from buff.intake import SHOWN
 from buff.revision import CHANGED, KINDS, ONLY_OLD, Change, Revision
 from buff.runs.sketch import short
+from buff.staging import ORPHANS, STAGING
 from buff.times import iso
 
 LIST_COLUMNS = (
@@ -59,6 +60,12 @@ def ingest_row(entry: IngestLog) -> list[str]:
     ]
 
 
+def remedy(place: str) -> str:
+    """Say how to be rid of what a dead process left, in `_staging/` or already in `_orphans/`."""
+    frees = "`buff store gc --apply --orphans` frees it"
+    return f"the next writer moves it to {ORPHANS}; {frees}" if place.startswith(STAGING) else frees
+
+
 def _milliseconds(steps: Mapping[str, int | None]) -> str:
     known = [each for each in steps.values() if each is not None]
     return f"{sum(known):,}" if len(known) > 1 else "–"
@@ -72,7 +79,14 @@ def _became(entry: IngestLog) -> str:
         place = "" if entry.line is None else f", line {entry.line}"
         return f"{entry.code}{f' {entry.rule}' if entry.rule else ''}{place}"
     last = list(entry.steps)[-1] if entry.steps else "started"
-    return f"after it was {last}; nothing is left of it" if entry.state == INTERRUPTED else f"{last}, its process lives"
+    return f"after it was {last}; {_left(entry)}" if entry.state == INTERRUPTED else f"{last}, its process lives"
+
+
+def _left(entry: IngestLog) -> str:
+    """Say what an interrupted ingest has left, and how to be rid of it."""
+    if not entry.left:
+        return "nothing is left of it"
+    return f"{entry.left_bytes:,} bytes are left in {', '.join(entry.left)}: {remedy(entry.left[-1])}"
 
 
 # Ingest

@@ -53,6 +53,10 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _root(root: str) -> dict[str, Any]:
+    from buff.catalogue import abandoned_bytes
+    from buff.cli.datasets import remedy
+    from buff.space import tree_bytes
+    from buff.staging import ORPHANS, STAGING
     from buff.store import Store
 
     if not os.path.isdir(root):
@@ -62,6 +66,12 @@ def _root(root: str) -> dict[str, Any]:
     median, failure = _synced_write(root)
     store = Store(root, host=host, settings=settings)
     state = store.state
+    orphaned, abandoned = tree_bytes(os.path.join(root, ORPHANS)), abandoned_bytes(store)
+    left = [
+        f"what dead processes left takes {size:,} bytes in {place}: {remedy(place)}"
+        for place, size in ((STAGING, abandoned), (ORPHANS, orphaned))
+        if size
+    ]
     return {
         "path": root,
         "writable": os.access(root, os.W_OK),
@@ -75,8 +85,10 @@ def _root(root: str) -> dict[str, Any]:
         "datasets": len(state.datasets),
         "interrupted_ingests": len(state.ingests),
         "orphans": len(state.orphans),
+        "orphan_bytes": orphaned,
+        "abandoned_bytes": abandoned,
         "problem": None if store.problem is None else store.problem.message,
-        "advice": [*([] if failure is None else [failure]), *_advice(kind, options, median)],
+        "advice": [*([] if failure is None else [failure]), *_advice(kind, options, median), *left],
     }
 
 

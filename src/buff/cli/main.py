@@ -4,7 +4,9 @@ Arguments go in; an exit code comes out. Every verb is a file beside this one an
 that `buff --help` and shell completion are quick.
 """
 
+import contextlib
 import importlib
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +29,28 @@ VERBS = {
 INTERRUPTED = 130  # what shells give a process ended by Ctrl-C
 
 
+class Ended(BaseException):
+    """Somebody asked this process to end: SIGTERM, or SIGHUP of a terminal that closed."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the signal's number, from which shells make the exit code."""
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP clean up as Ctrl-C does. One that is ignored, as under nohup, stays so; a second kills."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Ended(number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
+
 class Verbs(click.RichGroup):
     """A group whose commands are found by name and imported when wanted."""
 
@@ -47,8 +71,9 @@ def buff() -> None:
     """Turn OHLCV data and a registered strategy into runs that can be verified.
 
     Exit codes: 0 done or identical, 1 a bug, 2 usage, 3 request refused, 4 data refused, 5 not found, 6 exists with
-    other inputs, 7 limit or switch, 8 journal or root refused, 9 storage, 130 interrupted. `buff run verify`: 10 data
-    changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed or absent, 15 look-ahead.
+    other inputs, 7 limit or switch, 8 journal or root refused, 9 storage, 129 hangup, 130 interrupted, 143 terminated.
+    `buff run verify`: 10 data changed, 11 engine changed, 12 inputs missing, 13 damaged, 14 strategy changed or absent,
+    15 look-ahead.
     """
 
 
@@ -64,6 +89,10 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. Nothing was recorded that is not whole.", err=True)
         return INTERRUPTED
+    except Ended as ended:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo("Ended by a signal. Nothing was recorded that is not whole.", err=True)
+        return ended.exit_code
     except BuffError as error:
         return fail(error, as_json="--json" in arguments)
     except ReaderLeft:

@@ -79,9 +79,9 @@ def create(
         values = request_values(config, options, params, risk_level)
         with progress(quiet=as_json) as show:
             plan = preview(values, root=root, host=host, settings=settings, progress=show)
-        print_json(plan)
         for warning in plan["warnings"]:
             click.echo(f"Warning: {warning}", err=True)
+        print_json(plan)
         return
     with told(root, host=host, settings=settings):
         values = request_values(config, options, params, risk_level)

@@ -437,6 +437,19 @@ def test_the_doctor_says_that_nothing_can_be_written(root: Path) -> None:
     assert sorted(root.rglob("*")) == before
 
 
+def test_the_doctor_says_what_dead_processes_left(capsys: CAPTURE, root: Path) -> None:
+    for folder, size in (("_staging/dead/ing_1", 1_000), ("_orphans/ing_0.0", 2_000)):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "ts.npy").write_bytes(bytes(size))
+    found = told(capsys, "doctor", "--runs-root", str(root))["root"]
+    assert (found["abandoned_bytes"], found["orphan_bytes"]) == (1_000, 2_000)
+    assert [advice for advice in found["advice"] if "dead" in advice] == [
+        "what dead processes left takes 1,000 bytes in _staging: the next writer moves it to _orphans; "
+        "`buff store gc --apply --orphans` frees it",
+        "what dead processes left takes 2,000 bytes in _orphans: `buff store gc --apply --orphans` frees it",
+    ]
+
+
 def test_the_doctor_needs_no_root(capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RUNS_ROOT", raising=False)
     assert "RUNS_ROOT is not set" in told(capsys, "doctor")["root"]["says"]
