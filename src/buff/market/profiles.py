@@ -6,7 +6,7 @@ same checks as these.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import Factory, field, fields, frozen
@@ -141,15 +141,27 @@ class Profile:
         self._check("columns", meant, f"header names of {', '.join(ROLES)}")
         needed = {*NEEDED, *(("volume",) if self.volume else ())}
         by_name = self.header != NONE or TABLE in self.formats
-        self._check("columns", not by_name or needed <= set(self.columns), f"names of {', '.join(sorted(needed))}")
+        if by_name:
+            self._check_all("columns", self.columns, needed, "name it under [columns]")
         by_place = self.header != REQUIRED or JSON in self.formats
-        wanted = f"places of {', '.join(sorted(needed))}"
-        self._check("positions", not by_place or needed <= set(self.positions), wanted)
+        if by_place:
+            self._check_all("positions", self.positions, needed, "put it into positions")
         self._check("positions", len(set(self.positions)) == len(self.positions), "each name once")
         text = JSON not in self.formats
         self._check("header", text or self.header == NONE, "none: the rows of a JSON array have no header")
         self._check("banner", text or self.banner is None, "left out: a JSON array has none")
         self._check("delimiter", text or self.delimiter == ",", "a comma: a JSON array knows no other")
+
+    def _check_all(self, name: str, given: Iterable[str], needed: Iterable[str], do: str) -> None:
+        missing = [role for role in ROLES if role in needed and role not in given]
+        if missing:
+            says = "is no column for the time (ts)" if missing[0] == "ts" else f"is no column for {missing[0]}"
+            raise ProfileInvalid(
+                f"{name} of profile {self.name!r}: there {says}: {do}"
+                + (", or say volume = false" if missing[0] == "volume" else ""),
+                hint="docs/reference/profiles.md says what a profile may hold",
+                details={"field": name, "profile": str(self.name)},
+            )
 
     def _check(self, name: str, good: object, wanted: str) -> None:
         if not good:

@@ -32,7 +32,12 @@ _ISO = re.compile(
 _DIGITS = re.compile(r"0|[1-9]\d*", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)", re.ASCII)
 _EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]", re.ASCII)
-_DAY_MONTH = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}", re.ASCII)
+_DAY_MONTH = re.compile(r"(\d{1,4})([/.-])(\d{1,2})[/.-](\d{1,4})", re.ASCII)
+_NARROW = re.compile(r"[ap]\.?m\b|(?<![\d:.])\d:", re.ASCII | re.IGNORECASE)
+_UNDECLARED = (
+    "no form of it can be declared: every part of a time has its full width (01/09/2024 09:05), and hours count to 23, "
+    "not to 12; write times as YYYY-MM-DD HH:MM"
+)
 _ROUNDED = (
     "a spreadsheet has rounded the epoch values and their last digits are lost: export the file again, and do not open "
     "it in a spreadsheet"
@@ -151,7 +156,24 @@ def stamp(text: str) -> Stamp | Fault:
             says=f"{text} is not an epoch in plain digits (no sign, padding, fraction, exponent or hex)",
             hint=_ROUNDED if _EXPONENT.search(text) else None,
         )
-    return Fault(rule="CELL", says=f"{text!r} is not a time", hint=_SLASHED if _DAY_MONTH.match(text) else None)
+    return Fault(rule="CELL", says=f"{text!r} is not a time", hint=_form_hint(text))
+
+
+def _form_hint(text: str) -> str | None:
+    """Return what to do about a time of another form, or None where it shows no day."""
+    match = _DAY_MONTH.match(text)
+    if match is None:
+        return None
+    first, sign, second, last = match.groups()
+    if (len(first), len(second), len(last)) not in ((4, 2, 2), (2, 2, 4)) or _NARROW.search(text):
+        return _UNDECLARED
+    if len(first) == 2 and int(first) <= 12 and int(second) <= 12:
+        return _SLASHED
+    codes = ("%Y", "%m", "%d") if len(first) == 4 else ("%d", "%m", "%Y") if int(first) > 12 else ("%m", "%d", "%Y")
+    return (
+        f"write times as YYYY-MM-DD HH:MM, or say their form, which begins with {sign.join(codes)}, in a profile of "
+        "your own (--profile-file); `buff data inspect FILE` drafts it where it can"
+    )
 
 
 def place(

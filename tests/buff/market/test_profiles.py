@@ -150,3 +150,12 @@ def test_where_two_columns_or_none_may_be_meant_the_header_is_refused(
     error = refused(content, profile={**OWN, "columns": {**NAMES, "volume": names}})
     assert places(error) == [(rule, 1)]
     assert says in error.message
+
+
+def test_a_column_that_is_missing_is_named_with_what_to_do() -> None:
+    columns = {name: name for name in ("ts", "open", "high", "low", "close")}
+    with pytest.raises(ProfileInvalid, match="no column for volume: name it under"):
+        profile_from({"name": "mine", "columns": columns})
+    with pytest.raises(ProfileInvalid, match="no column for the time"):
+        profile_from({"name": "mine", "header": "none", "positions": ["open", "high", "low", "close"]})
+    assert not profile_from({"name": "mine", "columns": columns, "volume": False}).volume
