@@ -33,7 +33,7 @@ from buff.market.draft import DRAFT
 from buff.market.header import TABLES
 from buff.market.ingest import FILL_GAP_MS_MAX, FILL_SHARE, Ingested, ingest
 from buff.market.options import FILL, KEEP, CsvOptions
-from buff.market.profiles import PROFILES, Profile
+from buff.market.profiles import DESCENDING, PROFILES, Profile
 from buff.market.quality import dataset_facts
 from buff.market.source import Broken, Columns, Source
 from buff.market.spacing import Spacing, Windows, base_of, questions, some
@@ -336,16 +336,22 @@ def _zone(suggestion: Suggestion, shown: _Read | None) -> str:
 
 
 def _spacing(shown: _Read | None, suggestion: Suggestion | None) -> dict[str, Any] | None:
-    """Return the usual step of the accepted rows, or of the first ones where none were accepted."""
+    """Return the usual step of the accepted rows, or of the first ones in order of time where none were accepted.
+
+    `back`: how many of these do not come after the row before them in the file.
+    """
     found = None if shown is None else shown.look.spacing.as_dict()
     if shown is not None and found is not None:
-        return {**found, "whole": shown.error is None}
+        return {**found, "whole": shown.error is None, "back": 0}
     if suggestion is None or len(suggestion.times) < 2:
         return None
+    back = sum(after <= before for (_, before), (_, after) in pairwise(suggestion.times))
+    if suggestion.profile.order == DESCENDING:
+        back = len(suggestion.times) - 1 - back
     beginning = Spacing(base=Timeframe.MINUTE_1)
     beginning.take(np.array(sorted({ns // _NS for _, ns in suggestion.times}), np.int64))
     counted = beginning.as_dict()
-    return None if counted is None else {**counted, "whole": False}
+    return None if counted is None else {**counted, "whole": False, "back": back}
 
 
 def _questions(shown: _Read | None, suggestion: Suggestion) -> list[str]:

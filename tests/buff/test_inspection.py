@@ -89,6 +89,7 @@ def test_a_file_that_is_accepted_as_it_is_needs_nothing_said(tmp_path: Path) -> 
     assert (found["accepted"], found["read_as"]["given"], found["read_as"]["words"]) == (True, True, "")
     assert found["spacing"] == {
         "step_ms": 60_000, "apart": "1 min", "count": 199, "of": 199, "base_timeframe": "1m", "whole": True,
+        "back": 0,
     }  # fmt: skip
     assert [choice["option"] for choice in found["choices"]] == ["--symbol SYMBOL"]
     assert len(found["first_rows"]) == 5
@@ -207,6 +208,32 @@ def test_a_base_that_the_beginning_suggests_gives_way_to_the_rows_that_follow(tm
     assert found["read_as"]["words"] == "--profile kraken --gaps keep"
     assert found["spacing"]["apart"] == "1 h"
     assert found["spacing"]["of"] == 5_000
+
+
+def test_rows_in_no_order_are_said_to_be_in_none(tmp_path: Path) -> None:
+    lines = [f"2024-01-01T00:{minute:02}:00Z,1,2,1,2,5\n".encode() for minute in (3, 0, 2, 1, 4)]
+    found, _ = seen(written(tmp_path, HEADER + b"".join(lines)))
+    assert (found["spacing"]["back"], found["spacing"]["of"]) == (2, 4)
+    ordered, _ = seen(written(tmp_path, HEADER + b"".join(sorted(lines))))
+    assert (ordered["spacing"]["back"], ordered["accepted"]) == (0, True)
+    newest_first, _ = seen(written(tmp_path, HEADER + b"".join(sorted(lines, reverse=True))))
+    assert (newest_first["spacing"]["back"], newest_first["read_as"]["words"]) == (0, "--profile-file mine.toml")
+
+
+def test_files_given_in_the_wrong_order_are_told_apart_from_rows_in_it(tmp_path: Path) -> None:
+    lines = [f"2024-01-01T00:{minute:02}:00Z,1,2,1,2,5\n".encode() for minute in range(6)]
+    late, early = (
+        written(tmp_path, HEADER + b"".join(lines[3:]), "b.csv"),
+        written(tmp_path, HEADER + lines[0], "a.csv"),
+    )
+    for paths in ((late, early), (early, early)):
+        _, refusal = seen(*paths)
+        assert refusal is not None
+        assert refusal.hint is not None
+        assert refusal.hint.startswith("give the files from the oldest to the newest")
+    _, refusal = seen(written(tmp_path, HEADER + lines[1] + lines[0], "c.csv"))
+    assert refusal is not None
+    assert refusal.hint == "sort the file by time, oldest first"
 
 
 def test_seconds_are_no_base(tmp_path: Path) -> None:

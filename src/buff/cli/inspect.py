@@ -57,10 +57,11 @@ def _form(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "zone", times["zone"]
     if spacing is not None:
         where = "" if spacing["whole"] else " of the beginning"
-        yield (
-            "spacing",
-            f"rows are {spacing['apart']} apart ({spacing['count']:,} of {some(spacing['of'], 'step')}{where})",
-        )
+        steps = some(spacing["of"], "step")
+        apart = f"{spacing['apart']} apart ({spacing['count']:,} of {steps}{where})"
+        if spacing["back"]:
+            yield "order", f"rows are not in order of time: {spacing['back']:,} of {steps}{where} go back"
+        yield "spacing", f"in order of time they would be {apart}" if spacing["back"] else f"rows are {apart}"
     for line in found["questions"]:
         yield "please check", line
 

@@ -90,6 +90,11 @@ RULES: Mapping[str, Rule] = {
 }
 
 
+# What may lie in the order of the files, where it is met behind the first of them.
+_SEAMS = ("ORDER", "DUPLICATE")
+_OLDEST_FIRST = "give the files from the oldest to the newest, each once and none that overlap; within a file"
+
+
 @frozen(kw_only=True)
 class Offence:
     """One place in a file that breaks one rule.
@@ -180,7 +185,10 @@ class Offences:
         """Return the error that reports them all."""
         # Stable: offences of one line stay in the order in which the judge found them.
         found = sorted(self._first + self._first_gaps, key=lambda each: (each[0], each[1].line))
-        return report([offence for _, offence in found[:LISTED_MAX]], self._counts, several=several)
+        listed = [offence for _, offence in found[:LISTED_MAX]]
+        if found[0][0] > 1 and listed[0].rule in _SEAMS and listed[0].hint is None:
+            listed[0] = evolve(listed[0], hint=f"{_OLDEST_FIRST}, {RULES[listed[0].rule].hint}")
+        return report(listed, self._counts, several=several)
 
 
 def report(listed: list[Offence], counts: Mapping[str, int], *, several: bool) -> DataInvalid:

@@ -184,7 +184,7 @@ def questions(times: Sequence[tuple[str, int]], step_ms: int, offset_ms: int) ->
     text, first_ns = min(times, key=lambda each: each[1])
     rests = {ns % (step_ms * NS) for _, ns in times}
     short = step_ms * NS - min(rests)
-    if len(rests) == 1 and short in (1, 1_000, NS, 1_000 * NS):
+    if len(rests) == 1 and 0 not in rests and short in (1, 1_000, NS, 1_000 * NS):
         asked.append(
             f"every time ends a moment before the next bar ({text}): are these ends of bars? If another column has "
             "their openings, name it with --columns ts=NAME"

@@ -87,6 +87,13 @@ def test_the_timeframe_suggested_has_windows_whatever_the_gaps(
     assert run([*shlex.split(command), "--runs-root", str(tmp_path / "runs")]) == 0
 
 
+def test_rows_in_no_order_have_no_spacing_but_when_sorted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lines = "".join(f"2024-01-01T00:{minute:02}:00Z,1,2,1,2,5\n" for minute in (3, 0, 2, 1, 4))
+    _, out, _ = said(capsys, written(tmp_path, b"ts,open,high,low,close,volume\n" + lines.encode()))
+    assert "order\trows are not in order of time: 2 of 4 steps of the beginning go back" in out.splitlines()
+    assert "spacing\tin order of time they would be 1 min apart (4 of 4 steps of the beginning)" in out.splitlines()
+
+
 def test_offences_that_say_the_same_are_listed_five_times(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = "".join(f"2024-01-01T00:{minute:02}:00,1,2,1,2,x\n" for minute in range(30))
     _, _, err = said(capsys, written(tmp_path, b"ts,open,high,low,close,volume\n" + lines.encode()))

@@ -114,6 +114,7 @@ def test_times_that_may_be_ends_of_bars_are_a_question() -> None:
     assert "--stamp close" in close
     assert asked(MONDAY + MINUTE_MS, offset_ms=HOUR_MS) == [], "midnight is that of the file's clock"
     assert asked(MONDAY + MINUTE_MS - HOUR_MS, offset_ms=HOUR_MS)
+    assert asked(MONDAY, step_ms=1_000) == [], "a second is no moment before the next bar of a second"
     assert asked(MONDAY, step_ms=DAY_MS) == [], "a day after midnight is midnight"
     assert questions([], MINUTE_MS, 0) == []
 
