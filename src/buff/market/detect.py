@@ -31,6 +31,7 @@ from buff.market.timestamps import ISO, UNITS_NS, Fault, Stamp, place
 PREFIX_BYTES = 1 << 17  # longer than any line that is read
 TRIAL_ROWS = 200
 SHOWN_ROWS = 5
+TICKERS_SHOWN = 10
 GENERAL = "buff"  # the profile that claims no vendor: it is named first wherever the file shows nothing more
 
 UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -173,7 +174,7 @@ def detect(
     fitting = [each for each in fitting if not each.guessed] or fitting
     if not fitting:
         return Detection(
-            form=glimpse.form, alien=None, suggestions=tuple(ranked[:2]), advice=tuple(_advice(ranked[0], glimpse))
+            form=glimpse.form, alien=None, suggestions=tuple(ranked[:1]), advice=tuple(_advice(ranked[0], glimpse))
         )
     compared = (evolve(each, same=each.bars == fitting[0].bars) for each in fitting)
     return Detection(form=glimpse.form, alien=None, suggestions=tuple(compared))
@@ -348,7 +349,7 @@ def _suggestion(glimpse: Glimpse, profile: Profile, said: Mapping[str, Any], at:
         fits=trial.fits,
         options=options,
         reasons=tuple(_reasons(trial, glimpse, options)) if trial.reading.layout is not NO_LAYOUT else (),
-        why_not=None if trial.fits else _why_not(trial),
+        why_not=None if trial.fits else _why_not(trial, tickers),
         tried=trial.options,
         layout=trial.reading.layout,
         kind=kind,
@@ -382,6 +383,8 @@ def _distance(trial: _Trial, glimpse: Glimpse) -> float:
         return 100
     lines = glimpse.lines
     width = len(_cells(lines[0], profile)) if lines else 0
+    if len(lines) > 1 and _cells(lines[1], profile)[0].strip().casefold() in profile.subheaders:
+        return 1
     if trial.halted.rule == "COLUMNS":
         if profile.header == NONE:
             return 10 + abs(len(profile.positions) - width)
@@ -558,7 +561,7 @@ def _reasons(trial: _Trial, glimpse: Glimpse, options: Mapping[str, Any]) -> Ite
         yield "there is no volume column"
 
 
-def _why_not(trial: _Trial) -> str:
+def _why_not(trial: _Trial, tickers: Sequence[str]) -> str:
     if trial.halted is not None:
         return trial.halted.says
     if trial.turned:
@@ -568,6 +571,10 @@ def _why_not(trial: _Trial) -> str:
         return f"read as {kind_words(trial.reading.kind, zoned=True)}, its times would all lie in 1970"
     if trial.clock is not None:
         return f"it would leave out the times of day, which stand in column {trial.clock!r}"
+    if tickers and trial.options.ticker not in tickers:
+        more = f" and {len(tickers) - TICKERS_SHOWN:,} others" if len(tickers) > TICKERS_SHOWN else ""
+        shown = f"{', '.join(tickers[:TICKERS_SHOWN])}{more}"
+        return f"no row of {trial.options.ticker} stands in its beginning, which has those of {shown}"
     formal = [each for each in trial.offences if each.rule in _FORM]
     return f"line {formal[0].line}: {formal[0].says}" if formal else "no row of it could be read"
 
@@ -600,27 +607,35 @@ def _drafted(glimpse: Glimpse, general: Profile, said: Mapping[str, Any], at: in
     return [each for each in found if each.fits] or near
 
 
-def _advice(closest: Suggestion, glimpse: Glimpse) -> Iterable[str]:
-    """Say what would help a file that no profile reads."""
+def _advice(closest: Suggestion, glimpse: Glimpse) -> list[str]:
+    """Return what would help a file that no profile reads."""
     trial = _trial(glimpse, closest.tried)
-    yield from dict.fromkeys(each.hint for each in trial.offences if each.rule in _FORM and each.hint)
+    found = list(dict.fromkeys(each.hint for each in trial.offences if each.rule in _FORM and each.hint))
+    if trial.halted is not None and trial.halted.rule == "HEADER" and trial.halted.hint:
+        found.append(trial.halted.hint)
     if trial.halted is not None and trial.halted.rule == "COLUMNS" and closest.profile.header != NONE:
-        names = _header(trial, glimpse)
-        for role in absent(names, closest.tried.declaration):
-            alike = alike_names(role, names)
-            which = f"the header has {_listed(names)}."
-            if alike:
-                which = f"which of {_listed([repr(name) for name in alike])} is it?"
-            none = " or --volume none" if role == "volume" else ""
-            yield f"no column for {'the time' if role == 'ts' else role}: {which} Say --columns {role}=NAME{none}"
+        found += _columns_advice(_header(trial, glimpse), closest.tried.declaration)
     if trial.turned:
-        yield 'a profile of your own (--profile-file) may say order = "descending"'
+        found.append('a profile of your own (--profile-file) may say order = "descending"')
     if any(each.rule == "TIMEZONE" for each in trial.offences):
-        yield "naive times need their zone: --timezone UTC, or the zone they are in"
-    yield (
+        found.append("naive times need their zone: --timezone UTC, or the zone they are in")
+    if closest.tickers and closest.tried.ticker not in closest.tickers:
+        found.append(f"name one of its instruments, for example --ticker {closest.tickers[0]}")
+    return found or [
         "other separators, positions of columns without a header, forms of times or ends of bars as times are declared "
         "in a profile of your own (--profile-file; --stamp close for the last): docs/reference/profiles.md"
-    )
+    ]
+
+
+def _columns_advice(names: Sequence[str], declared: Profile) -> Iterable[str]:
+    """Yield how to name each column of which a header lacks the name."""
+    for role in absent(names, declared):
+        alike = alike_names(role, names)
+        which = f"the header has {_listed(names)}."
+        if alike:
+            which = f"which of {_listed([repr(name) for name in alike])} is it?"
+        none = " or --volume none" if role == "volume" else ""
+        yield f"no column for {'the time' if role == 'ts' else role}: {which} Say --columns {role}=NAME{none}"
 
 
 def toml(table: Mapping[str, Any]) -> str:

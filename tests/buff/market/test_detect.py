@@ -376,6 +376,42 @@ def test_what_a_spreadsheet_did_is_said(content: bytes, why: str, helps: str) ->
     assert helps in detection.advice[0]
 
 
+@pytest.mark.parametrize(
+    ("time", "helps"),
+    [
+        ("01/02/2024 09:30", "nowhere said"),
+        ("1/20/2024 9:30", "no form of it can be declared"),
+        ("01/20/2024 09:30 PM", "no form of it can be declared"),
+        ("20/01/24 09:30", "no form of it can be declared"),
+    ],
+)
+def test_of_a_time_that_cannot_be_read_it_is_said_whether_a_profile_could_declare_it(time: str, helps: str) -> None:
+    (advice,) = found(f"ts,open,high,low,close,volume\n{time},1,2,1,2,5\n".encode()).advice
+    assert helps in advice
+    assert ("--profile-file" in advice) == (helps == "nowhere said")
+
+
+def test_two_tickers_of_yfinance_are_known_by_the_lines_below_the_header() -> None:
+    content = (
+        b"Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume\n"
+        b"Ticker,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT\nDate,,,,,,,,,,\n"
+        b"2024-01-02,1,2,1,2,1,2,1,2,5,6\n"
+    )
+    detection = found(content)
+    assert [each.profile.name for each in detection.suggestions] == ["yfinance"]
+    assert detection.advice == ("download one ticker at a time, or write one ticker's columns to the file",)
+
+
+def test_a_ticker_that_is_not_there_is_said_with_those_that_are() -> None:
+    detection = found(EXAMPLES["polygon"].content, ticker="NVDA")
+    assert detection.suggestions[0].why_not == ("no row of NVDA stands in its beginning, which has those of AAPL, MSFT")
+    assert detection.advice == ("name one of its instruments, for example --ticker AAPL",)
+    many = b"".join(b"T%d,5,2,2,2,2,1744792500000000000,1\n" % at for at in range(14))
+    first = found(b"ticker,volume,open,close,high,low,window_start,transactions\n" + many, ticker="X").suggestions[0]
+    assert first.why_not is not None
+    assert first.why_not.endswith("T8, T9 and 4 others")
+
+
 def test_a_few_bad_rows_do_not_hide_the_profile() -> None:
     bad = EXAMPLES["kraken"].content + b"1381179120,oops,123.61,123.61,123.61,0.1,1\n"
     first = likely(bad)
