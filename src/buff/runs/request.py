@@ -18,7 +18,7 @@ from buff.decisions.engine import Costs, check_equity
 from buff.decisions.risk import check_level
 from buff.errors import RunConfigInvalid
 from buff.market.options import CsvOptions
-from buff.market.timeframe import Timeframe
+from buff.market.timeframe import BASES, Timeframe
 from buff.runs.identity import check_run_id
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._/-]{1,32}")
@@ -290,7 +290,7 @@ def timeframe_from(value: str, name: str) -> Timeframe:
     try:
         return Timeframe(value)
     except ValueError:
-        known = ", ".join(timeframe.value for timeframe in Timeframe)
+        known = ", ".join(timeframe.value for timeframe in (BASES if name == "base_timeframe" else Timeframe))
         raise _wrong(name, value, f"{name} is none that Buff knows", f"use one of: {known}") from None
 
 

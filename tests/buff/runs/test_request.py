@@ -124,6 +124,11 @@ def test_a_wrong_value_names_its_field(name: str, value: object, code: str) -> N
     assert error.hint
 
 
+def test_the_hint_of_a_base_offers_bases_alone() -> None:
+    assert refused({**GOOD, "base_timeframe": "7m"}).hint == "use one of: 1m, 5m, 15m, 30m, 1h, 2h, 4h, 1d"
+    assert "1Y" in str(refused({**GOOD, "timeframe": "7m"}).hint)
+
+
 def test_a_profile_nobody_ships_is_refused() -> None:
     assert refused({**GOOD, "profile": "nobody"}).code == "PROFILE_INVALID"
 
