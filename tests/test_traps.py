@@ -34,9 +34,11 @@ ALLOWED = {
     "decisions/trades.py": (1, "closed trades, booleans"),
     "decisions/walk.py": (1, "extremes of closes (minimum or maximum)"),
     "market/ingest.py": (1, "missing bars, int64"),
+    "market/plain.py": (2, "what divides steps, int64 (gcd)"),
     "market/quality.py": (2, "missing, repeated and filled bars, int64"),
     "market/resample.py": (2, "highs and lows (maximum, minimum)"),
     "market/volume.py": (2, "whole windows, booleans; volumes in int64 units of 10^-k"),
+    "runs/drawing.py": (1, "bars held, int64"),
 }
 # Sums and products that run in index order are allowed; a difference of two of floats is not, so each is listed too.
 RUNNING = frozenset({"cumsum", "cumprod"})
