@@ -371,7 +371,7 @@ def _way(profile: Profile, chance: random.Random) -> _Way:
     return _Way(
         profile=profile,
         time=time,
-        unit=chance.choice(("s", "ms", "us", "ns")),
+        unit=chance.choice(profile.units or ("s", "ms", "us", "ns")),
         zone=zone,
         asked=asked,
         names=names,

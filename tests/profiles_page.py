@@ -99,6 +99,8 @@ FIELDS: Mapping[str, str] = {
     "times": "The forms of its times, one or a list: `iso`, `epoch`, `epoch.0` (digits and `.0`), `ms_of_day` "
     "(milliseconds since the midnight of the date in the file's name), or strptime codes of full width: `%Y %m %d %H "
     "%M %S`, `%f` (one to nine digits), `%z` (`Z` or an offset).",
+    "units": "Units of its epochs, some of `s`, `ms`, `us`, `ns`, where the vendor has but some: `buff data inspect` "
+    "suggests the profile for no file of another unit. Any is read.",
     "zone": "The zone of naive times, where the vendor says it: `UTC`, `±HH:MM` or an IANA name.",
     "local": "Names of the time column under which no naive time is of that zone, so that each must carry its offset.",
     "stamp": "`open` or `close`: whether a time is its bar's opening or its end.",

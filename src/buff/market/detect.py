@@ -249,8 +249,14 @@ class _Trial:
         return next((layout.names[at] for at in left_out if clocks([row[at] for row in rows], days)), None)
 
     @property
+    def other_unit(self) -> bool:
+        """Whether its epochs are of a unit that the vendor does not write."""
+        kind, units = self.reading.kind, self.options.profile.units
+        return bool(units) and kind in UNITS_NS and kind not in units
+
+    @property
     def fits(self) -> bool:
-        if self.halted is not None or self.turned or self.too_old or self.clock is not None:
+        if self.halted is not None or self.turned or self.too_old or self.other_unit or self.clock is not None:
             return False
         return self.unsound * 2 <= self.read if self.read else bool(self.reading.absent)
 
@@ -569,6 +575,9 @@ def _why_not(trial: _Trial, tickers: Sequence[str]) -> str:
         return f"the rows come {now} first; profile {trial.options.profile.name} has the {wanted} first"
     if trial.too_old:
         return f"read as {kind_words(trial.reading.kind, zoned=True)}, its times would all lie in 1970"
+    if trial.other_unit:
+        vendor = " or ".join(UNIT_WORDS[unit] for unit in trial.options.profile.units)
+        return f"its times are {kind_words(trial.reading.kind, zoned=True)}; those of this profile are {vendor}"
     if trial.clock is not None:
         return f"it would leave out the times of day, which stand in column {trial.clock!r}"
     if tickers and trial.options.ticker not in tickers:

@@ -14,7 +14,7 @@ from attrs import Factory, field, fields, frozen
 from buff.errors import ProfileInvalid, RunConfigInvalid
 from buff.market.bars import PRICES, VALUES
 from buff.market.forms import TIME_WORDS, form
-from buff.market.timestamps import zone
+from buff.market.timestamps import UNITS_NS, zone
 
 CSV, JSON, TABLE = "csv", "json", "table"
 FORMATS = (CSV, JSON, TABLE)
@@ -67,7 +67,9 @@ class Profile:
     that begins with `!` is never taken for it.
     positions: the roles, or the names of columns that are not read, of a file without header, in order.
     times: the forms of its times: `iso`, `epoch`, `epoch.0` (digits and `.0`), `ms_of_day` (milliseconds since the
-    midnight of the day in the file's name), or strptime codes (`buff.market.forms`). zone: that of naive times, where
+    midnight of the day in the file's name), or strptime codes (`buff.market.forms`). units: the units of its epochs
+    (`s`, `ms`, `us`, `ns`) where the vendor has but some; a file of another unit is read, and this profile is not
+    suggested for it. zone: that of naive times, where
     the vendor says it; local: names of the time column under which no naive time is of that zone, so that each must
     carry its offset. stamp: whether a time is its bar's opening or its end. order: of the rows of a file.
     volume: false where the vendor gives none; it is then 0. scale: prices are whole numbers of 10^-scale.
@@ -88,6 +90,7 @@ class Profile:
     columns: Mapping[str, tuple[str, ...]] = field(default=Factory(dict), converter=_columns)
     positions: tuple[str, ...] = field(default=(), converter=_words)
     times: tuple[str, ...] = field(default=("iso", "epoch"), converter=_words)
+    units: tuple[str, ...] = field(default=(), converter=_words)
     zone: str | None = None
     local: tuple[str, ...] = field(default=(), converter=_folded)
     stamp: str = OPEN
@@ -121,8 +124,9 @@ class Profile:
         self._check("banner", self.banner is None or (isinstance(self.banner, str) and self.banner), "text")
         for name, known in (("header", HEADERS), ("stamp", STAMPS), ("order", ORDERS)):
             self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
-        for name in ("subheaders", "positions", "times", "local"):
+        for name in ("subheaders", "positions", "times", "units", "local"):
             self._check(name, _is_texts(getattr(self, name)), "a list of texts")
+        self._check("units", set(self.units) <= set(UNITS_NS), f"some of {', '.join(UNITS_NS)}")
         self._check("times", self.times, "at least one form of time")
         self._check("zone", self.zone is None or isinstance(self.zone, str), "a zone")
         self._check("volume", isinstance(self.volume, bool), "true or false")
@@ -286,6 +290,7 @@ PROFILES: Mapping[str, Profile] = {
             header=NONE,
             positions=(*_IN_ORDER, "trades"),
             times=("epoch",),
+            units=("s",),
             hints={"GAP": _SPARSE},
         ),
         Profile(

@@ -338,6 +338,13 @@ def test_a_profile_that_is_one_cell_longer_is_suggested_without_volume_only_wher
     assert [bar[5] for bar in first.bars] == [1.5, 2.5]
 
 
+def test_a_unit_that_a_vendor_never_writes_is_not_its_form() -> None:
+    first = likely(b"1704067200000,10,12,9,11,1.5,7\n1704067260000,11,13,10,12,2.5,8\n")
+    assert (first.profile.name, [bar[5] for bar in first.bars]) == ("mine", [1.5, 2.5])
+    named = found(b"1704067200000,10,12,9,11,1.5,7\n", profile="kraken").suggestions[0]
+    assert named.why_not == "its times are epoch milliseconds; those of this profile are seconds"
+
+
 def test_no_profile_leaves_out_the_time_of_day() -> None:
     content = b"date,time,open,high,low,close,volume\n2024-01-02,09:30,1,2,1,2,5\n2024-01-02,09:31,2,3,1,2,5\n"
     first = likely(content)

@@ -42,7 +42,7 @@ def test_numbers_and_texts_in_any_layout_are_the_same_bars(content: bytes) -> No
         (FILE[:-20], "ENCODING", 2, "not whole"),
         (FILE + b"]", "ENCODING", 3, "something stands behind the end"),
         (b"[]", "EMPTY", 1, "the file is empty"),
-        (b'{"1704067140000": [1, 2, 3, 4, 5]}', "ENCODING", 1, "profile ccxt reads JSON"),
+        (b'{"1704067140000": [1, 2, 3, 4, 5]}', "ENCODING", 1, "JSON of another shape"),
         (b"1704067140000,1,1,1,1,1\n", "ENCODING", 1, "the file is CSV text; profile ccxt reads JSON"),
     ],
 )
