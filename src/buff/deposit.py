@@ -8,13 +8,17 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from attrs import frozen
 
 from buff.builder import check_free, open_root, root_of, silent, written
+from buff.datasets import Dataset, base_bars
 from buff.errors import LimitExceeded, RequestError
 from buff.host import Host
 from buff.inputs import opened
 from buff.intake import SHOWN, Intake, Progress, rejected, report_of, take_in
+from buff.market.resample import windows
+from buff.market.spacing import HOUR_MS, run_timeframe
 from buff.market.timeframe import Timeframe, coarser_or_equal
 from buff.runs.request import data_from
 from buff.settings import Settings
@@ -29,6 +33,7 @@ class Ingest:
     `first` and `last` are the open stamps of the first and last bar, ISO 8601 in UTC. `gaps` are ranges without bars
     and `missing` the bars in them; `filled` bars were made by `gaps="fill"`. `source` is what a manifest says of the
     files. `warnings` are for people and in no artifact. `quality` is the quality report of the bars as they are stored.
+    `timeframe` is one of which the bars have whole windows: hours, else their own.
     """
 
     dataset_id: str
@@ -44,6 +49,7 @@ class Ingest:
     source: Mapping[str, Any]
     warnings: tuple[str, ...]
     quality: Mapping[str, Any]
+    timeframe: str
 
     @property
     def verdict(self) -> str:
@@ -53,11 +59,9 @@ class Ingest:
     @property
     def next(self) -> str:
         """The command that makes a run of it, with choices to be changed."""
-        base = Timeframe(self.base_timeframe)
-        timeframe = Timeframe.HOUR_1 if coarser_or_equal(Timeframe.HOUR_1, base) else base
         return (
             f"buff run create --dataset {self.dataset_id[:SHOWN]} --symbol {self.symbol} "
-            f"--timeframe {timeframe.value} --strategy ma_cross --risk-level 3"
+            f"--timeframe {self.timeframe} --strategy ma_cross --risk-level 3"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,4 +134,16 @@ def _ingest(root: str, intake: Intake) -> Ingest:
         source=intake.source,
         warnings=intake.warnings,
         quality=report_of(root, dataset),
+        timeframe=_timeframe(root, dataset).value,
     )
+
+
+def _timeframe(root: str, dataset: Dataset) -> Timeframe:
+    """Return a timeframe that the dataset has whole windows of."""
+    hours = 0
+    if coarser_or_equal(Timeframe.HOUR_1, dataset.base):
+        step_ms = dataset.base.step_ms
+        assert step_ms is not None, "a base has a fixed length"
+        _, _, rows = windows(base_bars(root, dataset).ts, Timeframe.HOUR_1, step_ms)
+        hours = int(np.count_nonzero(rows * step_ms == HOUR_MS))
+    return run_timeframe(dataset.base, hours, dataset.last_ts - dataset.first_ts)

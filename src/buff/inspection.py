@@ -36,7 +36,7 @@ from buff.market.options import FILL, KEEP, CsvOptions
 from buff.market.profiles import DESCENDING, PROFILES, Profile
 from buff.market.quality import dataset_facts
 from buff.market.source import Broken, Columns, Source
-from buff.market.spacing import Spacing, Windows, base_of, questions, some
+from buff.market.spacing import Spacing, Windows, base_of, questions, run_timeframe, some
 from buff.market.timeframe import DAY_MS, Timeframe, coarser_or_equal
 from buff.settings import Settings
 from buff.times import iso
@@ -455,9 +455,11 @@ def _commands(paths: Sequence[str], shown: _Read, suggestion: Suggestion | None)
 
 
 def _timeframe(shown: _Read) -> str:
-    """Return a timeframe that the data have whole windows of: hours, where there is a day of them or gaps leave any."""
-    hours = _hours(shown)
-    return shown.options.base.value if hours is None or not hours["whole"] else Timeframe.HOUR_1.value
+    """Return a timeframe that the data have whole windows of."""
+    found, hours = shown.ingested, _hours(shown)
+    assert found is not None, "what was refused suggests no run"
+    whole = 0 if hours is None else hours["whole"]
+    return run_timeframe(shown.options.base, whole, found.last_ts - found.first_ts).value
 
 
 def _hours(shown: _Read) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Deposit: files become datasets without a run, once each, and every refusal is told."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from buff.datasets import load
 from buff.deposit import Ingest, deposit
 from buff.errors import BuffError, DataInvalid, DataSourceNotFound, LimitExceeded, ProfileInvalid, RunConfigInvalid
 from buff.journal.events import IngestRejected
+from buff.market.timeframe import MINUTE_MS
+from buff.sample import START_MS
 from buff.settings import Settings
 from whole import SETTINGS, events, host, make, names, opened, write_csv
 
@@ -61,12 +64,27 @@ def test_the_command_it_names_makes_a_run(tmp_path: Path, minutes: Path) -> None
 
 
 @pytest.mark.parametrize(("base", "timeframe"), [("1m", "1h"), ("1h", "1h"), ("4h", "4h"), ("1d", "1d")])
-def test_the_command_asks_for_what_the_base_can_be(base: str, timeframe: str) -> None:
-    stored = Ingest(
-        dataset_id="d" * 64, existed=False, symbol="X", base_timeframe=base, rows=1, first="", last="", gaps=0,
-        missing=0, filled=0, source={}, warnings=(), quality={"verdict": "PASS"},
-    )  # fmt: skip
+def test_the_command_asks_for_what_the_base_can_be(tmp_path: Path, base: str, timeframe: str) -> None:
+    step = {"1m": 1, "1h": 60, "4h": 240, "1d": 1440}[base]
+    csv = tmp_path / "bars.csv"
+    rows = (f"{START_MS + at * step * MINUTE_MS},{BAR}" for at in range(2 * 1440 // step))
+    lines(*rows)(csv)
+    assert f"--timeframe {timeframe} " in put(tmp_path / "root", csv, base_timeframe=base).next
+
+
+@pytest.mark.parametrize(
+    ("minutes", "timeframe"),
+    [(range(42), "1m"), (range(1440), "1h"), ([at for at in range(3 * 1440) if at % 60 != 30], "1m")],
+    ids=["too few", "a day", "no whole hour"],
+)
+def test_the_command_is_one_that_is_not_refused(tmp_path: Path, minutes: Sequence[int], timeframe: str) -> None:
+    csv, root = tmp_path / "bars.csv", tmp_path / "root"
+    lines(*(f"{START_MS + at * MINUTE_MS},{BAR}" for at in minutes))(csv)
+    stored = put(root, csv, gaps="keep")
+    assert stored.timeframe == timeframe
     assert f"--timeframe {timeframe} " in stored.next
+    created = make(root, dataset=stored.dataset_id, symbol="BTCUSDT", timeframe=timeframe, strategy="hold", params={})
+    assert len(created.run.records) > 0
 
 
 def test_two_symbols_in_a_fresh_root_are_run_from_their_ids(tmp_path: Path, minutes: Path) -> None:

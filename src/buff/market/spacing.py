@@ -13,12 +13,13 @@ import numpy as np
 from attrs import Factory, define
 from numpy.typing import NDArray
 
-from buff.market.timeframe import BASES, DAY_MS, MINUTE_MS, Timeframe
+from buff.market.timeframe import BASES, DAY_MS, MINUTE_MS, Timeframe, coarser_or_equal
 from buff.times import iso
 
 STEPS_MAX = 4_096
 NS = 1_000_000
 HALF_HOUR_MS = 30 * MINUTE_MS
+HOUR_MS = 60 * MINUTE_MS
 FEW_BARS = 2
 _WEEK_MS = 7 * DAY_MS
 _SATURDAY_NOON_MS = 2 * DAY_MS + DAY_MS // 2  # 1970-01-03T12:00:00Z
@@ -170,6 +171,15 @@ class Windows:
         if self.last_start is not None:
             end._count(np.array([self.last_start]), np.array([self.last_rows]))
         return {"timeframe": self.timeframe.value, "whole": end.whole, "lacking": end.lacking}
+
+
+def run_timeframe(base: Timeframe, whole_hours: int, length_ms: int) -> Timeframe:
+    """Return a timeframe of which bars have whole windows: hours, where there are any and a day of bars, else the base.
+
+    length_ms: from the first open stamp to the last.
+    """
+    hourly = coarser_or_equal(Timeframe.HOUR_1, base) and whole_hours and length_ms >= DAY_MS - HOUR_MS
+    return Timeframe.HOUR_1 if hourly else base
 
 
 def questions(times: Sequence[tuple[str, int]], step_ms: int, offset_ms: int) -> list[str]:
