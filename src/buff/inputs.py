@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import IO
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from buff.errors import DataSourceNotFound
 from buff.files import read_chunks
@@ -77,20 +77,29 @@ def _opened(path: str) -> Source:
     place, _, member = path.partition("::") if not os.path.lexists(path) else (path, "", "")
     name, shown = text(os.path.basename(place)), text(path)
     try:
-        mode = os.stat(place).st_mode
+        facts = os.stat(place)
     except (OSError, ValueError):  # the latter for a name with a NUL byte
         raise _absent(name, f"{shown} is not there", "check the path") from None
+    mode = facts.st_mode
     if not stat.S_ISREG(mode):  # opening a pipe that nobody writes to would wait for ever
         says = "is a directory" if stat.S_ISDIR(mode) else "is not a file"
         raise _absent(name, f"{shown} {says}", "check the path")
     if not os.access(place, os.R_OK):
         raise _absent(name, f"{shown} cannot be read", "check its permissions")
     if _begins(place, _ZIP):
-        return _zipped(place, name, shown, member)
+        return evolve(_zipped(place, name, shown, member), changed=partial(_changed, place, facts))
     if member:
         raise _absent(name, f"{text(place)} is no zip archive, so it has no member {member}", "check the path")
-    size = os.path.getsize(place)
-    return _streamed(name, shown, partial(read_chunks, place), size=size)
+    source = _streamed(name, shown, partial(read_chunks, place), size=facts.st_size)
+    return evolve(source, changed=partial(_changed, place, facts))
+
+
+def _changed(path: str, then: os.stat_result) -> bool:
+    try:
+        now = os.stat(path)
+    except OSError:
+        return True
+    return (now.st_size, now.st_mtime_ns, now.st_ino) != (then.st_size, then.st_mtime_ns, then.st_ino)
 
 
 def _absent(name: str, says: str, hint: str) -> DataSourceNotFound:
@@ -100,6 +109,22 @@ def _absent(name: str, says: str, hint: str) -> DataSourceNotFound:
 def _begins(path: str, magic: bytes) -> bool:
     with open(path, "rb") as file:
         return file.read(len(magic)) == magic
+
+
+@define
+class _Ending:
+    """The last byte of what went by."""
+
+    last: bytes = b""
+
+    def watch(self, chunks: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        """Yield the same pieces."""
+        for piece in chunks():
+            self.last = piece[-1:] or self.last
+            yield piece
+
+    def is_line_end(self) -> bool:
+        return self.last == b"\n"
 
 
 # Plain files, and gzip
@@ -140,7 +165,15 @@ def _streamed(name: str, path: str | None, chunks: Callable[[], Iterator[bytes]]
         seen.gzip = first.startswith(_GZIP)
         yield from _gunzipped(first, raw) if seen.gzip else _with(first, raw)
 
-    return Source(name=name, path=path, chunks=content, stored=seen.stored, size=size)
+    ending = _Ending()
+    return Source(
+        name=name,
+        path=path,
+        chunks=partial(ending.watch, content),
+        stored=seen.stored,
+        size=size,
+        ends_line=ending.is_line_end,
+    )
 
 
 def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -194,13 +227,15 @@ def _zipped(path: str, name: str, shown: str, member: str) -> Source:
             size += len(chunk)
         return Stored(size=size, sha256=digest.hexdigest(), archive="zip")
 
+    ending = _Ending()
     return Source(
         name=name,
         path=shown,
-        chunks=partial(_unzipped, path, chosen),
+        chunks=partial(ending.watch, partial(_unzipped, path, chosen)),
         stored=stored,
         member=text(chosen.filename),
         size=chosen.file_size,
+        ends_line=ending.is_line_end,
     )
 
 

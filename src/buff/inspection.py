@@ -15,7 +15,7 @@ from attrs import Factory, define, frozen
 
 from buff.errors import BuffError, DataInvalid, LimitExceeded, RunConfigInvalid
 from buff.inputs import opened
-from buff.intake import READING, Progress
+from buff.intake import READING, Progress, doubted
 from buff.market import tables
 from buff.market.bars import COLUMNS, VALUES, Bars
 from buff.market.detect import (
@@ -229,7 +229,7 @@ def _read(paths: Sequence[str], said: Mapping[str, Any], *, settings: Settings, 
     hours = Windows(base=options.base, timeframe=Timeframe.HOUR_1) if hourly else None
     look, found, error = _Look(spacing=Spacing(base=options.base), hours=hours), None, None
     try:
-        found = ingest(
+        read = ingest(
             files,
             options,
             write=look.take,
@@ -237,6 +237,7 @@ def _read(paths: Sequence[str], said: Mapping[str, Any], *, settings: Settings, 
             rows_max=settings.rows_max,
             bytes_max=settings.csv_bytes_max,
         )
+        found = doubted(read, files)
     except (DataInvalid, LimitExceeded) as refused:
         error = refused
     return _Read(said=said, options=options, look=look, ingested=found, error=error)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from buff.canonical import document
 from buff.datasets import Dataset, DatasetWriter, base_bars, publish
@@ -20,6 +20,7 @@ from buff.inputs import opened, text
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
+from buff.market.profiles import CSV
 from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.rules import Offence
@@ -76,9 +77,23 @@ def read_into(
             bytes_max=settings.csv_bytes_max,
         )
         parsed(ingested)
-        return writer.finish(), ingested
+        return writer.finish(), doubted(ingested, files)
     finally:
         writer.close()
+
+
+def doubted(ingested: Ingested, files: Sequence[Source]) -> Ingested:
+    """Return what was read with warnings of files that may not be what they were meant to be.
+
+    A last line without its end may have been cut anywhere, so that its last number is another; nothing in it tells.
+    """
+    doubts = []
+    for file, source in zip(files, ingested.sources, strict=True):
+        if file.changed():
+            doubts.append(f"{file.name}: the file changed while it was read; what is stored is what was read")
+        if source["type"] == CSV and not file.ends_line():
+            doubts.append(f"{file.name}: the file does not end with a line end: was it cut short?")
+    return evolve(ingested, warnings=(*ingested.warnings, *doubts))
 
 
 def write_offences(

@@ -1,5 +1,9 @@
 """Intake: files in, a stored dataset and the events of every step out; nothing half-made when it is refused."""
 
+import gzip
+import hashlib
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +190,59 @@ def test_a_last_candle_that_has_not_ended_is_a_warning_and_nothing_more(tmp_path
         assert len(taken_in.warnings) == len(validated.warnings) == count
         assert all("2024-01-03T00:00:00Z" in warning for warning in taken_in.warnings)
     assert len(ids) == 1
+
+
+def packed(path: Path, content: bytes) -> Path:
+    """Write content as it is, or as the end of the name says."""
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(content))
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("bars.csv", content)
+    else:
+        path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["bars.csv", "bars.csv.gz", "bars.zip"])
+@pytest.mark.parametrize(("cut", "warned"), [(0, False), (1, True), (4, True)])
+def test_a_last_line_without_its_end_is_a_warning_and_nothing_more(
+    tmp_path: Path, minutes: Path, name: str, cut: int, warned: bool
+) -> None:
+    """Cut by four bytes the last volume is another number, and nothing in the file could tell."""
+    content = minutes.read_bytes()
+    path = packed(tmp_path / name, content[: len(content) - cut])
+    found = taken(tmp_path / "root", path)
+    says = f"{name}: the file does not end with a line end: was it cut short?"
+    assert found.warnings == ((says,) if warned else ())
+    (validated,) = [event for event in events(tmp_path / "root") if isinstance(event, IngestValidated)]
+    assert validated.warnings == list(found.warnings)
+    assert "line end" not in str(found.source)
+
+
+def test_a_json_array_needs_no_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "candles.json"
+    path.write_text("[[1704067200000,1,2,1,2,5],[1704067260000,1,2,1,2,5]]")
+    assert taken(tmp_path / "root", path, profile="ccxt").warnings == ()
+
+
+@pytest.mark.parametrize("what", ["touched", "replaced", "gone"])
+def test_a_file_that_changed_while_it_was_read_is_a_warning(tmp_path: Path, minutes: Path, what: str) -> None:
+    path, root = tmp_path / "bars.csv", tmp_path / "root"
+    content = minutes.read_bytes()
+    path.write_bytes(content)
+    root.mkdir()
+
+    def change(stage: str, done: int, total: int) -> None:
+        if what == "touched":
+            os.utime(path, ns=(0, 0))
+        elif what == "replaced":
+            (tmp_path / "other").write_bytes(content)
+            (tmp_path / "other").replace(path)
+        elif what == "gone":
+            path.unlink(missing_ok=True)
+
+    with opened(root) as store:
+        found = take_in(store, [str(path)], CsvOptions(), symbol="X", progress=change)
+    assert "bars.csv: the file changed while it was read; what is stored is what was read" in found.warnings
+    assert found.source["sha256"] == hashlib.sha256(content).hexdigest()

@@ -34,6 +34,8 @@ class Source:
     chunks: called once, yields the content in pieces of any size; raises Broken.
     member: its name in an archive, or None. size: of the content in bytes, where that is known before it is read.
     stored: called after `chunks` has ended, describes the file as it is kept; None: as its content.
+    ends_line: called after `chunks` has ended, says whether its last byte was a line end.
+    changed: called after `chunks` has ended, says whether somebody wrote to the file since it was opened.
     """
 
     name: str
@@ -42,3 +44,5 @@ class Source:
     member: str | None = None
     size: int | None = None
     stored: Callable[[], Stored] | None = None
+    ends_line: Callable[[], bool] = lambda: True
+    changed: Callable[[], bool] = lambda: False
