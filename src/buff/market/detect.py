@@ -14,10 +14,10 @@ from attrs import Factory, evolve, field, fields, frozen
 
 from buff import canonical
 from buff.market import arrays
-from buff.market.bars import VALUES
+from buff.market.bars import PRICES, VALUES
 from buff.market.draft import DRAFT, clocks, drafts
 from buff.market.forms import MS_OF_DAY, read
-from buff.market.header import BOM, UNNAMED, Layout, absent, cells, content, encoding, foreign, named
+from buff.market.header import BOM, UNNAMED, Layout, absent, cells, content, encoding, foreign, looks_like_data, named
 from buff.market.heading import head
 from buff.market.ingest import day_ns
 from buff.market.judge import Bar, judge, judge_row
@@ -446,7 +446,7 @@ def alike_names(role: str, names: Iterable[str]) -> list[str]:
     if like is None:
         return []
     # A name with a comma cannot be typed in `--columns a=NAME,b=NAME`.
-    return [name for name in names if "," not in name and re.fullmatch(like, name.casefold().strip())]
+    return [name for name in names if "," not in name and re.fullmatch(like, name.casefold().strip().strip("<>"))]
 
 
 def _header(trial: _Trial, glimpse: Glimpse) -> list[str]:
@@ -539,7 +539,8 @@ def _reasons(trial: _Trial, glimpse: Glimpse, options: Mapping[str, Any]) -> Ite
     profile, layout = trial.options.profile, trial.reading.layout
     unnamed = trial.reading.banners and profile.name == DRAFT
     if unnamed:
-        yield f"a column of the header has no name: {UNNAMED}, or read the columns by their places as below"
+        why = f": {UNNAMED}, or" if str(profile.banner).startswith(profile.delimiter) else ":"
+        yield f"a column of the header has no name{why} read the columns by their places as below"
     elif trial.reading.banners:
         yield "a banner stands above the header"
     if unnamed:
@@ -604,7 +605,8 @@ def _drafted(glimpse: Glimpse, general: Profile, said: Mapping[str, Any], at: in
         return []
     lines = glimpse.lines[:TRIAL_ROWS]
     first = lines[0] if lines else b""
-    used = [sep for sep in SEPARATORS if sep != " " and sep.encode() in first] or [general.delimiter]
+    used = [sep for sep in SEPARATORS if sep != " " and sep.encode() in first]
+    used = used or [" " if first.count(b" ") >= len(PRICES) else general.delimiter]
     found = []
     for delimiter in used if glimpse.form == CSV else [general.delimiter]:
         rows = [_cut(line, delimiter) for line in lines]
@@ -638,6 +640,8 @@ def _advice(closest: Suggestion, glimpse: Glimpse) -> list[str]:
 
 def _columns_advice(names: Sequence[str], declared: Profile) -> Iterable[str]:
     """Yield how to name each column of which a header lacks the name."""
+    if all(looks_like_data(name) for name in names):
+        return
     for role in absent(names, declared):
         alike = alike_names(role, names)
         which = f"the header has {_listed(names)}."

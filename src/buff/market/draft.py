@@ -62,12 +62,14 @@ def drafts(rows: Sequence[Sequence[str]], general: Profile, *, form: str, delimi
     """
     if not rows:
         return
-    for declared in _declared(rows, general, form=form):
+    for declared in _declared(rows, general, form=form, delimiter=delimiter):
         for order in (ASCENDING, DESCENDING):
             yield Profile(name=DRAFT, title="my files", formats=(form,), delimiter=delimiter, order=order, **declared)
 
 
-def _declared(rows: Sequence[Sequence[str]], general: Profile, *, form: str) -> Iterator[dict[str, Any]]:
+def _declared(
+    rows: Sequence[Sequence[str]], general: Profile, *, form: str, delimiter: str
+) -> Iterator[dict[str, Any]]:
     """Yield what a draft says of header, columns and times."""
     first, body = rows[0], [row for row in rows[1:_ROWS] if len(row) == len(rows[0])]
     if form == JSON or any(looks_like_data(cell) for cell in first):
@@ -78,7 +80,8 @@ def _declared(rows: Sequence[Sequence[str]], general: Profile, *, form: str) -> 
         yield {"columns": general.columns}
         return
     if "" in names:
-        yield from _unnamed(first, names, body, general)
+        for declared in _unnamed(names, body, general):
+            yield {"banner": delimiter.join(first), **declared}
         return
     yield from _by_name(names, body, general)
 
@@ -182,9 +185,7 @@ def _by_name(names: Sequence[str], body: Sequence[Sequence[str]], general: Profi
     yield {"columns": columns, "header": REQUIRED, **({} if times is None else {"times": times})}
 
 
-def _unnamed(
-    first: Sequence[str], names: Sequence[str], body: Sequence[Sequence[str]], general: Profile
-) -> Iterator[dict[str, Any]]:
+def _unnamed(names: Sequence[str], body: Sequence[Sequence[str]], general: Profile) -> Iterator[dict[str, Any]]:
     """Yield a draft for a header with columns that have no name, as an index that pandas wrote has none.
 
     Its header is taken as a banner, which stands above the rows and names nothing; columns are then told by place.
@@ -205,9 +206,7 @@ def _unnamed(
     positions = tuple(by_place.get(at, others[at]) for at in range(len(names)))
     if len(set(positions)) == len(positions):
         volume = {} if "volume" in places else {"volume": False}
-        yield {
-            "banner": ",".join(first), "header": NONE, "positions": positions, "times": times, **volume,
-        }  # fmt: skip
+        yield {"header": NONE, "positions": positions, "times": times, **volume}
 
 
 # Times

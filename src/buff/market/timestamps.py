@@ -34,9 +34,10 @@ _NUMERIC = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:[.,]\d*)?(?:[eE][+-]?\d+
 _EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]", re.ASCII)
 _DAY_MONTH = re.compile(r"(\d{1,4})([/.-])(\d{1,2})[/.-](\d{1,4})", re.ASCII)
 _NARROW = re.compile(r"[ap]\.?m\b|(?<![\d:.])\d:", re.ASCII | re.IGNORECASE)
+_MONTH = re.compile(r"\d{1,2}[ ./-]?[a-z]{3,9}\b|[a-z]{3,9}[ .]+\d{1,2}\b", re.ASCII | re.IGNORECASE)
 _UNDECLARED = (
-    "no form of it can be declared: every part of a time has its full width (01/09/2024 09:05), and hours count to 23, "
-    "not to 12; write times as YYYY-MM-DD HH:MM"
+    "no form of it can be declared: months are numbers, every part of a time has its full width (01/09/2024 09:05), "
+    "and hours count to 23, not to 12; write times as YYYY-MM-DD HH:MM"
 )
 _ROUNDED = (
     "a spreadsheet has rounded the epoch values and their last digits are lost: export the file again, and do not open "
@@ -163,7 +164,7 @@ def _form_hint(text: str) -> str | None:
     """Return what to do about a time of another form, or None where it shows no day."""
     match = _DAY_MONTH.match(text)
     if match is None:
-        return None
+        return _UNDECLARED if _MONTH.match(text) else None
     first, sign, second, last = match.groups()
     if (len(first), len(second), len(last)) not in ((4, 2, 2), (2, 2, 4)) or _NARROW.search(text):
         return _UNDECLARED

@@ -284,6 +284,22 @@ def test_a_file_without_volume_is_suggested_with_none() -> None:
     assert (indices.profile.name, indices.options) == ("firstrate", {"volume": "none", "timezone": "UTC"})
 
 
+def test_a_volume_in_brackets_is_not_left_out() -> None:
+    content = (
+        b"<TICKER>;<PER>;<DATE>;<TIME>;<OPEN>;<HIGH>;<LOW>;<CLOSE>;<VOL>\n"
+        b"SBER;1;20240102;093000;1;2;1;2;5\nSBER;1;20240102;093100;1;2;1;2;7\n"
+    )
+    first = likely(content)
+    assert first.options == {"columns": {"volume": "<VOL>"}, "timezone": "UTC"}
+    assert [bar[5] for bar in first.bars] == [5.0, 7.0]
+
+
+def test_rows_of_numbers_are_no_header_to_choose_names_from() -> None:
+    assert likely(b"1704067200 1 2 1 2 5\n1704067260 1 2 1 2 5\n").profile.delimiter == " "
+    (advice,) = found(b"1,2,3,4,5,6\n").advice
+    assert "--columns" not in advice
+
+
 def test_where_two_names_may_be_meant_the_user_is_asked() -> None:
     detection = found(b"ts,open,high,low,close,Volume A,Volume B\n2024-01-01T00:00:00Z,1,2,1,2,5,6\n")
     assert detection.likely is None
@@ -390,6 +406,8 @@ def test_what_a_spreadsheet_did_is_said(content: bytes, why: str, helps: str) ->
         ("1/20/2024 9:30", "no form of it can be declared"),
         ("01/20/2024 09:30 PM", "no form of it can be declared"),
         ("20/01/24 09:30", "no form of it can be declared"),
+        ("20-Jan-2024 09:30", "no form of it can be declared"),
+        ("Jan 20 2024", "no form of it can be declared"),
     ],
 )
 def test_of_a_time_that_cannot_be_read_it_is_said_whether_a_profile_could_declare_it(time: str, helps: str) -> None:

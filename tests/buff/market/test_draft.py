@@ -68,6 +68,8 @@ def test_a_header_with_a_column_without_a_name_is_a_banner_and_its_columns_are_t
     assert first.positions == ("column1", "ts", "open", "high", "low", "close", "volume", "column8")
     (bare, _) = drafted(",open,high,low,close", "2024-01-01T00:00:00Z,1,2,1,2")
     assert (bare.positions[0], bare.volume) == ("ts", False)
+    (other, _) = drafted("ts;open;high;low;close;volume;", "2024-01-01T00:00:00Z;1;2;1;2;5;", delimiter=";")
+    assert (other.banner, other.positions[-1]) == ("ts;open;high;low;close;volume;", "column7")
     assert drafted(",ts,open,high", "0,2024-01-01T00:00:00Z,1,2") == []
     assert drafted(",open,high,low,close", "0,1,2,1,2") == []
 

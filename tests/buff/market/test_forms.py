@@ -162,5 +162,5 @@ def test_words_of_forms_are_tried_in_order_and_the_refusal_names_them() -> None:
     assert (found.rule, "spreadsheet" in str(found.hint)) == ("UNIT", True)
     found = read("31/12/2020", ("iso",))
     assert isinstance(found, Fault)
-    assert (found.rule, "the day" in str(found.hint)) == ("CELL", True)
+    assert (found.rule, "%d/%m/%Y" in str(found.hint)) == ("CELL", True)
     assert read("31/12/2020", ("%d/%m/%Y",)) == Stamp(kind="%d/%m/%Y", zoned=False, ns=ns(2020, 12, 31))
