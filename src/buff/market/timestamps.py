@@ -47,6 +47,8 @@ _SLASHED = (
     "which number is the day and which the month is nowhere said: write times as YYYY-MM-DD HH:MM, or say their form "
     "in a profile of your own (--profile-file), for example %d/%m/%Y %H:%M"
 )
+_TWICE = "which of the two hours is meant is not in the file: export its times in UTC, or with their offsets"
+_NEVER = "no clock of that zone showed this time: check --timezone, or export the times in UTC or with their offsets"
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
 _LAST_HOUR = YEAR_10000_NS // 1_000_000 // HOUR_MS
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -97,10 +99,9 @@ class Zone:
         before, after = self._offsets_ms(ns // 1_000_000)
         if before == after:
             return ns - before * 1_000_000
-        happened = "twice" if before > after else "never"
-        return Fault(
-            rule="TIMEZONE", says=f"local time {text} happened {happened} in {self.name}, where clocks were changed"
-        )
+        happened, hint = ("twice", _TWICE) if before > after else ("never", _NEVER)
+        says = f"local time {text} happened {happened} in {self.name}, where clocks were changed"
+        return Fault(rule="TIMEZONE", says=says, hint=hint)
 
     def _offsets_ms(self, local_ms: int) -> tuple[int, int]:
         if self.fixed_ms is not None:

@@ -154,3 +154,13 @@ def test_a_time_is_placed_by_the_file_it_is_in() -> None:
 
 def test_instants_are_shown_to_the_second() -> None:
     assert iso(1_577_836_800_000) == "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "helps"), [("2024-11-03 01:30", "which of the two hours"), ("2024-03-10 02:30", "check --timezone")]
+)
+def test_what_to_do_about_an_hour_that_clocks_were_changed_in_is_not_to_declare_a_zone(text: str, helps: str) -> None:
+    fault = place(text, stamp(text), None, zone("America/New_York"))
+    assert isinstance(fault, Fault)
+    assert fault.hint is not None
+    assert helps in fault.hint
