@@ -295,6 +295,7 @@ def test_an_archive_cut_short_is_still_looked_into(tmp_path: Path) -> None:
         (gzip.compress(b"a.csv".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0")), "a tar archive", "tar -xf"),
         ("ts,open,high,low,close,volume,Währung\n".encode("latin-1"), "not UTF-8", "iconv -f WINDOWS-1252"),
     ],
+    ids=["page", "answer", "zst", "tar.gz", "latin-1"],
 )
 def test_what_to_do_about_a_file_that_is_none_of_candles_names_no_profile(
     tmp_path: Path, content: bytes, says: str, hint: str
