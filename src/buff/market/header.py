@@ -41,6 +41,10 @@ _OBJECT = re.compile(rb"\{|\[\s*\{")
 _LONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 # What to do about a header whose first cell is empty.
 UNNAMED = "pandas writes row numbers so; write the file with to_csv(..., index=False)"
+_TWO_TIMES = (
+    "say which with --columns ts=NAME; where one is the day and the other the time of day, a profile of your own reads "
+    "both, which `buff data inspect FILE` drafts"
+)
 CONVERT = "save the file as UTF-8, for example by: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
 NO_HINTS: Mapping[str, str] = MappingProxyType({})
 _OTHER_PROFILE = "`buff data inspect FILE` says which profile the file looks like"
@@ -266,8 +270,9 @@ def _place(
     found = found or [index for index, name in candidates if _begun(wanted)(name)]
     if len(found) > 1:
         both = " and ".join(repr(names[index]) for index in found)
-        says = f"the header has more than one {wanted[0]} column: {both}"
-        raise halt(file, number, "HEADER", says, names[found[1]], hint=profile.hints)
+        says = f"the header has more than one {'time' if role == 'ts' else wanted[0]} column: {both}"
+        hint = {"HEADER": _TWO_TIMES} if role == "ts" else profile.hints
+        raise halt(file, number, "HEADER", says, names[found[1]], hint=hint)
     if found:
         return found[0]
     if role == "time":

@@ -12,6 +12,7 @@ from buff.market.draft import clocks, day_first, drafts, forms, shape
 from buff.market.forms import read
 from buff.market.profiles import PROFILES, Profile
 from buff.market.timestamps import Stamp
+from csv_files import refused
 
 GENERAL = PROFILES["buff"]
 MS = 1_704_067_200_000
@@ -142,3 +143,11 @@ def test_drafting_never_raises(rows: list[list[str]], array: bool) -> None:
         assert each.name == "mine"
     if rows:
         shape([row for row in rows if len(row) == len(rows[0])])
+
+
+def test_two_columns_that_may_be_the_time_are_refused_with_what_reads_both() -> None:
+    error = refused(b"date,time,open,high,low,close,volume\n2024-01-01,00:00,1,2,1,2,5\n")
+    assert error.message.endswith("line 1: the header has more than one time column: 'date' and 'time'")
+    assert error.hint is not None
+    assert "--columns ts=NAME" in error.hint
+    assert "buff data inspect" in error.hint
