@@ -445,8 +445,8 @@ def _symbol(suggestion: Suggestion | None) -> str | None:
 
 
 def _commands(paths: Sequence[str], shown: _Read, suggestion: Suggestion | None) -> dict[str, str]:
-    symbol = _symbol(suggestion) or UNKNOWN_SYMBOL
-    said = {name: value for name, value in shown.said.items() if name != "ticker" or value != symbol}
+    symbol, plural = _symbol(suggestion) or UNKNOWN_SYMBOL, shown.options.profile.plural
+    said = {name: value for name, value in shown.said.items() if name != "ticker" or (plural and value != symbol)}
     words = [f"--csv {shlex.quote(path)}" for path in paths]
     create = " ".join(filter(None, ["buff run create", *words, _words(said), f"--symbol {shlex.quote(symbol)}"]))
     return {

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import Factory, asdict, evolve, field, frozen
 
-from buff.errors import RunConfigInvalid
+from buff.errors import ProfileInvalid, RunConfigInvalid
 from buff.market.bars import VALUES
 from buff.market.profiles import NONE, PROFILES, STAMPS, TABLE, Profile, profile, profile_from
 from buff.market.timeframe import BASES, Timeframe
@@ -47,7 +47,16 @@ def _gaps(value: str) -> str:
 def _profile(value: object) -> Profile:
     if isinstance(value, Profile):
         return value
-    return profile_from(value) if isinstance(value, Mapping) else profile(str(value))
+    if not isinstance(value, Mapping):
+        return profile(str(value))
+    declared = profile_from(value)
+    if PROFILES.get(declared.name, declared) != declared:
+        raise ProfileInvalid(
+            f"{declared.name!r} is the name of a profile of Buff, which is another",
+            hint="give yours a name of its own",
+            details={"field": "name", "value": declared.name},
+        )
+    return declared
 
 
 def _wrong(name: str, value: object, says: str, hint: str) -> RunConfigInvalid:
@@ -86,6 +95,7 @@ class CsvOptions:
             if role not in NAMED or not isinstance(name, str) or not name:
                 known = ", ".join(NAMED)
                 raise _wrong("columns", role, f"{role!r} is no column that can be named", f"name one of: {known}")
+        self._check_apart()
         if self.stamp not in (None, *STAMPS):
             known = " or ".join(STAMPS)
             raise _wrong("stamp", self.stamp, f"{self.stamp!r} is no way to stamp a bar", f"use {known}")
@@ -103,6 +113,20 @@ class CsvOptions:
             stamp=self.stamp or self.profile.stamp,
             volume=self.profile.volume and self.volume is None,
         )
+
+    def _check_apart(self) -> None:
+        """Refuse a column for a role that another role takes, too: by what the user says, or by what the profile knows.
+
+        A profile of one's own may say that a column has several roles.
+        """
+        meant = {role: (name.casefold().strip(),) for role, name in self.columns.items()}
+        known = {**{role: (role,) for role in self.profile.positions}, **self.profile.columns, **meant}
+        for role, (name,) in meant.items():
+            other = next((each for each in NAMED if each != role and name in known.get(each, ())), None)
+            if other is not None and (other, self.volume) != ("volume", NO_VOLUME):
+                hint = f"name another column, or say which one is {other}, too"
+                says = f"column {self.columns[role]!r} cannot be both {other} and {role}"
+                raise _wrong("columns", self.columns[role], says, hint)
 
     @zone.default
     def _zoned(self) -> Zone | None:
@@ -155,7 +179,9 @@ def _placed(profile: Profile, columns: Mapping[str, str]) -> tuple[str, ...]:
 
 def options_of(source: Mapping[str, Any], *, gaps: str, base: Timeframe) -> CsvOptions:
     """Return the options that a manifest's source describes: the inverse of `described`."""
-    chosen = _profile(source.get("declaration") or source["profile"])
+    # A declaration of the name of a profile that has come since, or has changed, is still what was read with.
+    declared = source.get("declaration")
+    chosen = profile(source["profile"]) if declared is None else profile_from(declared)
     return CsvOptions(
         profile=chosen,
         timezone=None if chosen.zone is not None else source["timezone"],

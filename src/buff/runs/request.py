@@ -303,7 +303,11 @@ def _options(document: _Document) -> CsvOptions:
     if document.base_timeframe is not None:
         options["base"] = timeframe_from(document.base_timeframe, "base_timeframe")
     # The rows of a file of many tickers are chosen by the symbol, where nothing else is said.
-    return CsvOptions(**{**options, "ticker": document.ticker or document.symbol})
+    read_as = CsvOptions(**{**options, "ticker": document.ticker or document.symbol})
+    if document.ticker is not None and not read_as.profile.plural:
+        says = f"files of {read_as.profile.name} name no tickers, so that no rows can be chosen by one"
+        raise _wrong("ticker", document.ticker, says, "leave it out, or choose a profile of files of many tickers")
+    return read_as
 
 
 def instant(value: str | None, name: str) -> int | None:

@@ -3,7 +3,8 @@
 import pytest
 
 from buff.errors import ProfileInvalid, RunConfigInvalid
-from buff.market.options import CsvOptions, options_of
+from buff.market.options import CsvOptions, options_of, table_of
+from buff.market.profiles import PROFILES
 from buff.market.timeframe import Timeframe
 
 OHLCV = {name: name for name in ("ts", "open", "high", "low", "close", "volume")}
@@ -96,3 +97,33 @@ def test_a_profile_of_json_declares_nothing_that_only_text_has(field: str, value
     with pytest.raises(ProfileInvalid) as caught:
         CsvOptions(profile={**own, "columns": OHLCV, field: value})  # type: ignore[arg-type]
     assert caught.value.details["field"] == field
+
+
+@pytest.mark.parametrize("profile", ["buff", "kraken"], ids=["header", "no header"])
+def test_a_column_that_is_named_is_not_another_one_too(profile: str) -> None:
+    for columns in ({"volume": "close"}, {"volume": " Close "}, {"open": "Last", "close": "last"}):
+        with pytest.raises(RunConfigInvalid, match="cannot be both") as caught:
+            CsvOptions(profile=profile, columns=columns)  # type: ignore[arg-type]
+        assert caught.value.details["field"] == "columns"
+
+
+def test_a_column_may_be_named_that_no_other_role_takes() -> None:
+    swapped = CsvOptions(columns={"open": "close", "close": "open"})
+    assert swapped.declaration.columns["open"] == ("close",)
+    without = CsvOptions(columns={"close": "volume"}, volume="none")
+    assert without.declaration.columns["close"] == ("volume",)
+
+
+def test_a_profile_of_ones_own_takes_no_name_of_buffs_unless_it_is_the_same() -> None:
+    shipped = table_of(PROFILES["kraken"])
+    assert CsvOptions(profile=shipped).profile == PROFILES["kraken"]  # type: ignore[arg-type]
+    other = {**shipped, "stamp": "close"}
+    with pytest.raises(ProfileInvalid, match="'kraken' is the name of a profile of Buff") as caught:
+        CsvOptions(profile=other)  # type: ignore[arg-type]
+    assert caught.value.details["field"] == "name"
+
+
+def test_a_declaration_in_a_manifest_may_have_a_name_that_came_to_be_buffs() -> None:
+    declared = {**table_of(PROFILES["kraken"]), "stamp": "close"}
+    source = {"profile": "kraken", "timezone": None, "declaration": declared}
+    assert options_of(source, gaps="keep", base=Timeframe.MINUTE_1).declaration.stamp == "close"

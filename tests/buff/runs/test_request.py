@@ -145,7 +145,11 @@ def test_what_is_said_of_odd_files_and_of_tickers_is_kept() -> None:
     options = request_from({**GOOD, **odd}).options
     assert (dict(options.columns), options.stamp, options.volume) == ({"close": "Last"}, "close", "none")
     assert options.ticker == GOOD["symbol"]
-    assert request_from({**GOOD, "ticker": "C:X"}).options.ticker == "C:X"
+    assert request_from({**GOOD, "profile": "polygon", "ticker": "C:X"}).options.ticker == "C:X"
+
+
+def test_a_ticker_of_files_that_name_none_is_refused() -> None:
+    assert refused({**GOOD, "ticker": "C:X"}).details["field"] == "ticker"
 
 
 @pytest.mark.parametrize("name", ["symbol", "timeframe", "strategy", "risk_level"])
