@@ -41,6 +41,10 @@ _OBJECT = re.compile(rb"\{|\[\s*\{")
 _LONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 # What to do about a header whose first cell is empty.
 UNNAMED = "pandas writes row numbers so; write the file with to_csv(..., index=False)"
+_NO_HEADER = (
+    "choose the profile of the file's vendor, or one of your own that says which column is where: `buff data inspect "
+    "FILE` suggests it"
+)
 _TWO_TIMES = (
     "say which with --columns ts=NAME; where one is the day and the other the time of day, a profile of your own reads "
     "both, which `buff data inspect FILE` drafts"
@@ -112,7 +116,8 @@ def layout(line: bytes, profile: Profile, file: str, number: int = 1) -> Layout:
     names = [name.strip() for name in names]
     delimited(names, text, profile, file, number)
     if all(looks_like_data(name) for name in names):
-        raise halt(file, number, "HEADER", "the file has no header: its first line looks like data", text)
+        says = "the file has no header: its first line looks like data"
+        raise halt(file, number, "HEADER", says, text, hint={"HEADER": _NO_HEADER})
     return named(names, profile, file, number)
 
 
