@@ -13,6 +13,7 @@ from typing import Any
 from attrs import Factory, evolve, field, fields, frozen
 
 from buff import canonical
+from buff.errors import RunConfigInvalid
 from buff.market import arrays
 from buff.market.bars import PRICES, VALUES
 from buff.market.draft import DRAFT, clocks, drafts
@@ -165,7 +166,7 @@ def detect(
         return Detection(form=glimpse.form, alien=what, suggestions=())
     asked = (said or {}).get("profile")
     table = profiles if asked is None else {"": CsvOptions(profile=asked, ticker="").profile}
-    tried = [_suggestion(glimpse, each, known, at) for at, each in enumerate(table.values())]
+    tried = _suggestions(glimpse, table.values(), known)
     if not any(each.fits for each in tried) and asked is None:
         tried += _drafted(glimpse, profiles[GENERAL], known, len(tried))
     ranked = sorted(tried, key=lambda each: each.rank)
@@ -327,6 +328,23 @@ def _cut(line: bytes, delimiter: str) -> list[str]:
 
 
 # Suggestions: what must be said so that a profile fits, and what speaks for it
+
+
+def _suggestions(glimpse: Glimpse, profiles: Iterable[Profile], said: Mapping[str, Any]) -> list[Suggestion]:
+    """Return what each profile is to a file, without those of which what was said cannot be true.
+
+    Raises RunConfigInvalid when it can be true of none.
+    """
+    tried: list[Suggestion] = []
+    refused: list[RunConfigInvalid] = []
+    for at, each in enumerate(profiles):
+        try:
+            tried.append(_suggestion(glimpse, each, said, at))
+        except RunConfigInvalid as error:
+            refused.append(error)
+    if not tried:
+        raise refused[0]
+    return tried
 
 
 def _suggestion(glimpse: Glimpse, profile: Profile, said: Mapping[str, Any], at: int) -> Suggestion:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import feather
 
+from buff.errors import RunConfigInvalid
 from buff.market import tables
 from buff.market.detect import PREFIX_BYTES, Detection, Glimpse, Suggestion, alike_names, detect, toml
 from buff.market.options import CsvOptions
@@ -552,3 +553,14 @@ def test_a_file_in_the_form_of_a_profile_is_never_denied_to_it(profile: Profile)
         first = fitting[profile.name]
         assert [bar[0] for bar in first.bars] == list(file.ts[: len(first.bars)]) or profile.order == "descending"
         assert suggestions[0].same
+
+
+def test_a_column_that_is_named_fits_where_there_is_one_of_that_name() -> None:
+    """Profiles without such a column, or to which that one is another, are left out: nobody asked for them."""
+    content = b"ts,open,high,low,Price,volume\n" + b"".join(
+        b"2024-01-01T00:%02d:00Z,1,2,1,2,5\n" % minute for minute in range(20)
+    )
+    detection = found(content, columns={"close": "Price"})
+    assert [each.profile.name for each in detection.suggestions if each.fits][:1] == ["buff"]
+    with pytest.raises(RunConfigInvalid, match="is no column that can be named"):
+        found(content, columns={"price": "Price"})
