@@ -20,7 +20,6 @@ from buff.decisions.strategy import packages, source_sha256, strategy
 from buff.errors import (
     BuffError,
     DataError,
-    LimitExceeded,
     RootError,
     RunConfigInvalid,
     RunsRootInvalid,
@@ -30,7 +29,7 @@ from buff.errors import (
 from buff.files import not_written
 from buff.host import Host
 from buff.inputs import opened
-from buff.intake import Intake, Progress, take_in
+from buff.intake import SHOWN, Intake, Progress, check_free, take_in
 from buff.journal.events import RunCommitted, RunRejected
 from buff.market.bars import Bars
 from buff.market.quality import dropped_windows, report
@@ -151,7 +150,12 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         staged = store.owner.path("resample")
         store.owner.discard("resample")  # what a request before this one left when its disk was full
         bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
-        plan = plan_of(request, params, data.dataset, bars, data.symbol)
+        try:
+            plan = plan_of(request, params, data.dataset, bars, data.symbol)
+        except RunConfigInvalid as error:
+            if not request.csv:
+                raise
+            raise _stored_all_the_same(error, data.dataset) from error
         warnings = warnings_of(data.warnings, bars)
         known = store.state.runs.get(plan.run_id)
         if known is not None and known.inputs_hash != plan.inputs_hash:
@@ -159,6 +163,14 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Crea
         if known is None or known.state == "reclaimed":
             return _build(store, request, plan, data.source, warnings, progress)
     return Created(run=store.run(known.run_id), existed=True, warnings=warnings)
+
+
+def _stored_all_the_same(error: RunConfigInvalid, dataset: Dataset) -> RunConfigInvalid:
+    """Return a refusal of what was asked of some files, which says that the files themselves were accepted."""
+    says = f"the data are stored as dataset {dataset.id[:SHOWN]}: --dataset needs no file"
+    return RunConfigInvalid(
+        error.message, hint=f"{error.hint}; {says}", details={**error.details, "dataset_id": dataset.id}
+    )
 
 
 @contextmanager
@@ -220,17 +232,6 @@ def check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
             f"timeframe {timeframe.value} cannot be made from {base.value} bars",
             hint=f"choose a timeframe that is a multiple of {base.value}",
             details={"field": "timeframe", "value": timeframe.value, "base_timeframe": base.value},
-        )
-
-
-def check_free(store: Store) -> None:
-    """Raise LimitExceeded when the disk of the root has less room than the settings ask for."""
-    least, free = store.settings.free_bytes_min, store.disk.free_bytes(store.root)
-    if free < least:
-        raise LimitExceeded(
-            f"{free:,} bytes are free on the disk of the runs root, {least:,} must be",
-            hint="free some space, or lower BUFF_FREE_BYTES_MIN",
-            details={"free_bytes": free, "limit": least, "setting": "BUFF_FREE_BYTES_MIN"},
         )
 
 

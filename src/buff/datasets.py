@@ -388,6 +388,8 @@ def resampled(
         return _unchanged(root, dataset)
     made = resample(base, timeframe)
     facts = quality.resample_facts(made)
+    if not len(made.bars):  # no run can be made of it
+        return Resampled(bars=made.bars, quality=facts, references=())
     hashes = _write(disk, staging_directory, made.bars, facts)
     target = _resample_directory(root, dataset.id, timeframe)
     if not _settle(disk, staging_directory, target):

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from buff.builder import check_free, open_root, root_of, silent, written
+from buff.builder import open_root, root_of, silent, written
 from buff.datasets import Dataset, base_bars
-from buff.errors import LimitExceeded, RequestError
+from buff.errors import RequestError
 from buff.host import Host
 from buff.inputs import opened
 from buff.intake import SHOWN, Intake, Progress, rejected, report_of, take_in
@@ -110,8 +110,7 @@ def _deposit(store: Store, values: Mapping[str, Any], progress: Progress) -> Ing
     with written("the dataset"):
         try:
             wanted = data_from(values)
-            check_free(store)
-        except (RequestError, LimitExceeded) as error:
+        except RequestError as error:
             store.record(rejected(f"ing_{store.host.token()}", error, (), store.settings.user, milliseconds=0))
             raise
         intake = take_in(store, wanted.csv, wanted.options, symbol=wanted.symbol, progress=progress)

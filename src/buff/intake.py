@@ -138,6 +138,7 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
         store.record(
             _started(ingest_id, os.path.basename(owner.directory), files, options, symbol, store.settings.user)
         )
+        check_free(store)
         dataset, ingested = read_into(
             disk, staged, paths, options, settings=store.settings, progress=progress, parsed=parsed
         )
@@ -167,6 +168,17 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
         _stored(ingest_id, intake, milliseconds=watch.lap()),
     )
     return intake
+
+
+def check_free(store: Store) -> None:
+    """Raise LimitExceeded when the disk of the root has less room than the settings ask for."""
+    least, free = store.settings.free_bytes_min, store.disk.free_bytes(store.root)
+    if free < least:
+        raise LimitExceeded(
+            f"{free:,} bytes are free on the disk of the runs root, {least:,} must be",
+            hint="free some space, or lower BUFF_FREE_BYTES_MIN",
+            details={"free_bytes": free, "limit": least, "setting": "BUFF_FREE_BYTES_MIN"},
+        )
 
 
 def report_of(root: str, dataset: Dataset) -> dict[str, Any]:

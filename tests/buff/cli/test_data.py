@@ -112,7 +112,52 @@ def test_bars_that_were_made_are_said_everywhere(capsys: CAPTURE, place: Path, t
     assert command_line(["run", "create", "--dataset", out.split()[1], *words]) == 0
     capsys.readouterr()
     assert command_line(["run", "show", opened(place).runs().items[0].run_id]) == 0
-    assert "42 rows, gaps fill (1 bars were made), from gap.csv" in capsys.readouterr().out
+    assert "42 rows, gaps fill (1 bar was made), from gap.csv" in capsys.readouterr().out
+
+
+def test_names_of_files_break_no_row(capsys: CAPTURE, place: Path, minutes: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "a\tb\nc\x1b[2J.csv"
+    odd.write_bytes(minutes.read_bytes())
+    said(capsys, "ingest", str(odd), "--symbol", "X")
+    for verb, cell in (("list", -1), ("ingests", 4)):
+        rows = said(capsys, verb)[1].splitlines()
+        assert len(rows) == 2
+        assert rows[1].split("\t")[cell] == r"a\tb\nc\x1b[2J.csv"
+        assert len(rows[1].split("\t")) == len(rows[0].split("\t"))
+
+
+def test_a_ticker_that_chooses_nothing_is_refused(capsys: CAPTURE, place: Path, minutes: Path) -> None:
+    code, _, err = said(capsys, "ingest", str(minutes), "--symbol", "X", "--ticker", "X")
+    assert (code, err.partition(":")[0]) == (3, "RUN_CONFIG_INVALID")
+    assert "files of buff name no tickers" in err
+
+
+def test_a_limit_that_refuses_files_is_listed_with_them(
+    capsys: CAPTURE, place: Path, minutes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUFF_FREE_BYTES_MIN", str(1 << 60))
+    code, _, err = said(capsys, "ingest", str(minutes), "--symbol", "X")
+    assert (code, err.partition(":")[0]) == (7, "LIMIT_EXCEEDED")
+    (row,) = told(capsys, "ingests")["items"]
+    assert (row["state"], row["code"], row["files"], row["symbol"]) == (
+        "rejected",
+        "LIMIT_EXCEEDED",
+        ["minutes.csv"],
+        "X",
+    )
+
+
+def test_a_refused_timeframe_says_that_the_data_are_stored(capsys: CAPTURE, place: Path, tmp_path: Path) -> None:
+    """The dataset is there without an empty resample beside it."""
+    words = ["--symbol", "X", "--gaps", "keep", "--timeframe", "1h", "--strategy", "hold", "--risk-level", "3"]
+    capsys.readouterr()
+    assert command_line(["run", "create", "--csv", str(gap(tmp_path)), *words, "--json"]) == 3
+    error = msgspec.json.decode(capsys.readouterr().err)
+    (dataset_id,) = names(place)["_datasets"]
+    assert error["message"] == "the data hold no complete 1h window"
+    assert error["details"]["dataset_id"] == dataset_id
+    assert f"the data are stored as dataset {dataset_id[:16]}" in error["hint"]
+    assert [path.name for path in (place / "_datasets" / dataset_id).iterdir() if path.is_dir()] == []
 
 
 def test_windows_that_were_dropped_are_said_everywhere(capsys: CAPTURE, place: Path, tmp_path: Path) -> None:
