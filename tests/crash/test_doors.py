@@ -167,6 +167,11 @@ def test_files_that_may_not_grow_end_in_a_coded_error_and_nothing_half_made(
     assert names(root)["_staging"] == []
 
 
+def test_a_journal_that_there_is_no_room_for_could_not_be_made(tmp_path: Path, minutes: Path) -> None:
+    done = process(["-c", LIMITED, "100", *words(minutes, tmp_path / "root")], env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert msgspec.json.decode(done.stderr)["message"].startswith("the journal could not be made")
+
+
 def mounted(path: Path, size_bytes: int) -> bool:
     """Mount a small file system in memory; say whether that was allowed."""
     path.mkdir()

@@ -14,6 +14,7 @@ from buff.cli.output import table
 from buff.deposit import Ingest
 from buff.extract import STDOUT, Extract
 from buff.intake import SHOWN
+from buff.market.spacing import some
 from buff.revision import CHANGED, KINDS, ONLY_OLD, Change, Revision
 from buff.runs.sketch import short
 from buff.staging import ORPHANS, STAGING
@@ -95,11 +96,10 @@ def _left(entry: IngestLog) -> str:
 def print_ingest(ingest: Ingest) -> None:
     """Print what became of files that were taken in."""
     click.echo(("exists   " if ingest.existed else "stored   ") + ingest.dataset_id)
-    gaps = f", {ingest.gaps:,} gaps" if ingest.gaps else ""
+    gaps = f", {some(ingest.gaps, 'gap')}" if ingest.gaps else ""
     filled = f", {ingest.filled:,} filled" if ingest.filled else ""
-    click.echo(
-        f"{ingest.symbol} {ingest.base_timeframe}, {ingest.rows:,} rows{gaps}{filled}, {ingest.first} to {ingest.last}"
-    )
+    rows = f"{some(ingest.rows, 'row')}{gaps}{filled}"
+    click.echo(f"{ingest.symbol} {ingest.base_timeframe}, {rows}, {ingest.first} to {ingest.last}")
     click.echo(f"quality {ingest.verdict}" + _not_passed(ingest.quality))
     click.echo(f"look: buff data show {ingest.dataset_id[:SHOWN]}")
     click.echo(f"next: {ingest.next}")
@@ -119,8 +119,8 @@ def print_dataset(found: Mapping[str, Any], *, limit: int) -> None:
         ("dataset", found["dataset_id"]),
         ("symbols", ", ".join(found["symbols"])),
         ("bars", f"{found['rows']:,} of {found['base_timeframe']}, {found['first']} to {found['last']}"),
-        ("gaps", f"{found['gaps']:,} ({found['missing']:,} bars missing, {found['filled']:,} filled)"),
-        ("zero volume", f"{found['zero_volume']:,} rows"),
+        ("gaps", f"{found['gaps']:,} ({some(found['missing'], 'bar')} missing, {found['filled']:,} filled)"),
+        ("zero volume", some(found["zero_volume"], "row")),
         ("on disk", f"{found['size_bytes']:,} bytes"),
     ]
     table(("what", "value"), facts)
@@ -219,15 +219,15 @@ def _lines(change: Change) -> Iterable[tuple[str, str, str, str, str]]:
 def extract_lines(extract: Extract) -> Iterable[str]:
     """Yield what a person should know of a file that was written."""
     yield (
-        f"wrote {extract.rows:,} bars of {extract.timeframe} as {extract.format} to "
+        f"wrote {some(extract.rows, 'bar')} of {extract.timeframe} as {extract.format} to "
         f"{'standard output' if extract.out == STDOUT else extract.out}, {extract.first} to {extract.last}"
     )
     if extract.dropped:
-        yield f"{extract.dropped:,} windows with missing bars are not in it"
+        yield f"{some(extract.dropped, 'window')} with missing bars {'is' if extract.dropped == 1 else 'are'} not in it"
     if extract.filled:
         yield (
-            f"{extract.filled:,} of the bars were made by gaps=fill; the column `filled` says which, and no ingest "
-            "reads it: from this file they come back as bars of the source, another dataset"
+            f"{some(extract.filled, 'bar was', 'bars were')} made by gaps=fill; the column `filled` says which, and no "
+            "ingest reads it: from this file they come back as bars of the source, another dataset"
         )
     if extract.same and extract.out != STDOUT:
         options = " ".join(("", *extract.options))

@@ -22,6 +22,8 @@ from buff.host import Host, this_host
 from buff.settings import Settings
 
 OF_A_RULE_MAX = 5  # the lines of a report that say the same of other places tell nothing new
+# Names of files may hold tabs, line ends and what moves a cursor: a row stays one row, and a cell one cell.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\\t", 10: "\\n", 13: "\\r"}
 PATIENCE_SECONDS = 1.0  # what takes longer than this gets a progress bar
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
@@ -169,7 +171,7 @@ def table(
     """
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            click.echo("\t".join(row))
+            click.echo("\t".join(each.translate(_CONTROLS) for each in row))
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -182,7 +184,7 @@ def table(
     for at in shown:
         drawn.add_column(columns[at], justify="right" if columns[at] in right else "left", no_wrap=at == 0)
     for row in rows:
-        drawn.add_row(*(Text(row[at]) for at in shown))
+        drawn.add_row(*(Text(row[at].translate(_CONTROLS)) for at in shown))
     console.print(drawn)
 
 

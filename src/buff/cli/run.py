@@ -260,6 +260,7 @@ def export(run_id: str, runs_root: str | None, as_json: bool, **options: Any) ->
     nothing and runs nothing. The same run gives the same bytes.
     """
     from buff.export import export as write
+    from buff.market.spacing import some
 
     with open_store(runs_root) as store:
         done = write(store, run_id, **options)
@@ -268,7 +269,28 @@ def export(run_id: str, runs_root: str | None, as_json: bool, **options: Any) ->
         return
     for name, rows in done.files.items():
         place = done.out if len(done.files) == 1 else os.path.join(done.out, name)
-        click.echo(f"wrote {place}" + ("" if rows is None else f", {rows:,} rows"))
+        click.echo(f"wrote {place}" + ("" if rows is None else f", {some(rows, 'row')}"))
+
+
+@command.command("bundle")
+@click.argument("run_id")
+@click.option("--out", metavar="FILE", required=True, help="The zip to write.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@root_option
+@json_option
+def bundle(run_id: str, out: str, force: bool, runs_root: str | None, as_json: bool) -> None:
+    """Write a run, its data and its evidence as one zip with a checker that needs nothing but Python.
+
+    The same run of the same root gives the same bytes. On the other side wait `buff bundle verify` and `import`.
+    """
+    from buff.bundle import bundle as write
+
+    with open_store(runs_root) as store:
+        done = write(store, run_id, out=out, force=force)
+    if as_json:
+        print_json({**done.as_dict(), "out": out})
+        return
+    click.echo(f"wrote {out}, {done.files} files, {done.size:,} bytes, sha256 {done.sha256}")
 
 
 @command.command("verify")
@@ -329,6 +351,7 @@ def verify(
 
 def _verify_all(runs_root: str | None, how: Mapping[str, bool], *, as_json: bool) -> int:
     from buff.audit import counted, verify_all, worst
+    from buff.market.spacing import some
 
     found = []
     with open_store(runs_root) as store, progress(quiet=as_json) as bar:
@@ -344,7 +367,9 @@ def _verify_all(runs_root: str | None, how: Mapping[str, bool], *, as_json: bool
     if as_json:
         print_json({"items": [verdict.as_dict() for verdict in found], "counts": counts, "exit_code": worst(found)})
     else:
-        click.echo(f"{len(found):,} runs: " + (", ".join(f"{n:,} {name}" for name, n in counts.items()) or "none"))
+        click.echo(
+            f"{some(len(found), 'run')}: " + (", ".join(f"{n:,} {name}" for name, n in counts.items()) or "none")
+        )
     return worst(found)
 
 

@@ -11,6 +11,7 @@ from buff.cli.output import fits, table
 from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
 from buff.market.quality import dropped_windows
+from buff.market.spacing import some
 from buff.registry.queries import Page
 from buff.registry.rows import RunEntry
 from buff.runs.run import BENCHMARKS, Run
@@ -116,7 +117,7 @@ def print_run(run: Run, *, trades: int = 10) -> None:
         ("strategy", f"{what['strategy']['id']} {what['strategy']['version']} ({_params(what['strategy']['params'])})"),
         ("risk", f"level {what['risk']['level']} ({what['risk']['policy']})"),
         ("costs", ", ".join(f"{name} {value}" for name, value in sorted(what["costs"].items()))),
-        ("data", f"{data['rows']:,} rows, {_gaps(what, data)}, from {data['source'].get('name')}"),
+        ("data", f"{some(data['rows'], 'row')}, {_gaps(what, data)}, from {data['source'].get('name')}"),
         ("dataset", what["dataset_id"]),
         ("inputs hash", run.manifest["inputs_hash"]),
         ("engine", what["engine_version"]),
@@ -137,7 +138,8 @@ def print_run(run: Run, *, trades: int = 10) -> None:
 
 def _gaps(what: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """Say what became of missing bars: of bars that were made how many, of gaps that were kept how many there are."""
-    counts = {"fill": f" ({data['filled']:,} bars were made)", "keep": f" ({data['gaps']:,} of them)"}
+    made = some(data["filled"], "bar was", "bars were")
+    counts = {"fill": f" ({made} made)", "keep": f" ({data['gaps']:,} of them)"}
     return f"gaps {what['gaps']}{counts.get(what['gaps'], '')}"
 
 

@@ -47,6 +47,7 @@ def gc(only_plan: bool, runs_root: str | None, as_json: bool, **flags: bool) -> 
     The journal is told before anything is removed. A reclaimed run stays in it: the same inputs make the same run
     again, with the same id.
     """
+    from buff.market.spacing import some
     from buff.space import KINDS, free, plan
 
     kinds = [kind for kind in KINDS if flags[kind.replace("-", "_")]]
@@ -63,7 +64,7 @@ def gc(only_plan: bool, runs_root: str | None, as_json: bool, **flags: bool) -> 
     for kind, why in found.kept.items():
         click.echo(f"{kind}: nothing is freed now, {why}", err=True)
     total = sum(item.size_bytes for item in found.items)
-    click.echo(f"{'freed' if found.applied else 'would free'} {total:,} bytes, {len(rows):,} names")
+    click.echo(f"{'freed' if found.applied else 'would free'} {total:,} bytes, {some(len(rows), 'name')}")
 
 
 @command.command("backup")
@@ -104,9 +105,11 @@ def _copy(source: str | None, dest: str, done: str, *, as_json: bool) -> int:
 
 
 def _print_copied(copied: Any, done: str) -> None:
+    from buff.market.spacing import some
+
     click.echo(
-        f"{done} and verified: {copied.runs:,} runs, {copied.datasets:,} datasets, {copied.size_bytes:,} bytes, "
-        f"up to event {copied.seq:,}"
+        f"{done} and verified: {some(copied.runs, 'run')}, {some(copied.datasets, 'dataset')}, "
+        f"{copied.size_bytes:,} bytes, up to event {copied.seq:,}"
     )
     for verdict in copied.damaged:
         click.echo(f"{verdict.outcome.upper()}  {verdict.run_id}  (so it is in the source, too)")

@@ -303,7 +303,8 @@ class Journal:
         try:
             self._apply(action, findings, head, pending, new_id)
         except OSError as error:
-            raise failure(error, "the journal could not be recovered") from error
+            done = "made" if action is Action.CREATE else "recovered"
+            raise failure(error, f"the journal could not be {done}") from error
         if head is None and action in (Action.ADOPT, Action.CARRY):
             self._write([(JournalRecovered(reason="there was no valid HEAD"), None)])
 

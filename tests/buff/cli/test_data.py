@@ -87,7 +87,7 @@ def test_wrong_options_are_refused_before_there_is_a_root(capsys: CAPTURE, place
 def test_gaps_that_were_kept_are_said_everywhere(capsys: CAPTURE, place: Path, tmp_path: Path) -> None:
     code, out, err = said(capsys, "ingest", str(gap(tmp_path)), "--symbol", "X", "--gaps", "keep")
     assert code == 0
-    assert "41 rows, 1 gaps" in out
+    assert "41 rows, 1 gap, " in out
     assert "(gaps WARN" in out
     assert "kept" in err
     dataset = out.split()[1]

@@ -23,7 +23,7 @@ def test_what_was_written_is_said(capsys: CAPTURE, root: Path, tmp_path: Path) -
     code, text, err = said(capsys, root, "--out", str(out))
     assert (code, err) == (0, "")
     assert text.splitlines() == [
-        f"wrote {out / 'trades.csv'}, 1 rows",
+        f"wrote {out / 'trades.csv'}, 1 row",
         f"wrote {out / 'equity.csv'}, 48 rows",
         f"wrote {out / 'records.csv'}, 48 rows",
     ]
