@@ -131,7 +131,7 @@ def test_files_as_they_are_made_are_read_alike(profile: Profile) -> None:
 @SHARES
 @EACH_PROFILE
 def test_files_after_some_edits_are_read_alike(profile: Profile, share: int) -> None:
-    counts = attack(f"{profile.name}, edited", 420 * share, lambda chance: damaged(made(profile, chance), chance))
+    counts = attack(f"{profile.name}, edited", 260 * share, lambda chance: damaged(made(profile, chance), chance))
     assert min(counts["accepted"], counts["refused"]) > 10 * share
 
 
@@ -230,7 +230,7 @@ def test_random_profiles_are_followed_or_refused(share: int) -> None:
     """A table is a profile or PROFILE_INVALID, and a profile reads a file without a traceback."""
     counts: Counter[str] = Counter()
 
-    @settings(max_examples=2_000 * share, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=1_000 * share, derandomize=True, database=None, deadline=None)
     @given(st.lists(GOOD, max_size=4), st.dictionaries(FIELDS, VALUES_OF_TOML, max_size=2), st.integers(0, 3))
     def check(good: list[tuple[str, Any]], table: dict[str, Any], kind: int) -> None:
         try:
@@ -244,7 +244,7 @@ def test_random_profiles_are_followed_or_refused(share: int) -> None:
 
     check()
     print(f"\nrandom profiles: {sum(counts.values()):,} cases, {counts['accepted']:,} accepted")
-    assert min(counts["accepted"], counts["refused"]) > 50 * share
+    assert min(counts["accepted"], counts["refused"]) > 25 * share
 
 
 # Through the doors of a user
@@ -301,7 +301,7 @@ def test_a_process_ends_with_a_documented_code(root: Path, tmp_path: Path, share
     before = files_of(root)
     counts: Counter[int] = Counter()
     words = ["run", "create", "--symbol", "AB", "--timeframe", "1m", "--strategy", "hold", "--risk-level", "1"]
-    for number in range(40 * share):
+    for number in range(20 * share):
         path = worst(chance, tmp_path)
         command = [sys.executable, "-m", "buff", *words, "--runs-root", str(root)]
         fed = number % 4 == 0
@@ -317,4 +317,4 @@ def test_a_process_ends_with_a_documented_code(root: Path, tmp_path: Path, share
         before = files_of(root)
     print(f"\nprocesses: {sum(counts.values()):,} cases, exit codes {dict(counts)}")
     assert set(counts) <= {0, 3, 4, 5}, counts
-    assert counts[4] > 25 * share
+    assert counts[4] > 12 * share

@@ -9,10 +9,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from buff.errors import BuffError
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
+from buff.market.profiles import PROFILES
 from buff.market.source import Source
 from odd_tables import NAMES, damaged, file_of, table_of
 
@@ -30,17 +32,20 @@ def outcome(content: bytes, options: CsvOptions, *, reference: bool) -> Any:
     return done, [b"".join(block[name].tobytes() for block in written) for name in NAMES]
 
 
+# A profile may read one column twice; `--columns` may not.
+TWICE = evolve(PROFILES["buff"], name="twice", columns={**PROFILES["buff"].columns, "open": ("close",)})
+
+
 def attack(kind: str, count: int, content_of: Any) -> Counter[str]:
     counts: Counter[str] = Counter()
     for seed in range(count):
         chance = random.Random(f"{kind} {seed}")
         content = content_of(chance)
-        columns = {} if chance.random() < 0.9 else {"open": "close"}
         options = CsvOptions(
+            profile=PROFILES["buff"] if chance.random() < 0.9 else TWICE,
             gaps=chance.choice(("reject", "reject", "keep")),
             timezone=chance.choice((None, None, "UTC", "Europe/Berlin", "-00:45")),
             base=chance.choice(("1m", "1m", "1m", "5m", "1d")),  # type: ignore[arg-type]
-            columns=columns,
             volume=chance.choice((None, None, None, "none")),
         )
         try:
