@@ -25,6 +25,7 @@ from buff import datasets
 from buff.audit import verify_all
 from buff.backup import PARTIAL, copy_root
 from buff.builder import create
+from buff.bundle import bring, bundle
 from buff.canonical import document
 from buff.cli import legacy
 from buff.datasets import check
@@ -319,6 +320,39 @@ def _bytes(root: Path) -> dict[str, bytes]:
 SALVAGE = Deed(name="salvage", prepare=_damaged, do=_salvage, judge=_salvaged)
 
 
+# A bundle is taken in
+
+
+def _bundled(base: Path) -> None:
+    make(base / "source", _csv(7), run_id="sent", timeframe="15m")
+    bundle(opened(base / "source"), "sent", out=str(base / "sent.zip"))
+    shutil.rmtree(base / "source")
+    (base / "root").mkdir()
+
+
+def _import(disk: Disk, base: Path, told: Told) -> None:
+    with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+        done = bring(str(base / "sent.zip"), root=store, host=store.host, settings=store.settings)
+        told.runs.add(done.run.id)
+        told.datasets.add(done.run.inputs["dataset_id"])
+    told.done = True
+
+
+def _imported(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        promise(told.runs <= store.state.runs.keys(), "an acknowledged run is lost")
+        promise(told.datasets <= store.state.datasets.keys(), "an acknowledged dataset is lost")
+        whole(store)
+        if again:
+            done = bring(str(base / "sent.zip"), root=store, host=store.host, settings=store.settings)
+            promise(done.existed or not told.runs, "an acknowledged run was taken in again")
+            whole(store)
+
+
+IMPORT = Deed(name="import", prepare=_bundled, do=_import, judge=_imported)
+
+
 # A migration plan is written
 
 PLAN = {"runs": ["x" * 600]}
@@ -374,7 +408,7 @@ def _exported(base: Path, told: Told, again: bool) -> None:
 
 EXPORT = Deed(name="export", prepare=_stored, do=_export, judge=_exported)
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, WRITE_PLAN, EXPORT)
+DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT)
 
 
 # The search

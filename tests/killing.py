@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from buff.builder import create
+from buff.bundle import bring
 from buff.deposit import deposit
 from buff.space import free
 from buff.store import Store
@@ -40,6 +41,23 @@ def _ingest(root: str, values: dict[str, Any], step: int | None, trace: str | No
     disk = DyingDisk(root, step)
     with Store(root, host=host(), settings=SETTINGS, disk=disk) as store:
         deposit(values, root=store, host=store.host, settings=store.settings)
+    if trace is not None:
+        Path(trace).write_text(json.dumps(disk.trace))
+
+
+def import_until(root: Path, bundle: Path, step: int | None, trace: Path | None = None) -> int:
+    """Import a bundle in another process, killed before its change number `step`; return its exit code."""
+    child = _context.Process(target=_import, args=(str(root), str(bundle), step, None if trace is None else str(trace)))
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None, "the process hangs"
+    return child.exitcode
+
+
+def _import(root: str, bundle: str, step: int | None, trace: str | None) -> None:
+    disk = DyingDisk(root, step)
+    with Store(root, host=host(), settings=SETTINGS, disk=disk) as store:
+        bring(bundle, root=store, host=store.host, settings=store.settings)
     if trace is not None:
         Path(trace).write_text(json.dumps(disk.trace))
 

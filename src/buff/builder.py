@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from attrs import asdict, frozen
+from numpy.typing import NDArray
 
 from buff.datasets import Dataset, Resampled, load, resampled
 from buff.decisions.contract import resolve
@@ -36,7 +37,7 @@ from buff.market.quality import dropped_windows, report
 from buff.market.timeframe import Timeframe, coarser_or_equal
 from buff.registry.queries import find_dataset
 from buff.registry.state import DatasetEntry, RegistryState
-from buff.runs.artifacts import SCHEMAS, Built, build, pieces
+from buff.runs.artifacts import SCHEMAS, build, pieces
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.identity import inputs_hash, inputs_of, run_id_of
 from buff.runs.manifest import content_sha256, manifest_of, manifest_sha256
@@ -377,13 +378,22 @@ def _build(
             run_id=plan.run_id,
             inputs=plan.inputs,
             inputs_hash=plan.inputs_hash,
-            data=_data_of(plan.dataset, source),
+            data=data_of(plan.dataset, source),
             artifacts=artifacts,
             references=[asdict(reference) for reference in plan.resampled.references],
             packages=[asdict(package) for package in packages(built.strategy)],
         )
         write_manifest(disk, staged, manifest)
-        _, existed = store.commit(plan.run_id, _committed(request, plan, built, manifest, store.settings.user))
+        event = committed(
+            manifest,
+            metrics=built.metrics,
+            equity=built.outcome.equity,
+            name=request.name,
+            notes=request.notes,
+            tags=request.tags,
+            by=store.settings.user,
+        )
+        _, existed = store.commit(plan.run_id, event)
     finally:
         with suppress(OSError):  # what happened is told already, and the next attempt or sweep clears this away
             owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one
@@ -396,7 +406,8 @@ def _shown(parts: Iterator[Piece], progress: Progress) -> Iterator[Piece]:
         yield piece
 
 
-def _data_of(dataset: Dataset, source: Mapping[str, Any]) -> dict[str, Any]:
+def data_of(dataset: Dataset, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of its dataset, which came from `source`."""
     return {
         "dataset_id": dataset.id,
         "base_timeframe": dataset.base.value,
@@ -409,14 +420,25 @@ def _data_of(dataset: Dataset, source: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _committed(request: RunRequest, plan: Plan, built: Built, manifest: Mapping[str, Any], by: str) -> RunCommitted:
-    inputs = plan.inputs
+def committed(
+    manifest: Mapping[str, Any],
+    *,
+    metrics: Mapping[str, Mapping[str, Any]],
+    equity: NDArray[np.float64],
+    name: str | None,
+    notes: str | None,
+    tags: Sequence[str],
+    by: str,
+    job: str | None = None,
+) -> RunCommitted:
+    """Return the event that commits a run: its manifest, its metrics and its equity in short, and what people say."""
+    inputs = manifest["inputs"]
     return RunCommitted(
-        run_id=plan.run_id,
-        inputs_hash=plan.inputs_hash,
+        run_id=manifest["run_id"],
+        inputs_hash=manifest["inputs_hash"],
         manifest_sha256=manifest_sha256(manifest),
         content_sha256=content_sha256(manifest),
-        job=None,
+        job=job,
         dataset_id=inputs["dataset_id"],
         symbol=inputs["symbol"],
         timeframe=inputs["timeframe"],
@@ -426,12 +448,12 @@ def _committed(request: RunRequest, plan: Plan, built: Built, manifest: Mapping[
         strategy_version=inputs["strategy"]["version"],
         params=inputs["strategy"]["params"],
         risk_level=inputs["risk"]["level"],
-        bars=len(built.bars),
-        trades=built.metrics["trades"]["value"],
-        metrics={name: built.metrics[name]["value"] for name in LISTED_METRICS},
-        sparkline=sparkline(built.outcome.equity),
-        name=request.name,
-        notes=request.notes,
-        tags=list(request.tags),
+        bars=len(equity),
+        trades=metrics["trades"]["value"],
+        metrics={each: metrics[each]["value"] for each in LISTED_METRICS},
+        sparkline=sparkline(equity),
+        name=name,
+        notes=notes,
+        tags=list(tags),
         by=by,
     )

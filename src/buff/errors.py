@@ -13,7 +13,8 @@ once released. This module does no I/O and no formatting, and it never describes
     │   └── ProfileInvalid         PROFILE_INVALID
     ├── DataError                the data is absent or breaks a rule
     │   ├── DataSourceNotFound     DATA_SOURCE_NOT_FOUND
-    │   └── DataInvalid            DATA_INVALID          with `rule`: GAP, ORDER, OHLC, ...
+    │   ├── DataInvalid            DATA_INVALID          with `rule`: GAP, ORDER, OHLC, ...
+    │   └── BundleInvalid          BUNDLE_INVALID
     ├── NotFound                 the thing named does not exist
     │   ├── RunNotFound            RUN_NOT_FOUND
     │   ├── DatasetNotFound        DATASET_NOT_FOUND
@@ -72,6 +73,7 @@ CODES: Mapping[str, Meaning] = {
     "PROFILE_INVALID": Meaning(exit_code=3, status=400, says="The CSV profile is unknown or not valid."),
     "DATA_SOURCE_NOT_FOUND": Meaning(exit_code=4, status=400, says="The data file does not exist or is not a file."),
     "DATA_INVALID": Meaning(exit_code=4, status=422, says="The data breaks a rule; `details.rule` names it."),
+    "BUNDLE_INVALID": Meaning(exit_code=4, status=422, says="The file is not a whole bundle of a run."),
     "RUN_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such run in this root."),
     "DATASET_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such dataset in this root."),
     "ARTIFACT_NOT_FOUND": Meaning(exit_code=5, status=404, says="The run has no artifact of that name."),
@@ -195,6 +197,12 @@ class DataInvalid(DataError):
         """Keep the rule among the details, where every door shows it."""
         super().__init__(message, hint=hint, details={"rule": rule, **(details or {})})
         self.rule = rule
+
+
+class BundleInvalid(DataError):
+    """The file is not a bundle, or a byte of it is not what was bundled."""
+
+    code = "BUNDLE_INVALID"
 
 
 class NotFound(BuffError):

@@ -18,6 +18,7 @@ from buff.cli.output import ReaderLeft, fail
 from buff.errors import BuffError
 
 VERBS = {
+    "bundle": "buff.cli.bundle",
     "data": "buff.cli.data",
     "demo": "buff.cli.demo",
     "doctor": "buff.cli.doctor",
