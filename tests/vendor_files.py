@@ -129,7 +129,7 @@ def made(profile: Profile, chance: random.Random) -> Case:
         pieces.append(File(content=_content(times, plan, asked, chance), name=name))
     columns = {}
     if profile.header == "required" and chance.random() < 0.1:
-        columns = {"open": chance.choice(("open", "Close", "first", "vol*"))}
+        columns = {"open": chance.choice(("open", "first", "vol*"))}
     return Case(files=tuple(pieces), asked=evolve(asked, columns=columns))
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from attrs import evolve
 from pyarrow import feather, parquet
 
 from buff.errors import DataInvalid
 from buff.market.ingest import ingest
 from buff.market.options import CsvOptions
+from buff.market.profiles import PROFILES
 from buff.market.source import Source
 
 START_S = 1_577_836_800
@@ -98,7 +100,10 @@ def test_numbers_of_other_types_are_read_exactly(form: str, reference: bool) -> 
 
 @FORMS
 def test_one_column_may_have_two_roles(form: str) -> None:
-    found = read(content(form), columns={"open": "close", "high": "close", "low": "close"})
+    close = dict.fromkeys(("open", "high", "low"), ("close",))
+    found = read(
+        content(form), profile=evolve(PROFILES["buff"], name="own", columns={**PROFILES["buff"].columns, **close})
+    )
     assert found["open"] == found["high"] == found["low"] == found["close"] == [2.0] * 3
 
 
