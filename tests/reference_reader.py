@@ -1,7 +1,7 @@
 """A second reader of text files, slow and plain: what `buff.market.ingest` must say of any bytes.
 
 Written from the rules (`docs/reference/csv_schema.md` and the fields of a profile), not from the readers: characters
-one by one, exact decimals, `datetime` and `zoneinfo`. It takes profiles as data and imports no other module of Buff.
+one by one, exact decimals, `datetime` and `zoneinfo`. It takes profiles as data, and the list of what no file of candles begins with, and nothing else of Buff.
 Bytes of whole files and the words of a request go in; a `Verdict` comes out. It opens nothing and bounds nothing: rows
 and bytes are never too many for it.
 """
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define, evolve, frozen
 
+from buff.market.header import foreign
 from buff.market.profiles import Profile
 
 PRICES = ("open", "high", "low", "close")
@@ -29,7 +30,6 @@ COARSER_NS = {minutes * MINUTE for minutes in MINUTES.values()}
 LINE_MAX, NUMBER_MAX, FILL_DAYS_MAX, FILL_SHARE = 65_536, 32, 7, 20
 BOM = b"\xef\xbb\xbf"
 DIGITS = "0123456789"
-NO_TEXT = (b"PK\x03\x04", b"\x1f\x8b", b"PAR1", b"ARROW1", b"\xff\xfe", b"\xfe\xff")
 FIRST_DAY, LAST_DAY = date(1, 1, 1), date(9999, 1, 1)  # the second one is outside
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 # Rules that GAP and the others are told in, where a line breaks several.
@@ -185,6 +185,8 @@ class _Reader:
         newest_before, kept = self.newest, len(self.bars)
         if self.descending:
             self.last = self.newest = None
+        if foreign(file.content[:LINE_MAX]) is not None:
+            raise Stop(1, "ENCODING")
         last_line = self.lines(file.content)
         if not self.rows:
             raise Stop(max(last_line, 1) if self.places else 1, "EMPTY")
@@ -248,7 +250,7 @@ class _Reader:
             raise Stop(self.hollow, "HEADER")
         if number == 1 and profile.banner is not None and raw.lower().startswith(profile.banner.lower().encode()):
             return True
-        if number == 1 and raw.startswith(NO_TEXT):
+        if number == 1 and foreign(raw) is not None:
             raise Stop(1, "ENCODING")
         text = _text(raw, number, whole=True)
         cells = _cells(text, profile.delimiter)
