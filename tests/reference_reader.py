@@ -1,9 +1,9 @@
 """A second reader of text files, slow and plain: what `buff.market.ingest` must say of any bytes.
 
 Written from the rules (`docs/reference/csv_schema.md` and the fields of a profile), not from the readers: characters
-one by one, exact decimals, `datetime` and `zoneinfo`. It takes profiles as data, and the list of what no file of candles begins with, and nothing else of Buff.
-Bytes of whole files and the words of a request go in; a `Verdict` comes out. It opens nothing and bounds nothing: rows
-and bytes are never too many for it.
+one by one, exact decimals, `datetime` and `zoneinfo`. It takes profiles as data, and the list of what no file of
+candles begins with, and nothing else of Buff. Bytes of whole files and the words of a request go in; a `Verdict` comes
+out. It opens nothing and bounds nothing: rows and bytes are never too many for it.
 """
 
 import json
