@@ -11,7 +11,7 @@ import pytest
 import outside
 from buff import canonical
 from buff.audit import verify_all
-from buff.builder import _committed, checked, plan_of
+from buff.builder import checked, committed, plan_of
 from buff.columns import HEADER_BYTES
 from buff.datasets import load, resampled
 from buff.decisions import plugins
@@ -357,8 +357,8 @@ def another(root: Path, minutes: Path, change: Callable[[dict[str, Any]], object
             references=store.run(names(root)["runs"][0]).manifest["references"],
         )
         write_manifest(store.disk, store.owner.path(run_id), manifest)
-        event = _committed(asked, plan, built, manifest, "tester")
-        store.commit(run_id, msgspec.structs.replace(event, run_id=run_id, inputs_hash=hashed))
+        said = {"name": asked.name, "notes": asked.notes, "tags": asked.tags, "by": "tester"}
+        store.commit(run_id, committed(manifest, metrics=built.metrics, equity=built.outcome.equity, **said))
     return run_id
 
 
