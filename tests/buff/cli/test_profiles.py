@@ -13,6 +13,8 @@ import pytest
 from buff import inputs
 from buff.cli.main import run as command_line
 
+jsonschema = pytest.importorskip("jsonschema")
+
 CAPTURE = pytest.CaptureFixture[str]
 START_MS = 1_735_689_600_000
 RUN = ("--symbol", "X", "--timeframe", "1m", "--strategy", "hold", "--risk-level", "3", "--json")
@@ -39,7 +41,7 @@ def created(capsys: CAPTURE, *words: str) -> dict[str, Any]:
     assert command_line(["run", "show", found["run_id"], "--json"]) == 0
     capsys.readouterr()
     manifest = msgspec.json.decode((Path("runs") / found["run_id"] / "manifest.json").read_bytes())
-    pytest.importorskip("jsonschema").validate(manifest, json.loads(SCHEMA.read_text()))
+    jsonschema.validate(manifest, json.loads(SCHEMA.read_text()))
     return {**manifest["data"]["source"], "run_id": found["run_id"], "dataset_id": found["dataset_id"]}
 
 
