@@ -134,36 +134,33 @@ class _Ending:
 class _Seen:
     """What went by of the bytes as they are kept."""
 
+    archive: str | None = None
     digest: "hashlib._Hash" = field(factory=hashlib.sha256)
     size: int = 0
-    gzip: bool = False
 
-    def reset(self) -> None:
-        """Begin again."""
-        self.digest, self.size, self.gzip = hashlib.sha256(), 0, False
+    def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the same pieces, and count them from the beginning."""
+        self.digest, self.size = hashlib.sha256(), 0
+        for chunk in chunks:
+            self.digest.update(chunk)
+            self.size += len(chunk)
+            yield chunk
 
     def stored(self) -> Stored:
-        return Stored(size=self.size, sha256=self.digest.hexdigest(), archive="gzip" if self.gzip else None)
+        return Stored(size=self.size, sha256=self.digest.hexdigest(), archive=self.archive)
 
 
 def _streamed(name: str, path: str | None, chunks: Callable[[], Iterator[bytes]], *, size: int | None) -> Source:
     """Return a source that is read from its beginning to its end, through gzip where it begins so."""
     seen = _Seen()
 
-    def watched() -> Iterator[bytes]:
-        for chunk in chunks():
-            seen.digest.update(chunk)
-            seen.size += len(chunk)
-            yield chunk
-
     def content() -> Iterator[bytes]:
-        seen.reset()
-        raw = watched()
+        raw = seen.watch(chunks())
         first = next(raw, b"")
         if first.startswith(_ZIP):
             raise Broken("a zip archive cannot be read from a stream: give the file itself")
-        seen.gzip = first.startswith(_GZIP)
-        yield from _gunzipped(first, raw) if seen.gzip else _with(first, raw)
+        seen.archive = "gzip" if first.startswith(_GZIP) else None
+        yield from _gunzipped(first, raw) if seen.archive else _with(first, raw)
 
     ending = _Ending()
     return Source(
@@ -221,11 +218,10 @@ def _zipped(path: str, name: str, shown: str, member: str) -> Source:
         return Source(name=name, path=shown, chunks=partial(_raise, f"the zip archive is damaged: {error}"))
 
     def stored() -> Stored:
-        digest, size = hashlib.sha256(), 0
-        for chunk in read_chunks(path):
-            digest.update(chunk)
-            size += len(chunk)
-        return Stored(size=size, sha256=digest.hexdigest(), archive="zip")
+        seen = _Seen(archive="zip")
+        for _ in seen.watch(read_chunks(path)):
+            pass
+        return seen.stored()
 
     ending = _Ending()
     return Source(
