@@ -23,6 +23,13 @@ class Settings:
     csv_bytes_max: int = 2 * GIB
     rows_max: int = 30_000_000
     free_bytes_min: int = GIB
+    upload_bytes_max: int = GIB
+    requests_per_minute: int = 600
+    builds_max: int | None = None
+    queue_max: int = 100
+    kill_switch: bool = False
+    web_create: bool = False
+    token: str | None = None
     lock_timeout_seconds: float = 10.0
 
     @classmethod

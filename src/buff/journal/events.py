@@ -249,6 +249,87 @@ class StorageReclaimed(Event, frozen=True, kw_only=True, forbid_unknown_fields=T
     by: str
 
 
+class BuildRequested(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody asked for a run, or for files to become a dataset, to be built in the background.
+
+    `kind` is run or ingest; `request` the plain values it was asked with; `owner` the folder under `_staging/` of the
+    process that will start it; `request_id` follows the request through the logs; `retry_of` is the build it repeats.
+    """
+
+    TYPE = "build_requested"
+    IDENTITY = ("job",)
+    job: str
+    kind: str
+    request: dict[str, Any]
+    owner: str
+    request_id: str | None
+    retry_of: str | None
+    by: str
+
+
+class BuildStarted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A process began a build. It holds the lock of `owner`, its folder under `_staging/`, until the build has ended."""
+
+    TYPE = "build_started"
+    IDENTITY = ("job", "owner")
+    job: str
+    owner: str
+
+
+class BuildCancelRequested(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody asked that a build end without a result."""
+
+    TYPE = "build_cancel_requested"
+    job: str
+    why: str | None
+    by: str
+
+
+class BuildFinished(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A build has its result: the run, or the dataset; `existed` when it was there already.
+
+    One that made a run is told in the batch that commits the run. Its key is `end:<job>`, as that of a failure.
+    """
+
+    TYPE = "build_finished"
+    IDENTITY = ("job",)
+    job: str
+    run_id: str | None
+    dataset_id: str
+    existed: bool
+
+
+class BuildFailed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A build ended without a result: the data were refused, it was cancelled, or its process died."""
+
+    TYPE = "build_failed"
+    IDENTITY = ("job",)
+    job: str
+    code: str
+    message: str
+    hint: str
+    details: dict[str, Any]
+    by: str
+
+
+class KillSwitchEngaged(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New runs and ingests are stopped. `source` is command, file or environment: what was seen to stop them."""
+
+    TYPE = "kill_switch_engaged"
+    source: str
+    why: str | None
+    by: str
+
+
+class KillSwitchReleased(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one source said no longer stops new runs and ingests; another may."""
+
+    TYPE = "kill_switch_released"
+    source: str
+    why: str | None
+    by: str
+
+
 # Every event there is, for `match`: a fold that forgets one does not type-check.
 Fact = (
     JournalOpened
@@ -270,5 +351,12 @@ Fact = (
     | RunReclaimed
     | DatasetReclaimed
     | StorageReclaimed
+    | BuildRequested
+    | BuildStarted
+    | BuildCancelRequested
+    | BuildFinished
+    | BuildFailed
+    | KillSwitchEngaged
+    | KillSwitchReleased
 )
 EVENTS: tuple[type[Fact], ...] = get_args(Fact)

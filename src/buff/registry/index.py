@@ -14,12 +14,12 @@ import msgspec
 from buff import canonical
 from buff.journal.line import LineInvalid, escape, seal_pieces, unseal
 from buff.registry.rows import Row, Rows
-from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState
+from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SwitchEntry
 
 CHUNK_RUNS = 4_096
 NAME = "index.json"
-SCHEMA = "index.v2"
-PROJECTOR = 4  # bumped when the fold changes: an index of another projector is ignored
+SCHEMA = "index.v3"
+PROJECTOR = 5  # bumped when the fold changes: an index of another projector is ignored
 
 
 class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +31,8 @@ class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     runs: list[Row]
     datasets: list[DatasetEntry]
     ingests: list[IngestEntry]
+    builds: list[BuildEntry]
+    switch: list[SwitchEntry]
     orphans: list[str]
     rejected: int
     keys: list[KeyEntry]
@@ -53,6 +55,7 @@ def index_chunks(state: RegistryState) -> Iterator[bytes]:
 
 def _chunks(state: RegistryState) -> Iterator[bytes]:
     before = {  # than "runs", in the order of names
+        "builds": _canonical(sorted(state.builds.values(), key=lambda entry: entry.seq)),
         "datasets": _canonical(sorted(state.datasets.values(), key=lambda entry: entry.seq)),
         "head_sha256": state.head_sha256,
         "ingests": _canonical(sorted(state.ingests.values(), key=lambda entry: entry.seq)),
@@ -62,7 +65,11 @@ def _chunks(state: RegistryState) -> Iterator[bytes]:
         "projector": PROJECTOR,
         "rejected": state.rejected,
     }
-    after = {"schema": SCHEMA, "seq": state.seq}
+    after = {
+        "schema": SCHEMA,
+        "seq": state.seq,
+        "switch": _canonical(sorted(state.switch.values(), key=lambda entry: entry.source)),
+    }
     rows = state.runs.rows()  # canonical by themselves
     last = max(len(rows) - 1, 0) // CHUNK_RUNS
     for number in range(last + 1):
@@ -105,6 +112,8 @@ def state_of(data: bytes) -> RegistryState | None:
         runs=Rows(document.runs),
         datasets={entry.dataset_id: entry for entry in document.datasets},
         ingests={entry.ingest: entry for entry in document.ingests},
+        builds={entry.job: entry for entry in document.builds},
+        switch={entry.source: entry for entry in document.switch},
         orphans=document.orphans,
         rejected=document.rejected,
         keys={entry.key: entry for entry in document.keys},

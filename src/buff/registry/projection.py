@@ -17,9 +17,10 @@ from buff.journal import events as facts
 from buff.journal.events import Fact
 from buff.journal.record import identity
 from buff.registry.rows import Row, committed
-from buff.registry.state import DatasetEntry, IngestEntry, KeyEntry, RegistryState
+from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SwitchEntry
 
 KEYS_MAX = 10_000  # so many keys are answered however long ago they were used
+BUILDS_MAX = 1_000  # so many builds that have ended are remembered; the journal knows all
 
 
 class Recorded(Protocol):
@@ -69,6 +70,14 @@ class _Draft:
         return dict(self.before.ingests)
 
     @cached_property
+    def builds(self) -> dict[str, BuildEntry]:
+        return dict(self.before.builds)
+
+    @cached_property
+    def switch(self) -> dict[str, SwitchEntry]:
+        return dict(self.before.switch)
+
+    @cached_property
     def orphans(self) -> list[str]:
         return list(self.before.orphans)
 
@@ -93,7 +102,7 @@ class _Draft:
         )
 
 
-_COPIED = frozenset({"datasets", "ingests", "orphans", "keys"})
+_COPIED = frozenset({"datasets", "ingests", "builds", "switch", "orphans", "keys"})
 
 
 def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
@@ -169,8 +178,51 @@ def _apply(draft: _Draft, item: Recorded) -> None:
             found = draft.run(event.run_id)
             if found is not None:
                 draft.runs[event.run_id] = msgspec.structs.replace(found, **_changes(found, event, item.time))
+        case facts.BuildRequested():
+            draft.builds[event.job] = BuildEntry(seq=item.seq, requested=item.time, **msgspec.structs.asdict(event))
+        case facts.BuildStarted() | facts.BuildCancelRequested() | facts.BuildFinished() | facts.BuildFailed():
+            _change_build(draft, item, event)
+        case facts.KillSwitchEngaged():
+            draft.switch[event.source] = SwitchEntry(seq=item.seq, since=item.time, **msgspec.structs.asdict(event))
+        case facts.KillSwitchReleased():
+            draft.switch.pop(event.source, None)
         case _:
             assert_never(event)
+
+
+def _change_build(
+    draft: _Draft,
+    item: Recorded,
+    event: facts.BuildStarted | facts.BuildCancelRequested | facts.BuildFinished | facts.BuildFailed,
+) -> None:
+    """Change a build that has not ended; what comes after its end changes nothing."""
+    found = draft.builds.get(event.job)
+    if found is None or not found.open:
+        return
+    members: dict[str, Any]
+    match event:
+        case facts.BuildStarted():
+            members = {"status": "running", "started": item.time, "worker": event.owner}
+        case facts.BuildCancelRequested():
+            members = {"cancelled_by": event.by}
+        case facts.BuildFinished():
+            told = {name: getattr(event, name) for name in ("run_id", "dataset_id", "existed")}
+            members = {"status": "succeeded", "ended": item.time, **told}
+        case facts.BuildFailed():
+            told = {name: getattr(event, name) for name in ("code", "message", "hint", "details")}
+            members = {"status": "failed", "ended": item.time, **told}
+        case _:
+            assert_never(event)
+    draft.builds[event.job] = msgspec.structs.replace(found, **members)
+    if len(draft.builds) > BUILDS_MAX:
+        _forget_build(draft.builds)
+
+
+def _forget_build(builds: dict[str, BuildEntry]) -> None:
+    """Forget the oldest build that has ended, if any has."""
+    ended = next((job for job, build in builds.items() if not build.open), None)
+    if ended is not None:
+        del builds[ended]
 
 
 def _changes(

@@ -1,4 +1,4 @@
-"""What the journal says is true: runs, datasets, ingests under way, orphans.
+"""What the journal says is true: runs, datasets, ingests and builds under way, the kill switch, orphans.
 
 A state is a value: `projection.fold` makes the next one from it and some events, and both share what did not change.
 Entries carry all that a list shows, so no run directory is opened to show one.
@@ -44,6 +44,52 @@ class IngestEntry(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class BuildEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One build: what was asked for, and what became of it. Times are wall clock.
+
+    `status` is queued, running, succeeded or failed; `owner` the folder under `_staging/` of the process that will
+    start it, `worker` of the one that does it. `cancelled_by` is who asked that it end. `code` and what follows are of
+    a failure; the ids are of a result.
+    """
+
+    job: str
+    seq: int
+    requested: str
+    kind: str
+    request: dict[str, Any]
+    owner: str
+    request_id: str | None
+    retry_of: str | None
+    by: str
+    status: str = "queued"
+    started: str | None = None
+    worker: str | None = None
+    cancelled_by: str | None = None
+    ended: str | None = None
+    run_id: str | None = None
+    dataset_id: str | None = None
+    existed: bool = False
+    code: str | None = None
+    message: str | None = None
+    hint: str | None = None
+    details: dict[str, Any] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether no event tells its end."""
+        return self.status in ("queued", "running")
+
+
+class SwitchEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What engages the kill switch by the journal: `source` is command, file or environment."""
+
+    source: str
+    seq: int
+    since: str
+    why: str | None
+    by: str
+
+
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The event a key was used for: `type` and `identity` are what another use of the key must agree on."""
 
@@ -72,6 +118,8 @@ class RegistryState:
     runs: Rows = field(factory=Rows)
     datasets: Mapping[str, DatasetEntry] = field(factory=dict, converter=_frozen)
     ingests: Mapping[str, IngestEntry] = field(factory=dict, converter=_frozen)
+    builds: Mapping[str, BuildEntry] = field(factory=dict, converter=_frozen)
+    switch: Mapping[str, SwitchEntry] = field(factory=dict, converter=_frozen)
     orphans: tuple[str, ...] = field(default=(), converter=_tuple)
     rejected: int = 0
     keys: Mapping[str, KeyEntry] = field(factory=dict, converter=_frozen)
