@@ -18,6 +18,7 @@ from buff_web.assets import Assets
 
 Asked: TypeAlias = Request[Any, Any, Any]
 REVALIDATE = "private, no-cache"
+NAVIGATION = (("Runs", "/runs"),)  # label and address, in the order of the frame
 
 
 def templates() -> Environment:
@@ -46,6 +47,7 @@ def templates() -> Environment:
         "ago": words.ago,
         "metric_text": metrics.text,
         "metric_unit": metrics.unit,
+        "navigation": NAVIGATION,
         "version": __version__,
     }
     return environment

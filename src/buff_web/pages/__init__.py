@@ -1,0 +1,20 @@
+"""The pages: what the registry and the artifacts say as HTML that works without scripts. Nothing is recomputed.
+
+One module is one address or a family of them, and all have one shape: functions that take a request and the site, read
+through `buff`, and return `site.page(template, ...)`; `HANDLERS` at the end names them. A new page adds its module
+here, its template, and its line in the navigation (`buff_web.site.NAVIGATION`).
+"""
+
+from collections.abc import Sequence
+
+from litestar.handlers import HTTPRouteHandler
+
+from buff_web.pages import assets, run, runs
+from buff_web.pages.error import error_page
+
+__all__ = ["error_page", "handlers"]
+
+
+def handlers() -> Sequence[HTTPRouteHandler]:
+    """Return the handlers of the pages and of what they load."""
+    return [*runs.HANDLERS, *run.HANDLERS, *assets.HANDLERS]
