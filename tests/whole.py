@@ -68,6 +68,12 @@ def events(root: Path) -> list[Any]:
     return [item.event for item in opened(root).events()] if root.is_dir() else []
 
 
+def loosen(directory: Path) -> None:
+    """Make everything below a directory writable: what Buff committed is not, and a test damages it."""
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
 def names(root: Path) -> dict[str, list[str]]:
     """Return what there is under a root, by folder: what a failed request must leave as it was."""
     if not root.is_dir():
