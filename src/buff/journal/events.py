@@ -268,7 +268,7 @@ class BuildRequested(Event, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class BuildStarted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A process began a build. It holds the lock of `owner`, its folder under `_staging/`, until the build has ended."""
+    """A process began a build. Until its end it holds the lock of `owner`, its folder under `_staging/`."""
 
     TYPE = "build_started"
     IDENTITY = ("job", "owner")
