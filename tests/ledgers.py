@@ -61,6 +61,7 @@ def host(boot: str = BOOT, process: int = 0, *, clock: Any = lambda: TIME) -> Ho
         user="tester",
         boot=boot,
         pid=HOLDER["pid"],
+        cores=1,
         name="here",
         program="buff",
         command="pytest",

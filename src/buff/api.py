@@ -62,7 +62,7 @@ def create_run(
     DATA_SOURCE_NOT_FOUND, DATA_INVALID, RUN_EXISTS and others (docs/reference/errors.md).
     """
     host = this_host()
-    settings = Settings.from_env(host.environment, user=host.user)
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     values = {
         "csv": _paths(csv),
         "dataset": dataset,
@@ -118,7 +118,7 @@ def ingest(
     LIMIT_EXCEEDED and others (docs/reference/errors.md).
     """
     host = this_host()
-    settings = Settings.from_env(host.environment, user=host.user)
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     values = {
         "csv": _paths(csv),
         "symbol": symbol,
@@ -156,7 +156,7 @@ def inspect_data(
     Raises BuffError with a stable `code`: DATA_SOURCE_NOT_FOUND, PROFILE_INVALID, RUN_CONFIG_INVALID.
     """
     host = this_host()
-    settings = Settings.from_env(host.environment, user=host.user)
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     options = {
         "profile": profile,
         "timezone": timezone,
@@ -177,7 +177,7 @@ def open(runs_root: Path | None = None) -> Store:
     Raises RunsRootUnset when neither the argument nor RUNS_ROOT names one, RunsRootInvalid when it is no directory.
     """
     host = this_host()
-    settings = Settings.from_env(host.environment, user=host.user)
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     return Store(root_of(runs_root or settings.runs_root), host=host, settings=settings)
 
 
@@ -188,7 +188,7 @@ def open_legacy(artifacts_root: Path | None = None) -> LegacyRoot:
     RunsRootInvalid when it is no directory.
     """
     host = this_host()
-    settings = Settings.from_env(host.environment, user=host.user)
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     return LegacyRoot(artifacts_root_of(artifacts_root or settings.artifacts_root))
 
 

@@ -22,7 +22,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 @frozen(kw_only=True)
 class Host:
     """The surroundings of a process. `clock` gives `YYYY-MM-DDTHH:MM:SS.ffffffZ`, `monotonic` seconds, `token`
-    16 random hex digits; `program` is what a person types to start it.
+    16 random hex digits; `cores` is how many processors this process may use; `program` is what a person types to
+    start it.
     """
 
     clock: Callable[[], str]
@@ -32,6 +33,7 @@ class Host:
     user: str
     boot: str
     pid: int
+    cores: int
     name: str
     program: str
     command: str
@@ -52,6 +54,7 @@ def this_host() -> Host:
         user=_user(),
         boot=_boot(),
         pid=os.getpid(),
+        cores=_cores(),
         name=platform.node() or "unknown",
         program=_program(sys.argv[0]),
         command=_text(" ".join([_program(sys.argv[0]), *sys.argv[1:3]])[:120]),
@@ -60,6 +63,13 @@ def this_host() -> Host:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: TID251 - its one home
+
+
+def _cores() -> int:
+    """Return how many processors this process may use: a container is often given fewer than the machine has."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _text(words: str) -> str:

@@ -83,7 +83,7 @@ def named(text: str) -> dict[str, str]:
 def surroundings() -> tuple[Host, Settings]:
     """Return this process's surroundings and the settings its environment gives."""
     host = this_host()
-    return host, Settings.from_env(host.environment, user=host.user)
+    return host, Settings.from_env(host.environment, user=host.user, cores=host.cores)
 
 
 def print_json(value: Any) -> None:
