@@ -127,7 +127,7 @@ def plain_index(state: RegistryState) -> bytes:
     stamp = {"journal": state.journal_id, "seq": state.seq, "head_sha256": state.head_sha256}
     document = {
         **stamp, "schema": SCHEMA, "projector": PROJECTOR, "runs": runs, "datasets": [], "ingests": [],
-        "orphans": list(state.orphans), "rejected": state.rejected, "keys": [],
+        "builds": [], "switch": [], "orphans": list(state.orphans), "rejected": state.rejected, "keys": [],
     }  # fmt: skip
     return seal(escape(canonical.encode(document)))
 
