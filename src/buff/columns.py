@@ -7,6 +7,8 @@ column's identity.
 
 import hashlib
 import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from buff.errors import RunDamaged
 from buff.files import Disk
 
 HEADER_BYTES = 128
+BESIDE_BYTES = 1 << 20  # columns of fewer bytes are hashed before a thread has begun
+THREADS = 2
 
 
 def header(dtype: np.dtype[Any], rows: int) -> bytes:
@@ -35,6 +39,18 @@ def whole(values: NDArray[Any]) -> tuple[bytes, memoryview]:
 def content_sha256(values: NDArray[Any]) -> str:
     """Return the SHA-256 of a column's raw bytes, header excluded."""
     return hashlib.sha256(np.ascontiguousarray(values).view(np.uint8).data).hexdigest()
+
+
+def contents_sha256(held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Return the SHA-256 of each column's raw bytes, by name.
+
+    Large columns are hashed beside one another, since hashing lets other threads run. Each hash is of one column alone,
+    so that neither their number nor their order makes a difference.
+    """
+    if sum(values.nbytes for values in held.values()) < BESIDE_BYTES:
+        return {name: content_sha256(values) for name, values in held.items()}
+    with ThreadPoolExecutor(THREADS, "buff-hash") as pool:
+        return dict(zip(held, pool.map(content_sha256, held.values()), strict=True))
 
 
 def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buff.columns import HEADER_BYTES, ColumnWriter, content_sha256, header, read, whole
+from buff.columns import BESIDE_BYTES, HEADER_BYTES, ColumnWriter, content_sha256, contents_sha256, header, read, whole
 from buff.errors import RunDamaged
 from buff.files import RealDisk, write_file
 
@@ -50,6 +50,14 @@ def test_pieces_of_any_size_make_the_same_file(tmp_path_factory: pytest.TempPath
         writer.write(piece)
     assert writer.finish() == content_sha256(values) == hashlib.sha256(values.tobytes()).hexdigest()
     assert (folder / "pieces.npy").read_bytes() == written(folder / "whole.npy", values).read_bytes()
+
+
+@pytest.mark.parametrize("rows", [0, 7, BESIDE_BYTES // 8])
+def test_columns_are_hashed_beside_one_another_as_each_alone(rows: int) -> None:
+    held = {f"c{number}": np.arange(rows, dtype=np.float64) * number for number in (3, 1, 2)}
+    found = contents_sha256(held)
+    assert list(found) == ["c3", "c1", "c2"]
+    assert found == {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in held.items()}
 
 
 def test_values_of_another_dtype_are_a_bug(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from buff import datasets
+from buff.columns import HEADER_BYTES
 from buff.datasets import Dataset, DatasetWriter, base_bars, check, load, publish, resampled
 from buff.errors import BuffError, DatasetNotFound, RunDamaged
 from buff.files import RealDisk
@@ -309,6 +310,22 @@ def test_a_changed_value_is_found_by_hashing(tmp_path: Path, name: str) -> None:
     path.write_bytes(content)
     assert load(str(tmp_path), dataset.id) == dataset
     with pytest.raises(RunDamaged) as caught:
+        check(str(tmp_path), dataset.id)
+    assert caught.value.details["file"] == f"{name}.npy"
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"\x7f", b"\x80", b"\0"])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_of_bytes_that_are_not_those_stored_only_that_is_said(tmp_path: Path, name: str, junk: bytes) -> None:
+    """Facts are derived beside the hashes: times no calendar has and prices that are no number must not show."""
+    dataset = stored(tmp_path, whole(9))
+    path = tmp_path / "_datasets" / dataset.id / f"{name}.npy"
+    content = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(content[:HEADER_BYTES] + junk * (len(content) - HEADER_BYTES))
+    if path.read_bytes() == content:
+        return  # a column of zeros, as `filled` mostly is
+    with pytest.raises(RunDamaged, match="its content is not what was stored") as caught:
         check(str(tmp_path), dataset.id)
     assert caught.value.details["file"] == f"{name}.npy"
 

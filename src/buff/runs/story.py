@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from buff.decisions.contract import indicators
 from buff.decisions.engine import ACTIONS, BLOCKED, HOLD, STATES
 from buff.decisions.risk import Limits, limits, watches_days
-from buff.decisions.strategy import Strategy, known, source_sha256, strategy
+from buff.decisions.strategy import Strategy, is_known, source_sha256, strategy
 from buff.errors import RunConfigInvalid, StrategyInvalid
 from buff.market.timeframe import DAY_MS
 from buff.times import iso
@@ -118,7 +118,7 @@ def bar_at(run: "Run", place: int | str) -> int:
 def strategy_of(manifest: Mapping[str, Any]) -> Strategy | str:
     """Return the strategy of a run, or what keeps it from being asked again: it is gone, unusable, or another."""
     wanted = manifest["inputs"]["strategy"]
-    if wanted["id"] not in known():
+    if not is_known(wanted["id"]):
         came = [
             f"; it came with {package['name']} {package['version']}" for package in manifest.get("packages", ())[:1]
         ]
