@@ -297,6 +297,10 @@ class LyingDisk:
     def unlock(self, handle: int) -> None:
         self._locks.get(self._handles[handle], {}).pop(handle, None)
 
+    def locked(self, path: str) -> bool:
+        self._touch("locked")
+        return self.exists(path) and not all(self._locks.get(self._find(path), {}).values())
+
     def sync_later(self, handle: int) -> Callable[[], None]:
         """Return what syncs the file of a handle, closed or not and whatever its name is by then."""
         inode, path = self._handles[handle], self.path_of(handle)

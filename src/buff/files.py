@@ -141,6 +141,10 @@ class Disk(Protocol):
         """Give the lock back."""
         ...
 
+    def locked(self, path: str) -> bool:
+        """Say whether anybody holds the lock of a lock file alone; nobody does when there is no such file."""
+        ...
+
 
 class RealDisk:
     """The disk of this machine, by plain system calls: POSIX, with a Windows branch where they differ."""
@@ -313,6 +317,17 @@ class RealDisk:
         else:
             fcntl.flock(handle, fcntl.LOCK_UN)
 
+    def locked(self, path: str) -> bool:
+        """Say whether anybody holds the lock of a lock file alone; nothing is written, and no right to write needed."""
+        try:
+            handle = os.open(path, os.O_RDONLY | _CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not self.try_lock(handle, shared=True)
+        finally:
+            os.close(handle)
+
 
 def not_written(error: OSError, says: str, *, hint: str) -> StorageError:
     """Return the coded error of files that could not be written: STORAGE_FULL where there is no room for them."""
@@ -340,7 +355,7 @@ def write_file(disk: Disk, path: str, chunks: Iterable[bytes | memoryview], *, m
     return size
 
 
-def replace_file(disk: Disk, temporary: str, path: str, chunks: Iterable[bytes]) -> None:
+def replace_file(disk: Disk, temporary: str, path: str, chunks: Iterable[bytes | memoryview]) -> None:
     """Put `chunks` at `path` so that after any crash either the old or the new bytes are there, whole."""
     write_file(disk, temporary, chunks)
     disk.rename(temporary, path)

@@ -7,6 +7,7 @@ folders is touched unless an intent of ours names it.
 
 import contextlib
 import os
+import weakref
 from collections.abc import Collection
 from typing import Final
 
@@ -17,6 +18,7 @@ STAGING: Final = "_staging"
 ORPHANS: Final = "_orphans"
 INTENT: Final = ".intent"
 LOCK: Final = "lock"
+PROGRESS: Final = "progress"
 
 
 class Owner:
@@ -37,6 +39,17 @@ class Owner:
         except BaseException:
             disk.close(self._lock)  # kept, it would keep every sweep from the folder
             raise
+        _OWNERS.add(self)
+
+    @property
+    def name(self) -> str:
+        """What the folder is called: by it, others ask whether this process lives."""
+        return os.path.basename(self.directory)
+
+    @property
+    def held(self) -> bool:
+        """Whether the lock is this process's: not after `close`, and not in the child of a fork."""
+        return self._lock >= 0
 
     def path(self, name: str) -> str:
         """Return the path of a name in this folder."""
@@ -67,11 +80,32 @@ class Owner:
         if self._lock < 0:
             return
         with contextlib.suppress(OSError):  # what stays is swept by the next writer
-            if set(self._disk.names(self.directory)) == {LOCK}:
-                self._disk.unlink(self.path(LOCK))
+            if set(self._disk.names(self.directory)) <= {LOCK, PROGRESS}:
+                for name in self._disk.names(self.directory):
+                    self._disk.unlink(self.path(name))
                 self._disk.rmdir(self.directory)
-        self._disk.close(self._lock)
-        self._lock = -1
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the lock and touch nothing else: in the child of a fork, the folder is the parent's."""
+        if self._lock >= 0:
+            self._disk.close(self._lock)
+            self._lock = -1
+
+
+def pid_of(owner: str) -> int | None:
+    """Return the process whose folder has this name; None when no process of ours made such a name."""
+    pid, _, token = owner.partition("-")
+    return int(pid) if token and pid.isascii() and pid.isdigit() else None
+
+
+def alive(disk: Disk, root: str, owner: str) -> bool:
+    """Say whether the process lives whose folder under `_staging/` this is. Nothing is written.
+
+    Once it is dead it stays so, since no name is given twice. Whoever wants to know what it left undone asks this first
+    and the journal second: its lock is held until its last event is durable.
+    """
+    return disk.locked(os.path.join(root, STAGING, owner, LOCK))
 
 
 def make_directory(disk: Disk, root: str, name: str) -> str:
@@ -140,3 +174,13 @@ def _empty(disk: Disk, root: str, directory: str, committed: Collection[str]) ->
     for name in disk.names(directory):
         disk.unlink(os.path.join(directory, name))  # intents only now that what they name is safe; then the lock
     disk.rmdir(directory)
+
+
+def _after_fork() -> None:
+    for owner in list(_OWNERS):
+        owner.let_go()  # a lock that a child holds on to would make a dead parent look alive
+
+
+_OWNERS: "weakref.WeakSet[Owner]" = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

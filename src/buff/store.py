@@ -38,14 +38,14 @@ from buff.registry.index import index_chunks, state_of
 from buff.registry.projection import fold
 from buff.registry.queries import Facets, Page, Query
 from buff.registry.rows import RunEntry
-from buff.registry.state import DatasetEntry, RegistryState
+from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
 from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
 from buff.runs.manifest import content_sha256
 from buff.runs.request import words
 from buff.runs.run import Run
 from buff.settings import Settings
-from buff.staging import ORPHANS, Owner, move_aside, sweep
+from buff.staging import ORPHANS, Owner, alive, move_aside, sweep
 
 INDEX_RUNS_PER_EVENT = 100  # an event may stay out of the index for each so many runs that writing it would write
 CHECKPOINTS = f"{FOLDER}/checkpoints"
@@ -76,13 +76,14 @@ class Store:
             )
         self._journal: Journal | None = None
         self._owner: Owner | None = None
-        self._state = RegistryState()
+        self._state = RegistryState()  # what the journal that we opened told us
+        self._shown = RegistryState()  # what we read of it, as long as we have not opened it
         self._segment_bytes_max = segment_bytes_max
         self._due: RegistryState | None = None  # a checkpoint to be written
         self._indexed: RegistryState | None = None  # what index.json holds, since we last read or wrote it
-        self._position = START  # where the events end that the state was folded from
+        self._position = START  # where the events end that were read
         self._seen_head: bytes | None = None
-        self._reading = threading.Lock()
+        self._reading, self._opening = threading.Lock(), threading.Lock()
         self._commits = threading.Condition()
         self._committing: set[str] = set()  # the runs that threads of ours are committing now
         self.problem: BuffError | None = None
@@ -92,10 +93,9 @@ class Store:
     @property
     def state(self) -> RegistryState:
         """What the journal says up to its HEAD. A damaged journal serves what is proven and sets `problem`."""
-        if self._journal is not None:
-            self._journal.refresh()
-        else:
-            self._read()
+        if self._journal is None:
+            return self._read()
+        self._journal.refresh()
         return self._state
 
     def as_of(self, seq: int) -> RegistryState:
@@ -157,17 +157,17 @@ class Store:
         """Return every stored dataset, the newest first."""
         return queries.datasets(self.state)
 
-    def _read(self) -> None:
+    def _read(self) -> RegistryState:
         # Pages are read by many threads: without this an older reading could end last and pass for the newer HEAD.
         with self._reading:
             head = self._head_bytes()
-            if head is not None and head == self._seen_head:
-                return
-            if self._position == START:
-                self._state, self._position = self._snapshot()
-            reading = read(self.disk, self.root, boot=self.host.boot, since=self._position)
-            self._state = fold(RegistryState() if reading.since == START else self._state, reading.events)
-            self._position, self._seen_head, self.problem = reading.position, head, reading.problem
+            if head is None or head != self._seen_head:
+                if self._position == START:
+                    self._shown, self._position = self._snapshot()
+                reading = read(self.disk, self.root, boot=self.host.boot, since=self._position)
+                self._shown = fold(RegistryState() if reading.since == START else self._shown, reading.events)
+                self._position, self._seen_head, self.problem = reading.position, head, reading.problem
+            return self._shown
 
     def _snapshot(self) -> tuple[RegistryState, Position]:
         """Return what index.json holds, or else the last checkpoint, and where its events end; nothing when all of the
@@ -198,29 +198,34 @@ class Store:
 
     def journal(self) -> Journal:
         """Return the journal, opened for writing: recovered, swept, with a place of our own under `_staging/`."""
-        if self._journal is None:
-            self._state, position = self._snapshot()
-            self._position, self._seen_head = START, None  # should this fail, the next reading begins anew
-            journal = Journal.open(
-                self.disk,
-                self.root,
-                clock=self.host.clock,
-                boot=self.host.boot,
-                holder=self.host.holder,
-                listener=self._listen,
-                resume=None if position == START else _resume(self._state, position),
-                natural=self._natural,
-                segment_bytes_max=self._segment_bytes_max,
-                lock_timeout_seconds=self.settings.lock_timeout_seconds,
-            )
-            try:
-                with journal.exclusive() as hold:
-                    self._settle(hold)
-            except BaseException:
-                journal.close()  # kept, it would pass for one that is swept and has a place of its own
-                raise
-            self._journal = journal
-        return self._journal
+        with self._opening:  # two threads that are the first to write open one journal, with one place
+            if self._journal is None:
+                self._journal = self._open()
+                with self._reading:
+                    self._shown, self._position, self._seen_head = RegistryState(), START, None
+            return self._journal
+
+    def _open(self) -> Journal:
+        self._state, position = self._snapshot()
+        journal = Journal.open(
+            self.disk,
+            self.root,
+            clock=self.host.clock,
+            boot=self.host.boot,
+            holder=self.host.holder,
+            listener=self._listen,
+            resume=None if position == START else _resume(self._state, position),
+            natural=self._natural,
+            segment_bytes_max=self._segment_bytes_max,
+            lock_timeout_seconds=self.settings.lock_timeout_seconds,
+        )
+        try:
+            with journal.exclusive() as hold:
+                self._settle(hold)
+        except BaseException:
+            journal.close()  # kept, it would pass for one that is swept and has a place of its own
+            raise
+        return journal
 
     def _listen(self, events: Sequence[Recorded]) -> None:
         self._state = fold(self._state, events)
@@ -250,10 +255,30 @@ class Store:
         return Answer(seq=run.seq, sha256=None, type=RunCommitted.TYPE, identity=(run.run_id, run.inputs_hash))
 
     def _settle(self, hold: Hold) -> None:
+        self._bury(hold)
+        self._owner = Owner(self.disk, self.root, f"{self.host.pid}-{self.host.token()}")
+
+    def _bury(self, hold: Hold) -> None:
+        """Clear up after processes that died: move aside what they left, and end the builds they were at."""
         kept = [row.run_id for row in self._state.runs.rows() if row.state != "reclaimed"]
         sweep(self.disk, self.root, committed=kept)
         self._record_orphans(hold, "a build died before its run was committed")
-        self._owner = Owner(self.disk, self.root, f"{self.host.pid}-{self.host.token()}")
+        dead = [build for build in self._state.builds.values() if self.abandoned(build)]
+        if dead:
+            hold.append([changes.end(changes.lost(build, by=self.settings.user)) for build in dead])
+
+    def abandoned(self, build: BuildEntry) -> bool:
+        """Say whether a build is running by the journal, and the process that was at it is dead.
+
+        Ask for the build anew before believing it: it may have ended between its entry and this look.
+        """
+        return build.worker is not None and build.open and not alive(self.disk, self.root, build.worker)
+
+    def look_after(self) -> None:
+        """End the builds whose process died, and move aside what it left. Without any nothing is written or locked."""
+        if any(self.abandoned(build) for build in self.state.builds.values()):
+            with self.journal().exclusive() as hold:
+                self._bury(hold)
 
     def _record_orphans(self, hold: Hold, reason: str, *, identical: bool = False) -> None:
         """Tell the journal of everything in `_orphans/` it does not know: a crash between move and event heals here."""
@@ -269,8 +294,11 @@ class Store:
     @property
     def owner(self) -> Owner:
         """This process's place under `_staging/`."""
-        self.journal()
+        journal = self.journal()
         assert self._owner is not None, "the journal was opened, so we have a place"
+        if not self._owner.held:  # this is the child of a fork, and the place is the parent's
+            with journal.exclusive():
+                self._owner = Owner(self.disk, self.root, f"{self.host.pid}-{self.host.token()}")
         return self._owner
 
     def record(self, *events: Event) -> tuple[Receipt, ...]:
@@ -280,14 +308,20 @@ class Store:
         return receipts
 
     def commit(
-        self, run_id: str, event: RunCommitted, *, guard: Callable[[], None] = lambda: None
+        self,
+        run_id: str,
+        event: RunCommitted,
+        *,
+        guard: Callable[[], None] = lambda: None,
+        also: Sequence[Entry] = (),
     ) -> tuple[RunEntry, bool]:
         """Publish the directory staged under `run_id` and append its event: the commit point.
 
         Runs that threads commit at the same time share a batch, and each of them fails by itself until that is written.
         Returns the entry and whether the run existed already with the same inputs (then ours is discarded); one that
         was reclaimed is published anew, under its old id. `guard` is asked under the lock, just before the rename, and
-        may raise. Raises RunExists, Nondeterministic, and what the disk says.
+        may raise; `also` is recorded in the batch of the event. Raises RunExists, Nondeterministic, and what the disk
+        says.
         """
         journal, owner = self.journal(), self.owner
         existed = False
@@ -302,7 +336,7 @@ class Store:
                 return ()
             guard()
             self._publish(hold, owner, event)
-            return (Entry(event=event, key=_key(run_id, known)),)
+            return (Entry(event=event, key=_key(run_id, known)), *also)
 
         with self._committing_alone(run_id):
             journal.append((), prepare=publish)

@@ -1,4 +1,4 @@
-"""What is recorded when somebody changes how a run is kept: decided from its entry alone. Pure.
+"""What is recorded when somebody changes how a run is kept, and when a build ends: decided from its entry alone. Pure.
 
 An entry and what was asked go in; an event comes out, or None when the run is already so. Nothing here looks at a disk,
 and nothing removes a byte.
@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from buff.journal.events import RunAnnotated, RunArchived, RunRestored
+from buff.errors import BuffError, BuildCancelled, BuildLost
+from buff.journal.events import BuildFailed, BuildFinished, RunAnnotated, RunArchived, RunRestored
+from buff.journal.record import Entry
 from buff.registry.rows import RunEntry
+from buff.registry.state import BuildEntry
 
 
 def annotated(
@@ -36,3 +39,43 @@ def archived(entry: RunEntry, *, why: str | None, by: str) -> RunArchived | None
 def restored(entry: RunEntry, *, by: str) -> RunRestored | None:
     """Return the event that brings an archived run back into the lists."""
     return RunRestored(run_id=entry.run_id, by=by) if entry.state == "archived" else None
+
+
+def end(event: BuildFinished | BuildFailed) -> Entry:
+    """Return what records the end of a build. Every end of it has the same key, so that it has one."""
+    return Entry(event=event, key=f"end:{event.job}")
+
+
+def failed(entry: BuildEntry, error: BuffError, *, by: str) -> BuildFailed:
+    """Return the event of a build that ends with an error."""
+    return BuildFailed(
+        job=entry.job,
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        details=msgspec.to_builtins(dict(error.details)),
+        by=by,
+    )
+
+
+def lost(entry: BuildEntry, *, by: str) -> BuildFailed:
+    """Return the event of a build whose process died: it is lost, unless its end was asked for."""
+    return failed(entry, cancelled(entry) if entry.cancelled_by is not None else died(entry), by=by)
+
+
+def died(entry: BuildEntry) -> BuildLost:
+    """Return the error of a build whose process died. It is never begun again by itself."""
+    return BuildLost(
+        "the process that was at this build died before it was done; nothing of it was committed",
+        hint="build it again: the same inputs give the same result",
+        details={"job": entry.job},
+    )
+
+
+def cancelled(entry: BuildEntry) -> BuildCancelled:
+    """Return the error of a build whose end was asked for."""
+    return BuildCancelled(
+        "the build was cancelled; nothing of it was committed",
+        hint="build it again when it is wanted after all",
+        details={"job": entry.job},
+    )
