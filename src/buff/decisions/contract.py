@@ -21,7 +21,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from buff.errors import StrategyInvalid
+from buff.errors import RunConfigInvalid, StrategyInvalid
 from buff.market.bars import Bars
 
 Value = int | float | bool | str
@@ -32,6 +32,8 @@ Answer = TypeVar("Answer")
 
 REASONS_MAX = 255  # a reason's index is a uint8, and 0 means that nothing changes
 RISK_PREFIX = "risk_"  # the reasons of risk.v1 begin so
+# Between these the square of a price, and of a 1e-12th of it, times that of the longest window is a normal double.
+PRICE_MIN, PRICE_MAX = 1e-100, 1e100
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -215,6 +217,20 @@ def _finite(value: int | float) -> float | None:
 
 
 # Decisions -----------------------------------------------------------------------------------------------------
+
+
+def check_prices(bars: Bars) -> None:
+    """Raise RunConfigInvalid for prices (of at least one bar) of which no strategy can compute what it means to.
+
+    Beyond 1e-100 and 1e100 a spread or an average would be infinite, or nothing, and what was decided would be noise.
+    """
+    low, high = float(bars.low.min()), float(bars.high.max())
+    if low < PRICE_MIN or high > PRICE_MAX:
+        raise RunConfigInvalid(
+            f"prices from {low!r} to {high!r} leave the range in which a strategy can compute with them",
+            hint=f"bring them in a unit in which they are from {PRICE_MIN:g} to {PRICE_MAX:g}",
+            details={"field": "dataset", "low": low, "high": high},
+        )
 
 
 def decide(strategy: Strategy, bars: Bars, params: Params) -> Decisions:

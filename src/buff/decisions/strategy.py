@@ -13,7 +13,17 @@ from types import MappingProxyType
 from typing import Any
 
 from buff.decisions import plugins
-from buff.decisions.contract import Decisions, Param, Params, Strategy, Value, decide, parse_text, resolve
+from buff.decisions.contract import (
+    Decisions,
+    Param,
+    Params,
+    Strategy,
+    Value,
+    check_prices,
+    decide,
+    parse_text,
+    resolve,
+)
 from buff.decisions.lookahead import check_no_lookahead
 from buff.decisions.plugins import Package, Unusable
 from buff.decisions.strategies.atr_channel_breakout import ATR_CHANNEL_BREAKOUT
@@ -37,6 +47,7 @@ __all__ = [
     "Unusable",
     "Value",
     "check_no_lookahead",
+    "check_prices",
     "decide",
     "describe",
     "is_known",
