@@ -3,6 +3,7 @@
 A store and the assets go in; a Litestar application comes out that can only be read from.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,9 +20,12 @@ from buff_web.site import Asked, Site
 
 
 def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
-    """Return the application over an open store. `assets` are the installed ones unless given."""
+    """Return the application over an open store. `assets` are the installed ones unless given.
+
+    `app.state.closing` is set when the server begins to end: streams wait for it beside what they wait for.
+    """
     site = Site(store=store, assets=assets or load(library_path()))
-    return Litestar(
+    app = Litestar(
         route_handlers=[api.router(), *pages.handlers()],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
         exception_handlers={Exception: _told(site)},
@@ -29,6 +33,8 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    app.state.closing = asyncio.Event()
+    return app
 
 
 def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
