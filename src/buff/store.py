@@ -86,6 +86,7 @@ class Store:
         self._reading, self._opening = threading.Lock(), threading.Lock()
         self._commits = threading.Condition()
         self._committing: set[str] = set()  # the runs that threads of ours are committing now
+        self._placed: set[str] = set()  # those of them whose directory has been published
         self.problem: BuffError | None = None
 
     # Reading
@@ -203,6 +204,7 @@ class Store:
                 self._journal = self._open()
                 with self._reading:
                     self._shown, self._position, self._seen_head = RegistryState(), START, None
+                    self.problem = None  # a journal that could be opened is whole, whatever a reader saw before
             return self._journal
 
     def _open(self) -> Journal:
@@ -307,6 +309,15 @@ class Store:
         self._write_checkpoint()
         return receipts
 
+    def together(self, decide: Callable[[], Sequence[Event]]) -> tuple[Receipt, ...]:
+        """Record what `decide` returns as one batch. It is asked under the lock, with all that others recorded known.
+
+        What it raises is raised, and nothing is recorded.
+        """
+        receipts = self.journal().append((), prepare=lambda hold: [Entry(event=event) for event in decide()])
+        self._write_checkpoint()
+        return receipts
+
     def commit(
         self,
         run_id: str,
@@ -336,6 +347,7 @@ class Store:
                 return ()
             guard()
             self._publish(hold, owner, event)
+            self._placed.add(run_id)
             return (Entry(event=event, key=_key(run_id, known)), *also)
 
         with self._committing_alone(run_id):
@@ -350,6 +362,15 @@ class Store:
                 seal(self.disk, os.path.join(self.root, run_id))
         self._write_checkpoint()
         return self._state.runs[run_id], existed
+
+    @property
+    def unrecorded(self) -> int:
+        """How many runs of this process have got their place and not yet their event, which they get in one batch."""
+        return len([run_id for run_id in tuple(self._placed) if not self._listed(run_id)])
+
+    def _listed(self, run_id: str) -> bool:
+        row = self._state.runs.row(run_id)
+        return row is not None and row.state != "reclaimed"
 
     @contextlib.contextmanager
     def _committing_alone(self, run_id: str) -> Iterator[None]:
@@ -368,6 +389,7 @@ class Store:
         finally:
             with self._commits:
                 self._committing.remove(run_id)
+                self._placed.discard(run_id)
                 self._commits.notify_all()
 
     def _publish(self, hold: Hold, owner: Owner, event: RunCommitted) -> None:

@@ -6,6 +6,7 @@ it can with the one before, so an event costs what it changes, however many runs
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -189,6 +190,16 @@ class Rows(Mapping[str, RunEntry]):
     def rows(self) -> list[Row]:
         """Return every row, in order of seq."""
         return list(self._whole().values())
+
+    def last(self, place: int) -> Row | None:
+        """Return the row so many places from the end, 1 being the last; None when there are fewer.
+
+        It looks at no row before that one. A place below 1 is that of the last.
+        """
+        behind, front = self._layers
+        new = (row for run_id, row in reversed(front.items()) if run_id not in behind)
+        old = (front.get(run_id, row) for run_id, row in reversed(behind.items()))
+        return next(islice(chain(new, old), max(place, 1) - 1, None), None)
 
     def having(self, changed: Mapping[str, Row]) -> "Rows":
         """Return the same with other rows for some runs, and new runs behind the others, in the order given.
