@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
-from buff.errors import DatasetNotFound, RunConfigInvalid, RunNotFound
+from buff.errors import BuildNotFound, DatasetNotFound, RunConfigInvalid, RunNotFound
 from buff.registry.rows import Row, RunEntry
-from buff.registry.state import DatasetEntry, RegistryState
+from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
 
 Entry = TypeVar("Entry")
 
@@ -207,4 +207,16 @@ def find_dataset(state: RegistryState, dataset_id: str) -> DatasetEntry:
         f"no dataset {dataset_id!r} in this root" if not begin else f"{len(begin)} datasets begin with {dataset_id!r}",
         hint="`buff data list` shows what is there",
         details={"dataset_id": dataset_id},
+    )
+
+
+def find_build(state: RegistryState, job: str) -> BuildEntry:
+    """Return the entry of a build by its id, or by the only id that begins so. Raises BuildNotFound."""
+    begin = [known for known in state.builds if job and known.startswith(job)]
+    if len(begin) == 1:
+        return state.builds[begin[0]]
+    raise BuildNotFound(
+        f"no build {job!r} in this root" if not begin else f"{len(begin)} builds begin with {job!r}",
+        hint="`buff build list` shows what is there; the journal has those that ended long ago",
+        details={"job": job},
     )

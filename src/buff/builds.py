@@ -1,0 +1,311 @@
+"""Builds: runs and datasets made in the background. Asked for, started, and ended exactly once; the journal says all.
+
+An open store and plain values go in; a `Build` comes out that says how far it is. What may happen to a build is decided
+under the journal's lock from what the journal says then: queued, running, and one end (spec/store.md, section 14).
+Nothing here starts a process (`foreman.py`) or does the work (`work.py`), and looking writes nothing.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+
+from buff import admission, safety
+from buff.builder import checked, stored_entry
+from buff.errors import BuffError, LimitExceeded, RunConfigInvalid
+from buff.inputs import opened
+from buff.journal.events import BuildCancelRequested, BuildRequested
+from buff.journal.record import Entry
+from buff.registry import changes
+from buff.registry.queries import LIMIT_MAX, Page, find_build
+from buff.registry.state import BuildEntry, RegistryState
+from buff.runs.request import RunRequest, data_from, words
+from buff.staging import PROGRESS, STAGING, alive
+from buff.store import Store
+from buff.uploads import files_of
+
+KINDS: Final = ("run", "ingest")
+PROGRESS_BYTES: Final = 256  # one record, rewritten in place: a reader sees one or the other
+STALLED_SECONDS: Final = 60.0
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a build is: `done` of `total` of its stage, bytes or files; `at` is a monotonic time in seconds."""
+
+    stage: str
+    done: int
+    total: int
+    run_id: str | None
+    at: float
+
+
+@frozen(kw_only=True)
+class Build:
+    """One build as it is now. `position` counts the queue from 1; `progress` is that of one that runs.
+
+    `stalled`: its process lives and has told of no progress for a minute. It is shown, and never ended for that.
+    """
+
+    entry: BuildEntry
+    position: int | None = None
+    progress: Progress | None = None
+    stalled: bool = False
+
+    @property
+    def job(self) -> str:
+        """Its id."""
+        return self.entry.job
+
+    @property
+    def status(self) -> str:
+        """One of queued, running, succeeded, failed."""
+        return self.entry.status
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the run that is made, as soon as it is known."""
+        return self.entry.run_id or (self.progress.run_id if self.progress is not None else None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `build show --json` prints."""
+        entry, progress = self.entry, self.progress
+        return {
+            "build_id": entry.job,
+            "kind": entry.kind,
+            "status": entry.status,
+            "position": self.position,
+            "stalled": self.stalled,
+            "cancelling": entry.open and entry.cancelled_by is not None,
+            "progress": None
+            if progress is None
+            else {"stage": progress.stage, "done": progress.done, "total": progress.total},
+            "run_id": self.run_id,
+            "dataset_id": entry.dataset_id,
+            "existed": entry.existed,
+            "code": entry.code,
+            "message": entry.message,
+            "hint": entry.hint,
+            "details": entry.details,
+            "request": dict(entry.request),
+            "request_id": entry.request_id,
+            "retry_of": entry.retry_of,
+            "by": entry.by,
+            "cancelled_by": entry.cancelled_by,
+            "requested": entry.requested,
+            "started": entry.started,
+            "ended": entry.ended,
+            "seq": entry.seq,
+        }
+
+
+# What may happen
+
+
+def request(
+    store: Store,
+    values: Mapping[str, Any],
+    *,
+    kind: str = "run",
+    request_id: str | None = None,
+    retry_of: str | None = None,
+) -> BuildEntry:
+    """Ask for a run, or for files to become a dataset (`kind` is run or ingest), and return the queued build.
+
+    All that can be judged without reading the data is judged before anything is recorded. Raises what `create` and
+    `deposit` raise of a request, KillSwitchEngaged, RateLimited, and LimitExceeded when the queue is full.
+    """
+    _check(store, values, kind)
+    event = BuildRequested(
+        job=f"bld_{store.host.token()}",
+        kind=kind,
+        request={name: _plain(value) for name, value in values.items() if value is not None},
+        owner=store.owner.name,
+        request_id=request_id,
+        retry_of=retry_of,
+        by=store.settings.user,
+    )
+    safety.note(store)
+    with store.journal().exclusive() as hold:
+        safety.check(store)
+        admission.check_builds(store)
+        _check_queue(store)
+        hold.append([Entry(event=event)])
+        return store.state.builds[event.job]
+
+
+def cancel(store: Store, job: str, *, why: str | None = None) -> BuildEntry:
+    """Ask that a build end without a result, and return its entry; one that has ended stays as it is.
+
+    One that waits ends at once; one that runs is stopped by its process, which leaves nothing of it. Raises
+    BuildNotFound, RunConfigInvalid.
+    """
+    known, said = find_build(store.state, job).job, words(why=why)
+    with store.journal().exclusive() as hold:
+        build = find_build(store.state, known)
+        if build.open:
+            hold.append(_cancelled(build, said["why"], store.settings.user, waits=_waits(store, build)))
+        return store.state.builds[known]
+
+
+def retry(store: Store, job: str, *, request_id: str | None = None) -> BuildEntry:
+    """Ask for the same once more, as a new build, where a build failed; return that. Raises what `request` raises."""
+    build = find_build(store.state, job)
+    if build.status != "failed":
+        raise RunConfigInvalid(
+            f"build {build.job} did not fail: it is {build.status}",
+            hint="wait for its end, or cancel it" if build.open else "the same request returns what it made",
+            details={"job": build.job, "status": build.status},
+        )
+    return request(store, build.request, kind=build.kind, request_id=request_id, retry_of=build.job)
+
+
+def drop(store: Store, jobs: Sequence[str], error: BuffError) -> None:
+    """End builds that wait with an error, those of them that still do."""
+    with store.journal().exclusive() as hold:
+        waiting = [build for job in jobs if (build := store.state.builds.get(job)) and build.status == "queued"]
+        if waiting:
+            hold.append([changes.end(changes.failed(build, error, by=store.settings.user)) for build in waiting])
+
+
+def _check(store: Store, values: Mapping[str, Any], kind: str) -> None:
+    if kind not in KINDS:
+        raise RunConfigInvalid(
+            f"kind {kind!r} is not one of {', '.join(KINDS)}", details={"field": "kind", "value": kind}
+        )
+    wanted = checked(values)[0] if kind == "run" else data_from(values)
+    for path in wanted.csv:
+        _check_path(path)
+    if isinstance(wanted, RunRequest) and wanted.dataset is not None:
+        stored_entry(store, wanted)
+    else:
+        opened(files_of(store.root, wanted))
+
+
+def _check_path(path: str) -> None:
+    """Refuse a path that would mean another file to another process, or that the journal could not hold."""
+    shown = path.encode("ascii", "backslashreplace").decode()
+    if not os.path.isabs(path):
+        raise RunConfigInvalid(
+            f"csv {shown} is not an absolute path",
+            hint="a build runs in a process of its own: give the path from the root of the file system",
+            details={"field": "csv", "value": shown},
+        )
+    if any("\ud800" <= letter <= "\udfff" for letter in path):
+        raise RunConfigInvalid(
+            f"csv {shown} is not Unicode", hint="rename the file", details={"field": "csv", "value": shown}
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a request as the journal holds it."""
+    return msgspec.to_builtins(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _check_queue(store: Store) -> None:
+    waiting, most = len(queue(store.state)), store.settings.queue_max
+    if waiting >= most:
+        raise LimitExceeded(
+            f"{waiting} builds wait already, and {most} may",
+            hint="try again when some are done, cancel one, or raise BUFF_QUEUE_MAX",
+            details={"setting": "BUFF_QUEUE_MAX", "limit": most, "queued": waiting},
+        )
+
+
+def _waits(store: Store, build: BuildEntry) -> bool:
+    """Say whether nobody is at work on a build who could end it."""
+    return build.status == "queued" or store.abandoned(build)
+
+
+def _cancelled(build: BuildEntry, why: str | None, by: str, *, waits: bool) -> list[Entry]:
+    entries = []
+    if build.cancelled_by is None:
+        entries.append(Entry(event=BuildCancelRequested(job=build.job, why=why, by=by)))
+    if waits:
+        entries.append(changes.end(changes.failed(build, changes.cancelled(build), by=by)))
+    return entries
+
+
+# Looking
+
+
+def status(store: Store, job: str) -> Build:
+    """Return a build as it is now, by its id or the beginning of it. Nothing is written. Raises BuildNotFound."""
+    known = find_build(store.state, job).job
+    return _look(store, (known,))[0]
+
+
+def listed(store: Store, *, limit: int = 100, after: int = 0) -> Page[Build]:
+    """Return a page of builds as they are now, the newest first. Raises RunConfigInvalid on a limit that cannot be.
+
+    Of those that ended the last thousand are remembered; the journal has all.
+    """
+    if not 1 <= limit <= LIMIT_MAX or after < 0:
+        raise RunConfigInvalid(
+            f"limit {limit} is not between 1 and {LIMIT_MAX}", details={"field": "limit", "value": limit}
+        )
+    jobs = [build.job for build in sorted(store.state.builds.values(), key=lambda build: build.seq, reverse=True)]
+    items = _look(store, jobs[after : after + limit])
+    end = after + len(items)
+    return Page(items=items, total=len(jobs), next=end if end < len(jobs) else None)
+
+
+def queue(state: RegistryState) -> tuple[BuildEntry, ...]:
+    """Return the builds that wait, in the order in which they are started."""
+    waiting = (build for build in state.builds.values() if build.status == "queued")
+    return tuple(sorted(waiting, key=lambda build: build.seq))
+
+
+def look_after(store: Store) -> None:
+    """End the builds whose process died, with BUILD_LOST, or BUILD_CANCELLED where that was asked for.
+
+    What the process left is moved aside. Where no process died nothing is written and no lock taken.
+    """
+    store.look_after()
+
+
+def _look(store: Store, jobs: Sequence[str]) -> tuple[Build, ...]:
+    """Look at the locks first and at the journal second: a process holds its lock until its last event is durable."""
+    before = store.state.builds
+    dead = {job for job in jobs if store.abandoned(before[job])}
+    state = store.state
+    positions = {build.job: place for place, build in enumerate(queue(state), 1)}
+    return tuple(
+        _shown(store, state.builds.get(job, before[job]), positions.get(job), dead=job in dead) for job in jobs
+    )
+
+
+def _shown(store: Store, entry: BuildEntry, position: int | None, *, dead: bool) -> Build:
+    if entry.status != "running" or entry.worker is None:
+        return Build(entry=entry, position=position)
+    if dead:  # whoever may write will record it so
+        failed = changes.lost(entry, by=store.settings.user)
+        told = {name: getattr(failed, name) for name in ("code", "message", "hint", "details")}
+        return Build(entry=msgspec.structs.replace(entry, status="failed", **told))
+    progress = progress_of(store, entry.worker)
+    old = progress is not None and store.host.monotonic() - progress.at > STALLED_SECONDS
+    return Build(entry=entry, progress=progress, stalled=old)
+
+
+def progress_of(store: Store, owner: str) -> Progress | None:
+    """Return what the process of a folder says of how far it is; None when it said nothing that can be read."""
+    try:
+        data = store.disk.read(os.path.join(store.root, STAGING, owner, PROGRESS), 0, PROGRESS_BYTES)
+        return msgspec.json.decode(data, type=Progress)
+    except (OSError, msgspec.DecodeError):
+        return None  # it left, or was about to write it
+
+
+def record_of(progress: Progress) -> bytes:
+    """Return the record of how far a build is: JSON, filled up with spaces to a fixed size."""
+    data = msgspec.json.encode(progress)
+    assert len(data) < PROGRESS_BYTES, "stages have short names"
+    return data.ljust(PROGRESS_BYTES - 1) + b"\n"
+
+
+def startable(store: Store, own: str) -> tuple[BuildEntry, ...]:
+    """Return the builds that wait and are for this process to start, the next first: its own, and those of the dead."""
+    return tuple(
+        build for build in queue(store.state) if build.owner == own or not alive(store.disk, store.root, build.owner)
+    )
