@@ -28,6 +28,7 @@ from buff.store import Store
 FILE: Final = "_kill_switch"
 TEXT_MAX = 500  # characters of a file that somebody made, as of every reason
 READ_BYTES_MAX = 4_096
+SET = "BUFF_KILL_SWITCH is set"
 ASKED_SECONDS = 0.2  # what runs asks so often, and only when it has something to say
 
 _HINTS = {
@@ -62,10 +63,14 @@ class Engagement:
 
 @frozen(kw_only=True)
 class SwitchState:
-    """What engages the switch now, and the `problem` of a journal that cannot be read, which is one such thing."""
+    """What engages the switch now, and the `problem` of a journal that cannot be read, which is one such thing.
+
+    `elsewhere` is the environment of another process, as the journal tells of it: it stops that process alone.
+    """
 
     engagements: tuple[Engagement, ...] = ()
     problem: BuffError | None = None
+    elsewhere: Engagement | None = None
 
     @property
     def engaged(self) -> bool:
@@ -86,8 +91,12 @@ class SwitchState:
         return "; ".join(said)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `buff kill-switch status --json` prints, without the journal's problem."""
-        return {"engaged": self.engaged, "sources": [each.as_dict() for each in self.engagements]}
+        """Return what `buff kill-switch status --json` prints."""
+        return {
+            "engaged": self.engaged,
+            "sources": [each.as_dict() for each in self.engagements],
+            "elsewhere": None if self.elsewhere is None else self.elsewhere.as_dict(),
+        }
 
     @property
     def error(self) -> BuffError:
@@ -96,7 +105,7 @@ class SwitchState:
         if self.problem is not None and self.sources == ("journal",):
             return self.problem
         says = f"the kill switch is on by {' and '.join(self.sources)}: {self.engagements[0]}"
-        return KillSwitchEngaged(says, hint=self.hint, details=self.as_dict())
+        return KillSwitchEngaged(says, hint=self.hint, details={"sources": self.as_dict()["sources"]})
 
 
 @frozen(kw_only=True)
@@ -124,13 +133,16 @@ def state(store: Store) -> SwitchState:
         known, problem = store.state, store.problem
     except BuffError as error:
         known, problem = RegistryState(), error
+    here = store.settings.kill_switch
+    told = _told(known.switch, "environment")
     found = (
-        _commanded(known.switch),
+        _told(known.switch, "command"),
         _file(store.disk, store.root, known.switch),
-        _environment(known.switch, store.settings.user) if store.settings.kill_switch else None,
+        (told or Engagement(source="environment", by=store.settings.user, why=SET)) if here else None,
         None if problem is None else Engagement(source="journal", why=problem.message),
     )
-    return SwitchState(engagements=tuple(each for each in found if each is not None), problem=problem)
+    engagements = tuple(each for each in found if each is not None)
+    return SwitchState(engagements=engagements, problem=problem, elsewhere=None if here else told)
 
 
 def check(store: Store) -> None:
@@ -140,17 +152,10 @@ def check(store: Store) -> None:
         raise found.error
 
 
-def _commanded(known: Mapping[str, SwitchEntry]) -> Engagement | None:
-    entry = known.get("command")
-    if entry is None:
-        return None
-    return Engagement(source="command", since=entry.since, by=entry.by, why=entry.why)
-
-
-def _environment(known: Mapping[str, SwitchEntry], user: str) -> Engagement:
-    entry = known.get("environment")
-    since, by = (None, user) if entry is None else (entry.since, entry.by)
-    return Engagement(source="environment", since=since, by=by, why="BUFF_KILL_SWITCH is set")
+def _told(known: Mapping[str, SwitchEntry], source: str) -> Engagement | None:
+    """Return what the journal tells of a source."""
+    entry = known.get(source)
+    return None if entry is None else Engagement(source=source, since=entry.since, by=entry.by, why=entry.why)
 
 
 def _file(disk: Disk, root: str, known: Mapping[str, SwitchEntry]) -> Engagement | None:

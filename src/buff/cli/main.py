@@ -22,6 +22,7 @@ VERBS = {
     "data": "buff.cli.data",
     "demo": "buff.cli.demo",
     "doctor": "buff.cli.doctor",
+    "kill-switch": "buff.cli.switch",
     "run": "buff.cli.run",
     "serve": "buff.cli.serve",
     "store": "buff.cli.store",
