@@ -4,7 +4,8 @@ A store and the assets go in; a Litestar application comes out that can only be 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ from litestar.di import Provide
 from buff import Store
 from buff_web import api, pages
 from buff_web.assets import Assets, library_path, load
+from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
 from buff_web.guard import secure
+from buff_web.openapi import document
 from buff_web.problems import MEDIA_TYPE, Problem, problem
 from buff_web.site import Asked, Site
 
@@ -24,15 +27,19 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
 
     `app.state.closing` is set when the server begins to end: streams wait for it beside what they wait for.
     """
-    site = Site(store=store, assets=assets or load(library_path()))
+    describe = cache(lambda: document(api.router()))
+    site = Site(store=store, assets=assets or load(library_path()), describe=describe)
     app = Litestar(
         route_handlers=[api.router(), *pages.handlers()],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+        request_class=StrictRequest,
+        request_max_body_size=BODY_BYTES_MAX,
         exception_handlers={Exception: _told(site)},
         before_send=[secure],
         openapi_config=None,
         logging_config=None,
     )
+    app.state.site = site
     app.state.closing = asyncio.Event()
     return app
 
@@ -49,5 +56,5 @@ def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
 
 def problem_answer(told: Problem) -> Response[bytes]:
     """Return a problem as RFC 9457 JSON."""
-    document: Mapping[str, Any] = told.document
-    return Response(msgspec.json.encode(document, order="sorted"), status_code=told.status, media_type=MEDIA_TYPE)
+    body = msgspec.json.encode(told.document, order="sorted")
+    return Response(body, status_code=told.status, media_type=MEDIA_TYPE, headers=told.headers)

@@ -1,31 +1,201 @@
-"""What a request may ask for, judged before anything is read.
+"""What a request may ask for in its query, judged before anything is read.
 
-The text of a query string goes in; typed values come out, or RUN_CONFIG_INVALID that names the field. An empty value is
-the same as none, because a plain HTML form sends every field it has.
+A handler, or a function that it depends on, declares its query parameters in its signature: type, bounds, choices,
+default and description. From that one declaration come the names that are allowed, the judgement of every text, and
+the API's own description. The text of a query string goes in; typed values come out, or RUN_CONFIG_INVALID that names
+the field. An empty value is the same as none, because a plain HTML form sends every field it has.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import parse_qsl
+from enum import Enum
+from functools import lru_cache
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 
 from attrs import frozen
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.params import ParameterKwarg, QueryParameter
+from litestar.typing import FieldDefinition
+from litestar.utils.signature import ParsedSignature
 
 from buff import Timeframe
 from buff.errors import RequestInvalid, RunConfigInvalid
+from buff.registry.queries import SORTS
 
-FILTERS = ("symbol", "timeframe", "strategy", "risk_level", "tag", "since", "until", "sort")
 RUNS_LIMIT, RUNS_LIMIT_MAX = 50, 200
 TRADES_LIMIT, TRADES_LIMIT_MAX = 100, 1_000
 BUCKETS_MIN, BUCKETS_MAX = 50, 3_000
+AFTER_MAX = 10**9
+TEXT_MAX = 200
 FIELDS_MAX = 50
+INSTANT = "a UTC date, an ISO time that ends in Z or an offset, or epoch milliseconds"
 
 Given = Mapping[str, str]
+Declared = Mapping[str, FieldDefinition]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2}))?", re.ASCII)
+_WHOLE = re.compile(r"-?[0-9]{1,12}", re.ASCII)
+
+
+# What is declared --------------------------------------------------------------------------------------------------
+
+
+def text(name: str | None = None, *, says: str) -> ParameterKwarg:
+    """Return the declaration of a text of at most 200 characters."""
+    return QueryParameter(name=name, description=says, max_length=TEXT_MAX)
+
+
+def number(name: str | None = None, *, low: int, high: int, says: str) -> ParameterKwarg:
+    """Return the declaration of a whole number within bounds, both included."""
+    return QueryParameter(name=name, description=says, ge=low, le=high)
+
+
+def choice(name: str | None = None, *, of: Collection[str], says: str) -> ParameterKwarg:
+    """Return the declaration of one of some texts."""
+    return QueryParameter(name=name, description=says, enum=tuple(of))
+
+
+def instant(name: str | None = None, *, says: str) -> ParameterKwarg:
+    """Return the declaration of an instant: the text is read by `instant_ms`."""
+    return QueryParameter(name=name, description=f"{says}: {INSTANT}", schema_extra={"format": "instant"})
+
+
+After = Annotated[int, number(low=0, high=AFTER_MAX, says="how many to skip: the `next` of the page before")]
+
+
+@lru_cache(maxsize=512)
+def declared(handler: BaseRouteHandler) -> Declared:
+    """Return the query parameters of a handler by their names, with those of what it depends on."""
+    providers = handler.resolve_dependencies()
+    return dict(_walk(handler.parsed_fn_signature.parameters, providers))
+
+
+def _walk(fields: Declared, providers: Mapping[str, Provide]) -> Iterator[tuple[str, FieldDefinition]]:
+    for name, field in fields.items():
+        if name in providers:
+            yield from _walk(providers[name].parsed_fn_signature.parameters, providers)
+        elif isinstance(field.kwarg_definition, QueryParameter):
+            yield field.kwarg_definition.name or name, field
+
+
+@lru_cache(maxsize=64)
+def _of(function: Callable[..., Any]) -> Declared:
+    return dict(_walk(ParsedSignature.from_fn(function, {}).parameters, {}))
+
+
+# What is given -----------------------------------------------------------------------------------------------------
+
+
+def strict(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a query that a handler does not declare, and leave only what is filled in; a guard of Litestar.
+
+    Raises RunConfigInvalid on a name that is unknown or comes twice and on a value that cannot be, RequestInvalid on
+    bytes that are no text.
+    """
+    allowed = declared(handler)
+    found = _gathered(connection.scope["query_string"], allowed, repeated=_many(allowed))
+    for name, texts in found.items():
+        for each in texts:
+            _judged(name, each, allowed[name])
+    connection.scope["query_string"] = urlencode(found, doseq=True).encode()
+
+
+def given(query_string: bytes, *, allowed: Collection[str]) -> dict[str, str]:
+    """Return what a query string gives, in the order of `allowed`, without what is empty.
+
+    Raises RunConfigInvalid on a name that is unknown or comes twice, RequestInvalid on bytes that are no text.
+    """
+    return {name: texts[0] for name, texts in _gathered(query_string, allowed).items()}
+
+
+def _many(allowed: Declared) -> frozenset[str]:
+    return frozenset(name for name, field in allowed.items() if field.has_inner_subclass_of(list) or _is_list(field))
+
+
+def _is_list(field: FieldDefinition) -> bool:
+    return field.is_non_string_sequence or any(_is_list(inner) for inner in field.inner_types if field.is_union)
+
+
+def _gathered(
+    query_string: bytes, allowed: Collection[str], repeated: Collection[str] = frozenset()
+) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, said in _pairs(query_string):
+        if name not in allowed:
+            raise RunConfigInvalid(
+                f"there is no query parameter {name[:80]!r} here",
+                hint=f"one of {', '.join(allowed)}" if allowed else "leave it out",
+                details={"field": name[:80]},
+            )
+        if name in found and name not in repeated:
+            raise _wrong(name, said, "is given twice", "give it once")
+        found.setdefault(name, []).append(said.strip())
+    filled = {name: [each for each in found.get(name, ()) if each] for name in allowed}
+    return {name: texts for name, texts in filled.items() if texts}
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    try:
+        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=FIELDS_MAX)
+        return [(name.decode(), said.decode()) for name, said in pairs]
+    except ValueError as error:  # not UTF-8, or too many fields
+        raise RequestInvalid("the query string cannot be read", hint="write it as percent-encoded UTF-8") from error
+
+
+def _judged(name: str, said: str, field: FieldDefinition) -> Any:
+    """Return the value of a text by its declaration."""
+    kinds = [field.annotation, *(inner.annotation for inner in field.inner_types)]
+    rule = field.kwarg_definition
+    assert isinstance(rule, ParameterKwarg), "only what is declared is judged"
+    if bool in kinds:
+        return _one_of(name, said, {"false": False, "true": True})
+    if int in kinds:
+        assert rule.ge is not None and rule.le is not None, f"{name} has bounds"  # noqa: PT018 - one rule
+        return _bounded(name, said, low=int(rule.ge), high=int(rule.le), default=field.default)
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return _one_of(name, said, {each.value: each for each in kind})
+    if rule.enum:
+        return _one_of(name, said, {each: each for each in rule.enum})
+    if rule.max_length is not None and len(said) > rule.max_length:
+        raise _wrong(name, said, f"is longer than {rule.max_length} characters", "write less")
+    return said
+
+
+def _one_of(name: str, said: str, choices: Mapping[str, Any]) -> Any:
+    if said not in choices:
+        raise _wrong(name, said, "is not known", f"one of {', '.join(choices)}")
+    return choices[said]
+
+
+def _bounded(name: str, said: str, *, low: int, high: int, default: object) -> int:
+    if not (_WHOLE.fullmatch(said) and low <= int(said) <= high):
+        hint = f"leave it out for {default}" if isinstance(default, int) else "leave it out for any"
+        raise _wrong(name, said, f"is not a whole number from {low} to {high}", hint)
+    return int(said)
+
+
+def read(values: Given, function: Callable[..., Any]) -> Any:
+    """Return what a function that declares query parameters makes of a query's texts."""
+    fields = _of(function)
+    return function(
+        **{fields[name].name: _judged(name, said, fields[name]) for name, said in values.items() if name in fields}
+    )
+
+
+def whole(values: Given, name: str, *, default: int, low: int, high: int) -> int:
+    """Return the whole number of a field, within bounds."""
+    said = values.get(name)
+    return default if said is None else _bounded(name, said, low=low, high=high, default=default)
+
+
+# What several addresses ask for ------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
@@ -47,101 +217,95 @@ class TradesAsked:
     after: int
 
 
-def given(query_string: bytes, *, allowed: Collection[str]) -> dict[str, str]:
-    """Return what a query string gives, in the order of `allowed`, without what is empty.
-
-    Raises RunConfigInvalid on a name that is unknown or comes twice, RequestInvalid on bytes that are no text.
-    """
-    found: dict[str, str] = {}
-    for name, text in _pairs(query_string):
-        if name not in allowed:
-            raise RunConfigInvalid(
-                f"there is no query parameter {name[:80]!r} here",
-                hint=f"one of {', '.join(allowed)}" if allowed else "leave it out",
-                details={"field": name[:80]},
-            )
-        if name in found:
-            raise _wrong(name, text, "is given twice", "give it once")
-        found[name] = text.strip()
-    return {name: found[name] for name in allowed if found.get(name)}
+First = Annotated[str | None, instant("from", says="the first instant of the window")]
+Last = Annotated[str | None, instant("to", says="the end of the window, not included")]
+Buckets = Annotated[int, number("max", low=BUCKETS_MIN, high=BUCKETS_MAX, says="at most so many points")]
 
 
-def _pairs(query_string: bytes) -> list[tuple[str, str]]:
-    try:
-        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=FIELDS_MAX)
-        return [(name.decode(), text.decode()) for name, text in pairs]
-    except ValueError as error:  # not UTF-8, or too many fields
-        raise RequestInvalid("the query string cannot be read", hint="write it as percent-encoded UTF-8") from error
-
-
-def run_filters(values: Given) -> dict[str, Any]:
-    """Return the keyword arguments of `Store.runs` that a query describes."""
-    filters: dict[str, Any] = {name: values[name] for name in ("symbol", "strategy", "tag", "sort") if name in values}
-    if "timeframe" in values:
-        filters["timeframe"] = _choice(values, "timeframe", [each.value for each in Timeframe])
-    if "risk_level" in values:
-        filters["risk_level"] = whole(values, "risk_level", default=1, low=1, high=5)
-    for name in ("since", "until"):
-        if name in values:
-            filters[name] = _wall_clock(instant_ms(values, name))
-    filters["limit"] = whole(values, "limit", default=RUNS_LIMIT, low=1, high=RUNS_LIMIT_MAX)
-    filters["after"] = whole(values, "after", default=0, low=0, high=10**9)
-    return filters
-
-
-def window(values: Given) -> Window:
-    """Return the window a query describes: `from`, `to` and `max`."""
-    first_ms, last_ms = _bounds(values)
-    buckets = whole(values, "max", default=BUCKETS_MAX, low=BUCKETS_MIN, high=BUCKETS_MAX)
+def window(first: First = None, last: Last = None, buckets: Buckets = BUCKETS_MAX) -> Window:
+    """Return a window of a run: `from`, `to` and `max`."""
+    first_ms, last_ms = _bounds(first, last)
     return Window(first_ms=first_ms, last_ms=last_ms, buckets=buckets)
 
 
-def trades_asked(values: Given) -> TradesAsked:
-    """Return the page of trades a query describes: `from`, `to`, `limit` and `after`."""
-    first_ms, last_ms = _bounds(values)
-    return TradesAsked(
-        first_ms=first_ms,
-        last_ms=last_ms,
-        limit=whole(values, "limit", default=TRADES_LIMIT, low=1, high=TRADES_LIMIT_MAX),
-        after=whole(values, "after", default=0, low=0, high=10**9),
-    )
+def trades_asked(
+    first: First = None,
+    last: Last = None,
+    limit: Annotated[int, number(low=1, high=TRADES_LIMIT_MAX, says="at most so many trades")] = TRADES_LIMIT,
+    after: After = 0,
+) -> TradesAsked:
+    """Return a page of trades: `from`, `to`, `limit` and `after`."""
+    first_ms, last_ms = _bounds(first, last)
+    return TradesAsked(first_ms=first_ms, last_ms=last_ms, limit=limit, after=after)
 
 
-def whole(values: Given, name: str, *, default: int, low: int, high: int) -> int:
-    """Return the whole number of a field, within bounds."""
-    text = values.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 12 and low <= int(text) <= high):
-        raise _wrong(name, text, f"is not a whole number from {low} to {high}", f"leave it out for {default}")
-    return int(text)
+def runs_asked(
+    symbol: Annotated[str | None, text(says="only runs of this symbol, in any case")] = None,
+    timeframe: Annotated[Timeframe | None, QueryParameter(description="only runs at this timeframe")] = None,
+    strategy: Annotated[str | None, text(says="only runs of this strategy")] = None,
+    risk_level: Annotated[int | None, number(low=1, high=5, says="only runs at this risk level")] = None,
+    tag: Annotated[str | None, text(says="only runs that have exactly this tag")] = None,
+    since: Annotated[str | None, instant(says="only runs created at or after")] = None,
+    until: Annotated[str | None, instant(says="only runs created before")] = None,
+    sort: Annotated[
+        str,
+        choice(of=[f"{sign}{name}" for name in SORTS for sign in ("", "-")], says="a leading `-` turns it around"),
+    ] = "-created",
+    limit: Annotated[int, number(low=1, high=RUNS_LIMIT_MAX, says="at most so many runs")] = RUNS_LIMIT,
+    after: After = 0,
+) -> dict[str, Any]:
+    """Return the keyword arguments of `Store.runs` that a query describes."""
+    filters = {
+        "symbol": symbol,
+        "timeframe": timeframe and timeframe.value,
+        "strategy": strategy,
+        "risk_level": risk_level,
+        "tag": tag,
+        "since": since and _wall_clock(instant_ms("since", since)),
+        "until": until and _wall_clock(instant_ms("until", until)),
+    }
+    asked = {name: value for name, value in filters.items() if value is not None}
+    return {**asked, "sort": sort, "limit": limit, "after": after}
 
 
-def instant_ms(values: Given, name: str) -> int:
+RUNS_FIELDS = tuple(_of(runs_asked))
+WINDOW = Provide(window, sync_to_thread=False)
+TRADES = Provide(trades_asked, sync_to_thread=False)
+RUNS = Provide(runs_asked, sync_to_thread=False)
+
+
+def run_filters(values: Given) -> dict[str, Any]:
+    """Return the keyword arguments of `Store.runs` that a page's query describes."""
+    filters: dict[str, Any] = read(values, runs_asked)
+    return filters
+
+
+# Instants ----------------------------------------------------------------------------------------------------------
+
+
+def instant_ms(name: str, said: str) -> int:
     """Return a field that is an instant as epoch milliseconds: digits, a UTC date, or an ISO time with a zone."""
-    text = values[name]
     try:
-        return (_instant(text) - _EPOCH) // timedelta(milliseconds=1)
+        return (_instant(said) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
-        raise _wrong(
-            name, text, "is not a time", "a UTC date, an ISO time that ends in Z or an offset, or epoch milliseconds"
-        ) from error
+        raise _wrong(name, said, "is not a time", INSTANT) from error
 
 
-def _instant(text: str) -> datetime:
-    if _MILLISECONDS.fullmatch(text):
-        return _EPOCH + timedelta(milliseconds=int(text))
-    if not _TIME.fullmatch(text):
-        raise ValueError(text)
-    read = datetime.fromisoformat(text)
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+def _instant(said: str) -> datetime:
+    if _MILLISECONDS.fullmatch(said):
+        return _EPOCH + timedelta(milliseconds=int(said))
+    if not _TIME.fullmatch(said):
+        raise ValueError(said)
+    moment = datetime.fromisoformat(said)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _bounds(values: Given) -> tuple[int | None, int | None]:
-    first_ms, last_ms = (instant_ms(values, name) if name in values else None for name in ("from", "to"))
+def _bounds(first: str | None, last: str | None) -> tuple[int | None, int | None]:
+    first_ms = None if first is None else instant_ms("from", first)
+    last_ms = None if last is None else instant_ms("to", last)
     if first_ms is not None and last_ms is not None and first_ms >= last_ms:
         raise _wrong(
-            "to", values["to"], "is not later than `from`", "a window runs from `from` up to, not including, `to`"
+            "to", str(last), "is not later than `from`", "a window runs from `from` up to, not including, `to`"
         )
     return first_ms, last_ms
 
@@ -151,11 +315,5 @@ def _wall_clock(ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _choice(values: Given, name: str, choices: Collection[str]) -> str:
-    if values[name] not in choices:
-        raise _wrong(name, values[name], "is not known", f"one of {', '.join(choices)}")
-    return values[name]
-
-
-def _wrong(name: str, text: str, says: str, hint: str) -> RunConfigInvalid:
-    return RunConfigInvalid(f"{name} {text[:80]!r} {says}", hint=hint, details={"field": name, "value": text[:80]})
+def _wrong(name: str, said: str, says: str, hint: str) -> RunConfigInvalid:
+    return RunConfigInvalid(f"{name} {said[:80]!r} {says}", hint=hint, details={"field": name, "value": said[:80]})

@@ -4,15 +4,18 @@ Values go in; HTML, JSON and their headers come out. An answer that the client h
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 from attrs import field, frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 
 from buff import Store, __version__
+from buff.errors import CreationDisabled
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
 
@@ -59,6 +62,7 @@ class Site:
 
     store: Store
     assets: Assets
+    describe: Callable[[], Mapping[str, Any]]
     environment: Environment = field(factory=templates)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
@@ -88,3 +92,15 @@ def unless_known(request: Asked, tag: str) -> Response[bytes] | None:
     if "*" not in named and tag.removeprefix("W/") not in named:
         return None
     return Response(b"", status_code=304, headers=tagged(tag))
+
+
+def creation(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Let a request pass only where making things through the web is on; a guard of Litestar, before any body is read.
+
+    Raises CreationDisabled.
+    """
+    if not connection.app.state.site.store.settings.web_create:
+        raise CreationDisabled(
+            "creating runs and datasets through the web is off",
+            hint="start the server with BUFF_WEB_CREATE=1, or use `buff run create`",
+        )

@@ -24,6 +24,7 @@ def test_no_route_can_write_or_place_an_order(several: Path) -> None:
     routes = {route.path: route for route in app.routes}
     assert sorted(routes) == [
         "/",
+        "/api/v1/openapi.json",
         "/api/v1/runs",
         "/api/v1/runs/{run_id:str}",
         "/api/v1/runs/{run_id:str}/artifacts/{name:path}",

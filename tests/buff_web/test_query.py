@@ -12,11 +12,12 @@ from buff_web import query
 
 def test_a_form_that_sends_everything_says_only_what_is_filled_in() -> None:
     sent = b"since=2026-02-01&timeframe=&risk_level=+3+&symbol=BTCUSDT"
-    assert list(query.given(sent, allowed=query.FILTERS)) == ["symbol", "risk_level", "since"]
-    assert query.run_filters(query.given(sent, allowed=query.FILTERS)) == {
+    assert list(query.given(sent, allowed=query.RUNS_FIELDS)) == ["symbol", "risk_level", "since"]
+    assert query.run_filters(query.given(sent, allowed=query.RUNS_FIELDS)) == {
         "symbol": "BTCUSDT",
         "risk_level": 3,
         "since": "2026-02-01T00:00:00.000000Z",
+        "sort": "-created",
         "limit": 50,
         "after": 0,
     }
@@ -75,23 +76,25 @@ def test_what_is_no_text_is_refused(sent: bytes) -> None:
     ],
 )
 def test_an_instant_is_a_date_a_time_with_a_zone_or_milliseconds(text: str, ms: int) -> None:
-    assert query.instant_ms({"from": text}, "from") == ms
+    assert query.instant_ms("from", text) == ms
 
 
 def test_a_window_that_ends_before_it_begins_is_refused() -> None:
-    assert query.window({"from": "5", "to": "6", "max": "50"}) == query.Window(first_ms=5, last_ms=6, buckets=50)
+    assert query.read({"from": "5", "to": "6", "max": "50"}, query.window) == query.Window(
+        first_ms=5, last_ms=6, buckets=50
+    )
     for values in ({"from": "5", "to": "5"}, {"from": "2024-01-02", "to": "2024-01-01"}):
         with pytest.raises(RunConfigInvalid, match="not later"):
-            query.window(values)
+            query.read(values, query.window)
 
 
-@given(st.dictionaries(st.sampled_from((*query.FILTERS, "limit", "after", "from", "to", "max")), st.text(max_size=30)))
+@given(st.dictionaries(st.sampled_from((*query.RUNS_FIELDS, "from", "to", "max")), st.text(max_size=30)))
 def test_any_text_is_read_or_refused(values: dict[str, Any]) -> None:
     """Invariants checked: no text whatever raises anything but RunConfigInvalid."""
     fields = set()
-    for read in (query.run_filters, query.window, query.trades_asked):
+    for function in (query.runs_asked, query.window, query.trades_asked):
         try:
-            read(values)
+            query.read(values, function)
         except RunConfigInvalid as refused:
             fields.add(refused.details["field"])
     assert fields <= values.keys()

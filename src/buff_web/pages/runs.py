@@ -48,7 +48,7 @@ def home() -> Redirect:
 @get("/runs", sync_to_thread=True)
 def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     """Return the list of runs; all of its state is in the address."""
-    asked = query.given(request.scope["query_string"], allowed=(*query.FILTERS, "limit", "after"))
+    asked = query.given(request.scope["query_string"], allowed=query.RUNS_FIELDS)
     filters = query.run_filters(asked)
     page = site.store.runs(**filters)
     known = site.store.facets()

@@ -1,0 +1,55 @@
+"""`/runs/{id}/trades` and `/runs/{id}/timeline`: what a run did, record by record.
+
+An id and a window go in; records come out as they stand in the artifacts.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from buff.errors import RunDamaged, RunNotFound
+from buff_web import query
+from buff_web.api.runs import RunId, run_of
+from buff_web.openapi import answers
+from buff_web.query import TradesAsked
+from buff_web.reading import trades_of
+from buff_web.site import Asked, Site, json_answer
+
+
+class TradesPage(msgspec.Struct, kw_only=True):
+    """Round trips as in `trades.jsonl`: `next` is the `after` of the following page."""
+
+    items: list[dict[str, Any]]
+    total: int
+    next: int | None
+
+
+class Timeline(msgspec.Struct, kw_only=True):
+    """The run's events as in `timeline.json`."""
+
+    items: list[dict[str, Any]]
+
+
+@get(
+    "/runs/{run_id:str}/trades",
+    sync_to_thread=True,
+    dependencies={"asked": query.TRADES},
+    responses=answers(TradesPage, RunNotFound, RunDamaged),
+)
+def show_trades(
+    request: Asked, site: NamedDependency[Site], run_id: RunId, asked: NamedDependency[TradesAsked]
+) -> Response[bytes]:
+    """Return a page of the trades alive in a window, in the order of entry."""
+    found = trades_of(run_of(site, run_id), asked)
+    return json_answer(request, {"items": list(found.items), "total": found.total, "next": found.next})
+
+
+@get("/runs/{run_id:str}/timeline", sync_to_thread=True, responses=answers(Timeline, RunNotFound, RunDamaged))
+def show_timeline(request: Asked, site: NamedDependency[Site], run_id: RunId) -> Response[bytes]:
+    """Return the run's events in order, on market time."""
+    return json_answer(request, {"items": run_of(site, run_id).timeline})
+
+
+HANDLERS = (show_trades, show_timeline)
