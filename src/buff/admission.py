@@ -8,11 +8,12 @@ its process lives.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from math import ceil
+from typing import TypeVar
 
 from attrs import evolve, frozen
 
@@ -25,6 +26,7 @@ from buff.staging import STAGING, alive, pid_of
 from buff.store import Store
 
 MINUTE_SECONDS = 60
+Known = TypeVar("Known")
 _MARK = re.compile(r"(run|ingest|import)-([0-9a-z_]+)\.making")
 
 
@@ -190,9 +192,21 @@ def check_datasets(store: Store) -> None:
     """Raise RateLimited when one more dataset would be more than the settings allow in a minute."""
     limit = store.settings.requests_per_minute
     if limit is not None:
-        known = store.state.datasets
-        place = len(known) - limit
-        _check_age(store, limit, known[next(islice(known, place, None))].created if place >= 0 else None)
+        entry = _last(store.state.datasets, limit)
+        _check_age(store, limit, None if entry is None else entry.created)
+
+
+def check_builds(store: Store) -> None:
+    """Raise RateLimited when one more build would be more than the settings let ask for in a minute."""
+    limit = store.settings.requests_per_minute
+    if limit is not None:
+        entry = _last(store.state.builds, limit)
+        _check_age(store, limit, None if entry is None else entry.requested)
+
+
+def _last(known: Mapping[str, Known], place: int) -> Known | None:
+    """Return the value so many places from the end, 1 being the last; None when there are fewer."""
+    return next(islice(known.values(), len(known) - place, None)) if place <= len(known) else None
 
 
 def _check_age(store: Store, limit: int, created: str | None) -> None:

@@ -23,6 +23,7 @@ from buff.journal.events import Event
 from buff.journal.record import Entry
 from buff.registry.state import RegistryState, SwitchEntry
 from buff.runs.request import words
+from buff.settings import Settings
 from buff.store import Store
 
 FILE: Final = "_kill_switch"
@@ -152,6 +153,12 @@ def check(store: Store) -> None:
         raise found.error
 
 
+def check_settings(settings: Settings) -> None:
+    """Raise KillSwitchEngaged when this process's environment engages the switch, before there is a root to ask."""
+    if settings.kill_switch:
+        raise SwitchState(engagements=(Engagement(source="environment", by=settings.user, why=SET),)).error
+
+
 def _told(known: Mapping[str, SwitchEntry], source: str) -> Engagement | None:
     """Return what the journal tells of a source."""
     entry = known.get(source)
@@ -259,6 +266,9 @@ def release(store: Store, why: str | None = None) -> Switched:
     """
     said = words(why=why)["why"]
     path = os.path.join(store.root, FILE)
+    before = state(store)
+    if not (before.engaged or store.state.switch):
+        return Switched(state=before)  # there is nothing to release, and perhaps no journal either
     with store.journal().exclusive() as hold:
         told = list(_released(store.state.switch, state(store), why=said, by=store.settings.user))
         if told:

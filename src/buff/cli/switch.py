@@ -75,9 +75,8 @@ def _show(state: Any, *, as_json: bool) -> None:
 
 
 def _print(state: Any) -> None:
-    click.echo(
-        "The kill switch is on: new runs and ingests are stopped." if state.engaged else "The kill switch is off."
-    )
+    says = "on: new runs and ingests are stopped" if state.engaged else "off"
+    click.echo(f"The kill switch is {says}.")
     for each in state.engagements:
         click.echo(f"  by {each.source}: {each}")
     if state.engaged:
