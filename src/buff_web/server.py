@@ -1,70 +1,169 @@
-"""The process that serves: one socket, one application, one line that says where it is.
+"""The process that serves: one socket, one application, one line that says where it is, a log, and a quick end.
 
-An open store and an address go in; pages and API come out until somebody ends it. Loopback is the default, because
-there is no password: whoever reaches the port reads the runs.
+An open store and an address go in; pages and API come out until somebody ends it. Loopback is the default: whoever
+reaches the port reads the runs, unless a token is set. SIGTERM, Ctrl-C and a closed terminal end it within three
+seconds, whatever is under way; builds are processes of their own and go on.
 """
 
+import contextlib
 import ipaddress
 import os
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any, Final
 
 import uvicorn
+from attrs import evolve
+from litestar import Litestar
 
-from buff import Store
+from buff import Store, __version__
 from buff.errors import RunConfigInvalid
+from buff.feed import Feed
 from buff_web.app import create_app
 from buff_web.assets import library_path, load
 from buff_web.guard import LOOPBACK, Guard
+from buff_web.logs import Sink, Style, bridged, descriptor, logger
+from buff_web.requests import Requests
+from buff_web.trail import Trail, follow
 
-GOODBYE_SECONDS = 2  # what running answers get when the server is told to end
+GOODBYE_SECONDS: Final = 2  # what running answers get when the server is told to end
+END_SECONDS: Final = 2.8  # after which the process ends, even if a thread is still reading
+AT_ONCE: Final = 130  # the exit code when it is told to end twice: what shells give a process ended by Ctrl-C
 _BACKLOG = 128
 
 
-def serve(store: Store, *, host: str, port: int) -> int:
+def serve(
+    store: Store, *, host: str, port: int, style: Style | None = None, level: str = "info", create: bool | None = None
+) -> int:
     """Serve a store until Ctrl-C or SIGTERM; return the exit code. Port 0 takes any free port.
 
-    Prints one line with the address once connections are accepted. Raises RunConfigInvalid when the address cannot be
-    used.
+    Prints one line with the address once connections are accepted; the log goes to stderr, for people when that is a
+    terminal unless `style` says how. `create` says whether runs may be created through the web, over what the settings
+    say. Raises RunConfigInvalid when the address cannot be used.
     """
+    if create is not None:
+        store.settings = evolve(store.settings, web_create=create)
     assets = load(library_path())
     listening = listen(host, port)
     local = _is_loopback(listening)
+    address = f"http://{_in_url(host)}:{listening.getsockname()[1]}"
     names = {*LOOPBACK, _in_url(host), store.host.name} - {""}
-    app = Guard(create_app(store, assets=assets), root=store.root, names=names, any_address=not local)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=GOODBYE_SECONDS,
-    )
-    if assets.library_problem:
-        _say(f"Charts are drawn as still pictures: {assets.library_problem}.")
-    if not local:
-        _say("Warning: this is not a loopback address. There is no password: whoever reaches it reads every run.")
-    print(f"Buff is at http://{_in_url(host)}:{listening.getsockname()[1]}/runs  (Ctrl-C ends it)", flush=True)  # noqa: T201 - said to whoever started us
-    _run(uvicorn.Server(config), listening)
+    sink = Sink(descriptor(sys.stderr.fileno()))
+    with _logging(store, sink, style, level) as log:
+        app = create_app(store, assets=assets)
+        guarded = Guard(app, root=store.root, names=names, any_address=not local)
+        config = uvicorn.Config(
+            Requests(guarded, log=log, token=store.host.token),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GOODBYE_SECONDS,
+        )
+        server = _Server(config, app, last=sink.close)
+        with _ending(server):
+            log.info("started", address=address, pid=store.host.pid, version=__version__, **_doors(store))
+            for warning in _warnings(store, local=local, library_problem=assets.library_problem):
+                log.warning(warning)
+            print(f"Buff is at {address}/runs  (Ctrl-C ends it)", flush=True)  # noqa: T201 - said to whoever started us
+            server.run(sockets=[listening])
+            listening.close()
+            log.info("ended")
+            store.close()
     return 0
 
 
-def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    # uvicorn raises the signal that ended it once more when it is done; ending when asked to is no failure.
-    before = signal.signal(signal.SIGTERM, _leave)
+@contextlib.contextmanager
+def _logging(store: Store, sink: Sink, style: Style | None, level: str) -> Iterator[Any]:
+    """Yield the log, to which the journal's events go as long as it is open."""
+    terminal = sys.stderr.isatty()
+    log = logger(
+        sink,
+        clock=store.host.clock,
+        style=style or ("console" if terminal else "json"),
+        level=level,
+        colours=terminal and not store.host.environment.get("NO_COLOR"),
+        hidden={store.settings.token or "": "TOKEN", store.root: "RUNS_ROOT"},
+    )
+    ended = threading.Event()
+    following = threading.Thread(target=follow, args=(Feed(store), Trail(store), log, ended), name="trail", daemon=True)
+    with bridged(log):
+        following.start()
+        try:
+            yield log
+        finally:
+            ended.set()
+            following.join(timeout=1)
+            sink.close()
+
+
+def _doors(store: Store) -> dict[str, bool]:
+    return {"create": store.settings.web_create, "token": store.settings.token is not None}
+
+
+def _warnings(store: Store, *, local: bool, library_problem: str | None) -> Iterator[str]:
+    """Yield what whoever started the server should know."""
+    if library_problem:
+        yield f"charts are drawn as still pictures: {library_problem}"
+    if local:
+        return
+    if store.settings.token is None:
+        yield (
+            "this is not a loopback address and no token is set: whoever reaches it reads every run"
+            + (" and creates others" if store.settings.web_create else "")
+            + "; set BUFF_TOKEN"
+        )
+    else:
+        yield "this is not a loopback address: the token travels in clear unless a proxy in front speaks TLS"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says that it ends before it waits for anything, and does not wait for ever."""
+
+    def __init__(self, config: uvicorn.Config, app: Litestar, *, last: Callable[[float], None]) -> None:
+        """Keep the application, whose streams are to end, and what is done before a process is cut off."""
+        super().__init__(config)
+        self._app, self._last = app, last
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a second signal ends at once. Not raised again afterwards: ending when asked is no failure."""
+        if self.should_exit:
+            os._exit(AT_ONCE)
+        self.should_exit = True
+        # A thread that reads a large file cannot be interrupted, and Python would wait for it. Nothing is lost with it:
+        # whatever writes survives a kill.
+        cut = threading.Timer(END_SECONDS, self._cut)
+        cut.daemon = True
+        cut.start()
+
+    def _cut(self) -> None:
+        self._last(0.1)
+        os._exit(0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then do as uvicorn does."""
+        self._app.state.closing.set()
+        await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def _ending(server: _Server) -> Iterator[None]:
+    """Let signals end the server from the moment on at which it says where it is, before uvicorn looks after them."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]  # nohup stays nohup
+    for number in heard:
+        signal.signal(number, server.handle_exit)
     try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-        listening.close()
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        if not server.should_exit:
+            for number in heard:
+                signal.signal(number, before[number])
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -97,7 +196,3 @@ def _is_loopback(listening: socket.socket) -> bool:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - said to whoever started us
