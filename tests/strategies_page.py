@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from attrs import Factory, frozen
 
 from buff.decisions.contract import Param, Strategy
+from buff.decisions.reasons import OF_STRATEGIES
 from buff.decisions.strategy import resolve, strategy
 
 HEAD = """\
@@ -47,12 +48,11 @@ The defaults are for a first look and fit no market.
 class Words:
     """What a strategy does not declare. rules: what moves the target, in order; warmup: a formula of its parameters.
 
-    reasons: what each stands for; columns: what each indicator is; says: what its source did; command: an example.
+    columns: what each indicator is; says: what its source did; example: parameters for a command.
     """
 
     rules: tuple[str, ...]
     warmup: str
-    reasons: Mapping[str, str]
     columns: Mapping[str, str] = Factory(dict)
     says: tuple[str, ...] = ()
     example: Mapping[str, str] = Factory(dict)
@@ -67,12 +67,6 @@ WORDS: Mapping[str, Words] = {
             "enter short: c below A − `bottom` × R; leave short: c above A",
         ),
         warmup="max(average - 1, atr)",
-        reasons={
-            "breakout_up": "a long was entered above the channel",
-            "breakout_down": "a short was entered below the channel",
-            "average_down": "a long was left below the average",
-            "average_up": "a short was left above the average",
-        },
         columns={"average": "A", "atr": "R", "top": "A + top × R", "bottom": "A − bottom × R"},
         says=("Faith's own on daily bars: `average` 350, `top` 7, `bottom` 3.",),
         example={"average": "24", "atr": "12", "top": "1.5", "bottom": "1.5"},
@@ -84,12 +78,6 @@ WORDS: Mapping[str, Words] = {
             "enter short: c above M + `deviations` × S; leave short: c below M",
         ),
         warmup="window - 1",
-        reasons={
-            "below_lower": "a long was entered below the lower band",
-            "above_upper": "a short was entered above the upper band",
-            "middle_from_below": "a long was left above the middle",
-            "middle_from_above": "a short was left below the middle",
-        },
         columns={"middle": "M", "upper": "M + deviations × S", "lower": "M − deviations × S"},
         says=(
             "Bollinger's own: 20 and 2.",
@@ -105,12 +93,6 @@ WORDS: Mapping[str, Words] = {
             "leave short: c above the highest h of the `exit` bars before",
         ),
         warmup="entry",
-        reasons={
-            "breakout_up": "a long was entered above the entry channel",
-            "breakout_down": "a short was entered below the entry channel",
-            "exit_low": "a long was left below the exit channel",
-            "exit_high": "a short was left above the exit channel",
-        },
         columns={
             "entry_high": "highest high of the `entry` bars before",
             "entry_low": "lowest low of the `entry` bars before",
@@ -131,19 +113,16 @@ WORDS: Mapping[str, Words] = {
             "long: F above S; short: F below S",
         ),
         warmup="slow - 1",
-        reasons={"cross_up": "the fast average is above the slow one", "cross_down": "it is below"},
         columns={"fast": "F", "slow": "S"},
         example={"fast": "6", "slow": "18", "direction": "both"},
     ),
     "hold": Words(
         rules=("long on every bar",),
         warmup="0",
-        reasons={"hold": "the first bar"},
     ),
     "ma_cross": Words(
         rules=("F, S = means of the last `fast` and `slow` closes", "long: F above S; short: F below S"),
         warmup="slow - 1",
-        reasons={"cross_up": "the fast average is above the slow one", "cross_down": "it is below"},
         columns={"fast": "F", "slow": "S"},
         says=(
             "With decimals that are known (the quality report says them) both means are exact, "
@@ -159,7 +138,6 @@ WORDS: Mapping[str, Words] = {
             "long: F above S + G (L above G); short: F below S + G",
         ),
         warmup="slow - 1 + signal - 1",
-        reasons={"cross_up": "the line is above its signal", "cross_down": "it is below"},
         columns={"macd": "L", "signal": "G", "histogram": "L − G"},
         says=("12, 26 and 9 are the lengths in common use.",),
         example={"direction": "both"},
@@ -171,12 +149,6 @@ WORDS: Mapping[str, Words] = {
             "enter short: c below P × (1 − `threshold` / 100); leave short: c above P",
         ),
         warmup="period",
-        reasons={
-            "momentum_up": "a long was entered above the threshold",
-            "momentum_down": "a short was entered below it",
-            "zero_down": "a long was left with the rate of change below 0",
-            "zero_up": "a short was left with the rate of change above 0",
-        },
         columns={"roc": "(c / P − 1) × 100"},
         says=("With a threshold of 0 this is the cross of the zero line.",),
         example={"period": "12", "threshold": "0.25"},
@@ -190,12 +162,6 @@ WORDS: Mapping[str, Words] = {
             "enter short: I above `overbought`; leave short: I below `exit`",
         ),
         warmup="period",
-        reasons={
-            "oversold": "a long was entered",
-            "overbought": "a short was entered",
-            "exit_up": "a long was left above the exit level",
-            "exit_down": "a short was left below it",
-        },
         columns={"rsi": "I"},
         says=("Wilder's own: 14, 30 and 70; the level to leave by is the middle of the scale.",),
         example={"period": "6"},
@@ -206,7 +172,6 @@ WORDS: Mapping[str, Words] = {
             "on bar w and on every `hold`-th bar after it: long: c above P; short: c below P",
         ),
         warmup="lookback",
-        reasons={"momentum_up": "the past return was above 0 when it was looked at", "momentum_down": "it was below"},
         columns={"past_return": "(c / P − 1) × 100, on every bar"},
         says=(
             "The paper looks back twelve months and holds for one, on returns in excess of the Treasury bill's, "
@@ -243,7 +208,7 @@ def _section(rule: Strategy, words: Words) -> str:
         f"Source: {rule.citation}.\n" + "".join(f"{line}\n" for line in words.says),
         f"Version {rule.version}. Warm-up: {first}. Sides: {', '.join(rule.sides)}.\n",
         _table(("parameter", "takes", "default", "what it is"), [_param(param) for param in rule.params]),
-        _table(("reason", "what it says"), [(f"`{reason}`", words.reasons[reason]) for reason in rule.reasons[1:]]),
+        _table(("reason", "what it says"), [(f"`{each}`", OF_STRATEGIES[rule.id][each]) for each in rule.reasons[1:]]),
         _table(("indicator", "what it is"), [(f"`{name}`", what) for name, what in words.columns.items()]),
         f"```bash\n{command(rule.id)}\n```\n",
     ]

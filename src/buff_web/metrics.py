@@ -8,20 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from buff import Metric
+from buff.decisions.reasons import of_metric
+from buff.runs.words import PERCENTAGES, SIGNED
 from buff_web.words import NOTHING, duration, number, percent, short_time, stamp
 
 Period = Mapping[str, Any]
 
-SIGNED = frozenset(
-    {"net_return", "cagr", "best_trade", "worst_trade", "buy_and_hold", "expectancy", "expectancy_of_start"}
-)
-PERCENTAGES = frozenset(
-    {
-        *(SIGNED - {"expectancy"}),
-        *("volatility", "max_drawdown", "mean_drawdown", "exposure", "win_rate", "kelly", "cost_share", "psr"),
-        *("buy_and_hold_volatility", "buy_and_hold_max_drawdown"),
-    }
-)
 GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Return",
@@ -110,23 +102,6 @@ _UNITS = {
     "ms": "",
     "bool": "",
 }
-_REASONS = {
-    "equity_not_positive": "equity fell to nothing",
-    "fewer_than_2_days": "fewer than two UTC days",
-    "gross_not_positive": "no gross profit to share",
-    "no_drawdown": "there was no drawdown",
-    "no_losing_day": "no day lost",
-    "no_losses": "no trade lost",
-    "no_tradable_bar": "no bar could be traded",
-    "no_trades": "there were no trades",
-    "no_wins": "no trade won",
-    "not_recovered": "not recovered by the end",
-    "overflow": "too large to write",
-    "partial_period": "the run does not cover this period to its edges",
-    "span_under_1_day": "the window is under one day",
-    "span_under_90_days": "annualised from under 90 days",
-    "zero_variance": "the returns never vary",
-}
 
 
 def text(name: str, metric: Metric) -> str:
@@ -158,7 +133,7 @@ def unit(name: str, metric: Metric) -> str:
 
 def reason(code: str | None) -> str:
     """Return why a metric has no value, or what to mind about it, as words."""
-    return "" if code is None else _REASONS.get(code, code.replace("_", " "))
+    return "" if code is None else of_metric(code)
 
 
 def groups(

@@ -66,5 +66,5 @@ def test_units_are_said_once() -> None:
 
 def test_reasons_are_words() -> None:
     assert metrics.reason(None) == ""
-    assert metrics.reason("zero_variance") == "the returns never vary"
+    assert metrics.reason("zero_variance") == "the values do not vary"
     assert metrics.reason("something_new") == "something new"

@@ -120,7 +120,12 @@ def _change(each: Values) -> str:
 
 
 def _notes(each: Values) -> str:
-    return ", ".join(f"{name}: {note}" for name, note in zip("ab", each["notes"], strict=True) if note)
+    from buff.decisions.reasons import of_metric
+
+    one, other = (note and of_metric(note) for note in each["notes"])
+    if one == other:
+        return one or ""
+    return ", ".join(f"{name}: {note}" for name, note in (("a", one), ("b", other)) if note)
 
 
 def _signed(value: float) -> str:

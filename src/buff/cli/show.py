@@ -146,6 +146,7 @@ def _gaps(what: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 def print_metrics(run: Run) -> None:
     """Print the metrics in the order in which they are defined, buy and hold beside those that it has, too."""
     from buff.decisions.metrics import DEFINITIONS
+    from buff.decisions.reasons import of_metric
 
     rows = [
         (
@@ -153,7 +154,7 @@ def print_metrics(run: Run) -> None:
             shown(metric.value, metric.unit),
             shown(run.benchmark[name].value, metric.unit) if name in run.benchmark else "",
             metric.unit,
-            metric.null_reason or metric.flag or "",
+            of_metric(metric.null_reason or metric.flag or ""),
         )
         for name, metric in ((name, run.metrics[name]) for name in DEFINITIONS if name in run.metrics)
         if name not in BENCHMARKS.values()

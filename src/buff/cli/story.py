@@ -72,7 +72,7 @@ def _print_leg(title: str, leg: Story, story: Story) -> None:
 
 def _decision_lines(decision: Story) -> Iterator[str]:
     forced = decision["reason"].startswith("risk_")
-    yield f"{decision['action']}, reason {decision['reason']}" + (f": {decision['reason_says']}" if forced else "")
+    yield f"{decision['action']}, reason {decision['reason']}: {decision['reason_says']}"
     waited = decision["waited"]
     if waited is not None and not forced:
         yield (

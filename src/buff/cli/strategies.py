@@ -63,6 +63,8 @@ def show(strategy_id: str, as_json: bool) -> None:
     keys = ("name", "kind", "default", "low", "high", "choices")
     rows = [[_cell(param[key]) for key in keys] for param in item["params"]]
     table(("parameter", "kind", "default", "least", "most", "choices"), rows)
+    if item["package"] is None:  # a strategy from outside declares codes, and no words
+        table(("reason", "what it says"), [list(each) for each in item["reasons_say"].items()])
 
 
 @command.command("new")

@@ -26,6 +26,7 @@ from buff.decisions.contract import (
 )
 from buff.decisions.lookahead import check_no_lookahead
 from buff.decisions.plugins import Package, Unusable
+from buff.decisions.reasons import of_decision
 from buff.decisions.strategies.atr_channel_breakout import ATR_CHANNEL_BREAKOUT
 from buff.decisions.strategies.bollinger_reversion import BOLLINGER_REVERSION
 from buff.decisions.strategies.donchian_breakout import DONCHIAN_BREAKOUT
@@ -143,6 +144,7 @@ def describe(strategy: Strategy) -> dict[str, Any]:
         "citation": strategy.citation,
         "sides": list(strategy.sides),
         "reasons": list(strategy.reasons[1:]),
+        "reasons_say": {code: of_decision(code, strategy.id) for code in strategy.reasons[1:]},
         "params": [
             {
                 "name": param.name,

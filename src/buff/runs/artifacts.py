@@ -56,8 +56,8 @@ class Built:
 def build(inputs: Mapping[str, Any], bars: Bars, quality: Mapping[str, Any]) -> Built:
     """Return the run that the resolved inputs describe, over the bars of their window (at least one).
 
-    Raises StrategyInvalid when the strategy breaks its contract on these bars, RunConfigInvalid when a number leaves the
-    range of a double.
+    Raises StrategyInvalid when the strategy breaks its contract on these bars, RunConfigInvalid when a number leaves
+    the range of a double.
     """
     check_prices(bars)
     rule = strategy(inputs["strategy"]["id"])

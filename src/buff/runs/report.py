@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from buff.decisions.reasons import of_decision, of_metric
 from buff.decisions.returns import held
 from buff.decisions.risk import limits, watches_days
 from buff.runs.drawing import curves, depths, sides
 from buff.runs.sketch import percent, short, shown
-from buff.runs.words import GROUPS
+from buff.runs.words import GROUPS, PERCENTAGES, SIGNED
 
 if TYPE_CHECKING:
     from buff.runs.run import Metric, Run
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
 TRADES_MAX = 1_000  # of more trades the first and the last half of these are listed
 EVENTS_MAX = 20
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-PERCENTAGES = frozenset(
-    {
-        *("net_return", "cagr", "volatility", "max_drawdown", "mean_drawdown", "exposure", "win_rate", "psr", "kelly"),
-        *("best_trade", "worst_trade", "expectancy_of_start", "cost_share"),
-        *("buy_and_hold", "buy_and_hold_volatility", "buy_and_hold_max_drawdown"),
-    }
-)
-SIGNED = frozenset({"net_return", "cagr", "best_trade", "worst_trade", "expectancy_of_start", "buy_and_hold"})
 STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfb; --raised: #fff; --line: #dcdfda; --ink: #1b1f1d; --quiet: #59625d;
   --accent: #0b6b63; --up: #00695c; --down: #a8330f; --warn: #7a5200; --warn-soft: #fbf0d9; --equity: #1f5fbf;
@@ -88,6 +81,9 @@ td.n, th.n { text-align: right; white-space: nowrap; padding-right: 1rem; }
 td.t { white-space: nowrap; }
 table.months td, table.months th { text-align: right; padding: .3rem .45rem; white-space: nowrap; }
 table.months th:first-child { text-align: left; }
+.reasons { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .87rem;
+  color: var(--quiet); }
+.reasons dd { margin: 0; }
 table.metrics td:nth-child(1) { width: 15rem; } table.metrics td:nth-child(2) { width: 11rem; }
 table.metrics td:nth-child(3) { color: var(--quiet); }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
@@ -202,7 +198,7 @@ def _tile(run: "Run", title: str, name: str, beside: str = "") -> str:
         colour = " up" if value > 0 else " down"
     note = f"buy and hold {_headline(name, other)}" if other is not None else beside
     if metric.value is None:
-        note = (metric.null_reason or "").replace("_", " ")
+        note = of_metric(metric.null_reason or "")
     return (
         f'<div><dt>{title}</dt><dd class="value{colour}">{_headline(name, metric)}</dd>'
         f'<dd class="beside">{_text(note)}</dd></div>\n'
@@ -351,7 +347,19 @@ def _trades(run: "Run") -> Iterator[str]:
             "Why out",
         )
         yield _table(heads, map(_trade, listed), numbers={0, 3, 5, 6, 7, 8, 9}, times={2, 4})
+        yield _reasons(run, listed)
     yield "</section>\n"
+
+
+def _reasons(run: "Run", trades: Sequence[Mapping[str, Any]]) -> str:
+    """Return what each reason in the table stands for, in the order in which they come."""
+    legs = (trade[name] for trade in trades for name in ("entry", "exit") if name in trade)
+    codes = dict.fromkeys(leg["reason"] for leg in legs)
+    strategy = run.inputs["strategy"]["id"]
+    said = "".join(
+        f"<dt><code>{_text(code)}</code></dt><dd>{_text(of_decision(code, strategy))}</dd>" for code in codes
+    )
+    return f'<dl class="reasons">{said}</dl>\n'
 
 
 def _trade(trade: Mapping[str, Any]) -> list[str]:
@@ -420,7 +428,7 @@ def _metrics(run: "Run") -> Iterator[str]:
 def _metric(name: str, metric: "Metric", says: str) -> list[str]:
     unit = {"per_year": " a year", "bars": " bars"}.get(metric.unit, "") if metric.value is not None else ""
     note = metric.null_reason or metric.flag
-    mark = f' <span class="quiet">{_text(note.replace("_", " "))}</span>' if note else ""
+    mark = f' <span class="quiet">{_text(of_metric(note))}</span>' if note else ""
     return [f"<code>{_text(name)}</code>", f"{_text(_value(name, metric))}{unit}{mark}", _code(says)]
 
 

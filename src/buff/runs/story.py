@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from buff.decisions.contract import indicators
 from buff.decisions.engine import ACTIONS, BLOCKED, HOLD, STATES
+from buff.decisions.reasons import RULES, of_decision
 from buff.decisions.risk import Limits, limits, watches_days
 from buff.decisions.strategy import Strategy, is_known, source_sha256, strategy
 from buff.errors import RunConfigInvalid, StrategyInvalid
@@ -33,10 +34,6 @@ Story = dict[str, Any]
 CHANGES_MAX = 20  # changes of the risk state that are listed of one trade; all are counted
 ROUNDING = 1e-9  # what a sum may differ from itself in another order, beside its largest part
 SIDES = {1: "long", 0: "flat", -1: "short"}
-RULES_SAY = {
-    "daily_loss": "the loss since the last UTC midnight",
-    "max_drawdown": "the fall from the highest equity",
-}
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -155,6 +152,10 @@ class _Scene:
         """The strategy as it was, or why it cannot be asked."""
         return strategy_of(self.run.manifest)
 
+    def says(self, reason: str) -> str:
+        """Say a reason in words."""
+        return of_decision(reason, self.run.inputs["strategy"]["id"])
+
     def declared(self, no_indicators: str | None) -> Story:
         """Return what is known of the strategy, its own words only while its source is that of the run."""
         found, wanted = self.strategy, self.run.inputs["strategy"]
@@ -235,7 +236,7 @@ def _decision(scene: _Scene, seq: int, values: Mapping[int, list[Story]] | None)
         "close": record["price"],
         "action": record["action"],
         "reason": record.get("reason"),
-        "reason_says": _reason_says(record.get("reason")),
+        "reason_says": scene.says(record["reason"]) if "reason" in record else None,
         "signal": signal,
         "signal_ts": None if signal is None else scene.open_ts(signal),
         "waited": _waited(scene, signal, seq),
@@ -246,16 +247,6 @@ def _decision(scene: _Scene, seq: int, values: Mapping[int, list[Story]] | None)
         "risk": _risk(scene, record),
         "indicators": None if values is None else values[seq],
     }
-
-
-def _reason_says(reason: str | None) -> str | None:
-    """Say a reason in words: of the risk policy what it means, of the strategy the code it declares."""
-    if reason is None:
-        return None
-    rule = reason.removeprefix("risk_")
-    if rule in RULES_SAY and rule != reason:
-        return f"the risk policy takes the position out: {RULES_SAY[rule]} is at its limit"
-    return reason.replace("_", " ")
 
 
 def _waited(scene: _Scene, signal: int | None, seq: int) -> Story | None:
@@ -279,7 +270,7 @@ def _risk(scene: _Scene, record: Record) -> Story:
     return {
         "state": record["risk_state"],
         "rule": record.get("rule"),
-        "rule_says": RULES_SAY.get(record.get("rule", "")),
+        "rule_says": RULES.get(record.get("rule", "")),
         "since": since,
         "since_ts": scene.open_ts(since),
         "equity": equity,
@@ -488,8 +479,8 @@ def _held_still(scene: _Scene, record: Record) -> Iterator[str]:
 def _blocked(scene: _Scene, record: Record) -> Iterator[str]:
     side = SIDES[record["target"]]
     yield (
-        f"The strategy wants to be {side} since bar {record['signal']} ({record['reason']}), and that is blocked by "
-        f"{record['rule']}: {_red(scene, record)}"
+        f"The strategy wants to be {side} since bar {record['signal']} ({scene.says(record['reason'])}), and that is "
+        f"blocked by {record['rule']}: {_red(scene, record)}"
     )
 
 
@@ -497,7 +488,7 @@ def _red(scene: _Scene, record: Record) -> str:
     """Say since when RED blocks entries and when that ends."""
     seq, rule = record["seq"], record["rule"]
     since = scene.since(seq)
-    begin = f"the state is RED since bar {since} ({scene.open_ts(since)}), {RULES_SAY[rule]} having met its limit"
+    begin = f"the state is RED since bar {since} ({scene.open_ts(since)}), {RULES[rule]} having met its limit"
     if rule == "max_drawdown":
         return f"{begin}; no entry is made any more in this run."
     free = scene.first_of_day(seq, 1)
@@ -511,7 +502,7 @@ def _ordered(scene: _Scene, record: Record) -> Iterator[str]:
     run, seq = scene.run, record["seq"]
     turns = record["action"].startswith("ENTER") and record["position"]
     what = f"turn from {SIDES[record['position']]} to {SIDES[record['target']]}" if turns else _does(record["action"])
-    yield f"At the close an order was made to {what} at the next open: {_reason_says(record['reason'])}."
+    yield f"At the close an order was made to {what} at the next open: {scene.says(record['reason'])}."
     waited = _waited(scene, record["signal"], seq)
     if waited is not None and not record["reason"].startswith("risk_"):
         yield (

@@ -1,4 +1,4 @@
-"""What every metric means, in the words of `docs/reference/metrics.md`: for pages that stand alone.
+"""What every metric means, in the words of `docs/reference/metrics.md`, and which of them read as percentages.
 
 Nothing goes in; a table of groups comes out, each a title and the definitions of its metrics by id, in reading order.
 A test holds every definition against the page. Text between backticks is code.
@@ -6,6 +6,17 @@ A test holds every definition against the page. Text between backticks is code.
 
 from collections.abc import Mapping
 
+# A value of these without a sign would be taken for a size.
+SIGNED = frozenset(
+    {"net_return", "cagr", "best_trade", "worst_trade", "buy_and_hold", "expectancy", "expectancy_of_start"}
+)
+PERCENTAGES = frozenset(
+    {
+        *(SIGNED - {"expectancy"}),
+        *("volatility", "max_drawdown", "mean_drawdown", "exposure", "win_rate", "kelly", "cost_share", "psr"),
+        *("buy_and_hold_volatility", "buy_and_hold_max_drawdown"),
+    }
+)
 GROUPS: tuple[tuple[str, Mapping[str, str]], ...] = (
     (
         "Return and risk",

@@ -17,6 +17,7 @@ from buff import canonical
 from buff.decisions import engine
 from buff.decisions.engine import Costs, Outcome, simulate
 from buff.decisions.metrics import DEFINITIONS, metrics, sparkline
+from buff.decisions.reasons import OF_METRICS
 from buff.decisions.trades import unrealised
 from buff.market.timeframe import Timeframe
 from worlds import bars_of, decisions_of, golden, oracle, worked_example, world
@@ -75,6 +76,12 @@ def _listed_reasons() -> dict[str, set[str]]:
 def test_every_null_reason_is_explained_on_the_page() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", PAGE, re.MULTILINE))
     assert set().union(*_listed_reasons().values()) == explained
+
+
+def test_what_a_null_reason_means_begins_with_what_is_said_of_it_everywhere() -> None:
+    said = re.findall(r"^\| `(\w+)` \| ([^|]+) \|$", PAGE, re.MULTILINE)
+    assert [code for code, _ in said] == list(OF_METRICS)
+    assert [meaning for code, meaning in said if not meaning.startswith(OF_METRICS[code])] == []
 
 
 # Many worlds -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buff.decisions.reasons import of_decision, of_metric
 from buff.runs.report import STYLE, TRADES_MAX, policy, report
 from buff.runs.run import Run
 from whole import make, names, opened
@@ -96,6 +97,21 @@ def test_a_page_is_the_same_every_time(runs: list[Run]) -> None:
         assert "".join(run.report()) == "".join(run.report())
 
 
+def test_every_reason_of_a_trade_is_said_below_the_table(runs: list[Run]) -> None:
+    seen = 0
+    for run in runs:
+        (said,) = re.findall('<dl class="reasons">(.+?)</dl>', "".join(run.report())) if len(run.trades) else [""]
+        codes = dict.fromkeys(
+            leg["reason"] for trade in run.trades for leg in (trade["entry"], trade.get("exit")) if leg
+        )
+        strategy = run.inputs["strategy"]["id"]
+        assert re.findall("<dt><code>(.+?)</code></dt><dd>(.+?)</dd>", said) == [
+            (code, html.escape(of_decision(code, strategy))) for code in codes
+        ]
+        seen += len(codes)
+    assert seen
+
+
 def test_every_metric_stands_there_with_its_definition(runs: list[Run]) -> None:
     for run in runs:
         page = "".join(run.report())
@@ -103,7 +119,7 @@ def test_every_metric_stands_there_with_its_definition(runs: list[Run]) -> None:
             (row,) = re.findall(f"<tr><td><code>{name}</code></td>(.+?)</tr>", page)
             assert len(row.rpartition("<td>")[2]) > len("</td>") + 5
             if metric.null_reason:
-                assert metric.null_reason.replace("_", " ") in row
+                assert of_metric(metric.null_reason) in row
 
 
 def test_every_trade_has_its_row(runs: list[Run]) -> None:
