@@ -162,11 +162,16 @@ def retry(store: Store, job: str, *, request_id: str | None = None) -> BuildEntr
 
 
 def drop(store: Store, jobs: Sequence[str], error: BuffError) -> None:
-    """End builds that wait with an error, those of them that still do."""
-    with store.journal().exclusive() as hold:
-        waiting = [build for job in jobs if (build := store.state.builds.get(job)) and build.status == "queued"]
-        if waiting:
-            hold.append([changes.end(changes.failed(build, error, by=store.settings.user)) for build in waiting])
+    """End builds that wait with an error, those of them that still do; where none does no lock is taken."""
+    if _waiting(store.state, jobs):
+        with store.journal().exclusive() as hold:
+            waiting = _waiting(store.state, jobs)
+            if waiting:
+                hold.append([changes.end(changes.failed(build, error, by=store.settings.user)) for build in waiting])
+
+
+def _waiting(state: RegistryState, jobs: Sequence[str]) -> list[BuildEntry]:
+    return [build for build in queue(state) if build.job in jobs]
 
 
 def _check(store: Store, values: Mapping[str, Any], kind: str) -> None:

@@ -308,9 +308,14 @@ def load(root: str, dataset_id: str) -> Dataset:
     )
 
 
+def staged_bars(directory: str, dataset: Dataset) -> Bars:
+    """Return the bars of a finished dataset that has no place yet, mapped read-only. Raises RunDamaged."""
+    return _bars(directory, dataset.base, dataset.rows, dataset.price_decimals)
+
+
 def base_bars(root: str, dataset: Dataset) -> Bars:
     """Return the bars of a stored dataset, mapped read-only. Raises RunDamaged."""
-    return _bars(_directory(root, dataset.id), dataset.base, dataset.rows, dataset.price_decimals)
+    return staged_bars(_directory(root, dataset.id), dataset)
 
 
 def check(root: str, dataset_id: str) -> Dataset:

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from buff.errors import RunConfigInvalid
 
 GIB = 1 << 30
+UNLIMITED = 10**12  # what stands for no limit where there must be a number
 DIGITS_MAX = 18  # any number of so many digits is a 64-bit one, and Python itself refuses to read thousands
 
 ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
@@ -60,6 +61,23 @@ class Settings:
             web_create=_switch(environment, "BUFF_WEB_CREATE"),
             token=_token(environment, "BUFF_TOKEN"),
         )
+
+    def as_env(self) -> dict[str, str]:
+        """Return what the environment of a process must say that is to have the same limits, switch and user."""
+        limits = {
+            "BUFF_CSV_BYTES_MAX": self.csv_bytes_max,
+            "BUFF_ROWS_MAX": self.rows_max,
+            "BUFF_FREE_BYTES_MIN": self.free_bytes_min,
+            "BUFF_UPLOAD_BYTES_MAX": self.upload_bytes_max,
+            "BUFF_REQUESTS_PER_MINUTE": self.requests_per_minute,
+            "BUFF_BUILDS_MAX": self.builds_max,
+            "BUFF_QUEUE_MAX": self.queue_max,
+            "BUFF_KILL_SWITCH": int(self.kill_switch),
+        }
+        return {
+            "BUFF_USER": self.user,
+            **{name: str(UNLIMITED if limit is None else limit) for name, limit in limits.items()},
+        }
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, *, least: int = 0) -> int:

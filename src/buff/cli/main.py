@@ -6,7 +6,6 @@ that `buff --help` and shell completion are quick.
 
 import contextlib
 import importlib
-import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from click.exceptions import Exit
 from buff._version import __version__
 from buff.cli.output import ReaderLeft, fail
 from buff.errors import BuffError
+from buff.jobs import Ended
 
 VERBS = {
     "bundle": "buff.cli.bundle",
@@ -29,28 +29,6 @@ VERBS = {
     "strategies": "buff.cli.strategies",
 }
 INTERRUPTED = 130  # what shells give a process ended by Ctrl-C
-
-
-class Ended(BaseException):
-    """Somebody asked this process to end: SIGTERM, or SIGHUP of a terminal that closed."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the signal's number, from which shells make the exit code."""
-        super().__init__(number)
-        self.exit_code = 128 + number
-
-
-def end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP clean up as Ctrl-C does. One that is ignored, as under nohup, stays so; a second kills."""
-
-    def end(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        raise Ended(number)
-
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, end)
 
 
 class Verbs(click.RichGroup):
