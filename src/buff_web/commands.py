@@ -6,7 +6,7 @@ A run or the filters of a list go in; one line for a shell comes out.
 import shlex
 from collections.abc import Mapping
 
-from buff import Run
+from buff import Run, Strategy
 
 
 def verify(run_id: str) -> str:
@@ -25,3 +25,13 @@ def list_runs(filters: Mapping[str, str]) -> str:
     for name, value in filters.items():
         words += [f"--{'risk' if name == 'risk_level' else name}", value]
     return shlex.join([*words, "--json"])
+
+
+def example(strategy: Strategy) -> str:
+    """Return a command that runs a strategy with its defaults over a file; file and symbol are yours to change."""
+    words = ["buff", "run", "create", "--csv", "candles.csv", "--symbol", "BTCUSDT", "--timeframe", "1h"]
+    words += ["--strategy", strategy.id]
+    for param in strategy.params:
+        value = str(param.default).lower() if isinstance(param.default, bool) else str(param.default)
+        words += ["--param", f"{param.name}={value}"]
+    return shlex.join([*words, "--risk-level", "3"])

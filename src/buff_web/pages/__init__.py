@@ -2,14 +2,14 @@
 
 One module is one address or a family of them, and all have one shape: functions that take a request and the site, read
 through `buff`, and return `site.page(template, ...)`; `HANDLERS` at the end names them. A new page adds its module
-here, its template, and its line in the navigation (`buff_web.site.NAVIGATION`).
+here, its template, and its place in the navigation (`templates/base.html`).
 """
 
 from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
-from buff_web.pages import assets, run, runs
+from buff_web.pages import assets, help, run, runs, strategies
 from buff_web.pages.error import error_page
 
 __all__ = ["error_page", "handlers"]
@@ -17,4 +17,4 @@ __all__ = ["error_page", "handlers"]
 
 def handlers() -> Sequence[HTTPRouteHandler]:
     """Return the handlers of the pages and of what they load."""
-    return [*runs.HANDLERS, *run.HANDLERS, *assets.HANDLERS]
+    return [*runs.HANDLERS, *run.HANDLERS, *strategies.HANDLERS, *help.HANDLERS, *assets.HANDLERS]

@@ -14,9 +14,17 @@ const note = figure.querySelector("[data-note]");
 const addresses = figure.dataset;
 const seconds = (ms) => ms / 1000;
 
+// A custom property holds what both themes say; only as the colour of something is it the one of this theme.
+const probe = document.createElement("i");
+probe.hidden = true;
+document.body.append(probe);
+
 function palette() {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const colour = (name) => {
+    probe.style.color = `var(--${name})`;
+    const [red, green, blue] = getComputedStyle(probe).color.match(/\d+/g);
+    return `#${[red, green, blue].map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
+  };
   return {
     paper: colour("raised"), ink: colour("quiet"), line: colour("line"), grid: colour("chart-grid"),
     up: colour("chart-up"), down: colour("chart-down"), equity: colour("chart-equity"),
@@ -250,6 +258,7 @@ function control(chart) {
     chart.do(KEYS[event.key]);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.paint());
+  addEventListener("themechange", () => chart.paint());
 }
 
 async function start() {

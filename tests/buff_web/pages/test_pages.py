@@ -10,6 +10,8 @@ from litestar.testing import TestClient
 from outline import Outline, ids_of, page_of
 from whole import loosen, make
 
+PAGES = ("/runs", "/runs/RUN", "/runs/nothing", "/nothing", "/strategies", "/strategies/ma_cross", "/help")
+
 
 def test_what_people_typed_is_escaped(client: TestClient[Any]) -> None:
     ids = ids_of(client)
@@ -20,7 +22,7 @@ def test_what_people_typed_is_escaped(client: TestClient[Any]) -> None:
     assert "&lt;b&gt;bold&lt;/b&gt;" in client.get("/runs").text
 
 
-@pytest.mark.parametrize("path", ["/runs", "/runs/RUN", "/runs/nothing", "/nothing"])
+@pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_whole(client: TestClient[Any], path: str) -> None:
     """One h1, one main, landmarks, unique ids, labelled fields, no inline script or style, nothing from elsewhere."""
     answer = client.get(path.replace("RUN", ids_of(client)["1m"]))
@@ -42,7 +44,7 @@ def test_every_page_is_whole(client: TestClient[Any], path: str) -> None:
 def test_everything_a_page_loads_is_there_and_immutable(client: TestClient[Any]) -> None:
     _, page = page_of(client, f"/runs/{ids_of(client)['1m']}")
     loaded = [str(tag.get("src") or tag.get("href")) for name in ("script", "link") for tag in page.all(name)]
-    assert len(loaded) == 5
+    assert len(loaded) == 6
     for address in loaded:
         answer = client.get(address)
         assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
@@ -66,7 +68,7 @@ def test_a_damaged_journal_is_told_on_every_page_and_what_is_proven_is_served(cl
             assert "JOURNAL_CORRUPT" in client.get(path).text
 
 
-def test_a_root_that_goes_away_is_an_errorpage_of(client: TestClient[Any], several: Path, minutes: Path) -> None:
+def test_a_root_that_goes_away_is_an_error_page(client: TestClient[Any], several: Path, minutes: Path) -> None:
     loosen(several)
     make(several, minutes, timeframe="4h")
     shutil.rmtree(several / "_journal")

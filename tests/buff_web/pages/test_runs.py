@@ -71,7 +71,7 @@ def test_lists_without_rows_say_what_to_do(client: TestClient[Any], client_over:
     assert "buff run create --csv" in page.text
 
 
-def test_a_wrong_filter_is_an_errorpage_of(client: TestClient[Any]) -> None:
+def test_a_wrong_filter_is_an_error_page(client: TestClient[Any]) -> None:
     _, page = page_of(client, "/runs?risk_level=9", status=400)
     assert "RUN_CONFIG_INVALID" in page.text
     assert "Risk_level '9' is not a whole number from 1 to 5" in page.text
