@@ -24,16 +24,14 @@ if TYPE_CHECKING:
     from buff.runs.run import Metric, Run
 
 TRADES_MAX = 1_000  # of more trades the first and the last half of these are listed
-EVENTS_MAX = 20
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfb; --raised: #fff; --line: #dcdfda; --ink: #1b1f1d; --quiet: #59625d;
   --accent: #0b6b63; --up: #00695c; --down: #a8330f; --warn: #7a5200; --warn-soft: #fbf0d9; --equity: #1f5fbf;
   --hold: #8a918d; --depth: #d0562b; --grid: #e6e9e4; }
-@media (prefers-color-scheme: dark) { :root { --paper: #131715; --raised: #1a1f1d; --line: #303835; --ink: #e7ebe8;
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #131715; --raised: #1a1f1d; --line: #303835; --ink: #e7ebe8;
   --quiet: #a0aba6; --accent: #6fcfc1; --up: #62cdb9; --down: #f39a73; --warn: #eec06a; --warn-soft: #352a12;
   --equity: #84aef5; --hold: #7d8883; --depth: #e8794b; --grid: #262e2b; } }
-@media print { :root { --paper: #fff; --raised: #fff; } body { font-size: 11px; } figure { break-inside: avoid; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 2rem clamp(1rem, 4vw, 2.5rem) 3rem; background: var(--paper);
   color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
@@ -85,8 +83,14 @@ table.months th:first-child { text-align: left; }
   color: var(--quiet); }
 .reasons dd { margin: 0; }
 table.metrics td:nth-child(1) { width: 15rem; } table.metrics td:nth-child(2) { width: 11rem; }
-table.metrics td:nth-child(3) { color: var(--quiet); }
+table.metrics td:nth-child(n+3) { color: var(--quiet); }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
+@media print { :root { color-scheme: light; --paper: #fff; --raised: #fff; }
+  body { font-size: 11px; max-width: none; padding: 0; } figure, tr, .tiles div { break-inside: avoid; }
+  .wide { overflow: visible; } table { font-size: 8px; } .reasons { font-size: 9px; }
+  th, td { padding: .15rem .3rem .15rem 0; } td.n, th.n { padding-right: .6rem; }
+  table.months td, table.months th { padding: .15rem .2rem; }
+  table.metrics td:nth-child(1), table.metrics td:nth-child(2) { width: auto; } }
 """
 
 
@@ -417,11 +421,13 @@ def _metrics(run: "Run") -> Iterator[str]:
     rest = {name: "see the reference of metrics" for name in run.metrics if name not in known}
     yield (
         "<section>\n<h2>Metrics and what they mean</h2>\n<p>E is equity at a close, E_0 the start equity, E_T the "
-        "last; r are the returns of the N UTC days. A dash is a number that cannot be computed, with the reason.</p>\n"
+        "last; r are the returns of the N UTC days. Samples are the days, bars, trades or fills that a number rests "
+        "on. A dash is one that cannot be computed, with the reason.</p>\n"
     )
+    heads = ("Metric", "Value", "Samples", "Definition")
     for title, members in (*GROUPS, *([("Other", rest)] if rest else [])):
         rows = [_metric(name, run.metrics[name], says) for name, says in members.items() if name in run.metrics]
-        yield f"<h3>{_text(title)}</h3>\n" + _table(("Metric", "Value", "Definition"), rows, kind="metrics")
+        yield f"<h3>{_text(title)}</h3>\n" + _table(heads, rows, numbers={2}, kind="metrics")
     yield "</section>\n"
 
 
@@ -429,7 +435,12 @@ def _metric(name: str, metric: "Metric", says: str) -> list[str]:
     unit = {"per_year": " a year", "bars": " bars"}.get(metric.unit, "") if metric.value is not None else ""
     note = metric.null_reason or metric.flag
     mark = f' <span class="quiet">{_text(of_metric(note))}</span>' if note else ""
-    return [f"<code>{_text(name)}</code>", f"{_text(_value(name, metric))}{unit}{mark}", _code(says)]
+    return [
+        f"<code>{_text(name)}</code>",
+        f"{_text(_value(name, metric))}{unit}{mark}",
+        f"{metric.samples:,}",
+        _code(says),
+    ]
 
 
 # Provenance

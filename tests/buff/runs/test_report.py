@@ -118,6 +118,7 @@ def test_every_metric_stands_there_with_its_definition(runs: list[Run]) -> None:
         for name, metric in run.metrics.items():
             (row,) = re.findall(f"<tr><td><code>{name}</code></td>(.+?)</tr>", page)
             assert len(row.rpartition("<td>")[2]) > len("</td>") + 5
+            assert f'<td class="n">{metric.samples:,}</td>' in row
             if metric.null_reason:
                 assert of_metric(metric.null_reason) in row
 
