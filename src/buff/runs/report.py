@@ -29,8 +29,8 @@ STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfb; --raised: #fff; --line: #dcdfda; --ink: #1b1f1d; --quiet: #59625d;
   --accent: #0b6b63; --up: #00695c; --down: #a8330f; --warn: #7a5200; --warn-soft: #fbf0d9; --equity: #1f5fbf;
   --hold: #8a918d; --depth: #d0562b; --grid: #e6e9e4; }
-@media screen and (prefers-color-scheme: dark) { :root { --paper: #131715; --raised: #1a1f1d; --line: #303835; --ink: #e7ebe8;
-  --quiet: #a0aba6; --accent: #6fcfc1; --up: #62cdb9; --down: #f39a73; --warn: #eec06a; --warn-soft: #352a12;
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #131715; --raised: #1a1f1d; --line: #303835;
+  --ink: #e7ebe8; --quiet: #a0aba6; --accent: #6fcfc1; --up: #62cdb9; --down: #f39a73; --warn: #eec06a; --warn-soft: #352a12;
   --equity: #84aef5; --hold: #7d8883; --depth: #e8794b; --grid: #262e2b; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 2rem clamp(1rem, 4vw, 2.5rem) 3rem; background: var(--paper);
@@ -90,7 +90,7 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
   .wide { overflow: visible; } table { font-size: 8px; } .reasons { font-size: 9px; }
   th, td { padding: .15rem .3rem .15rem 0; } td.n, th.n { padding-right: .6rem; }
   table.months td, table.months th { padding: .15rem .2rem; }
-  table.metrics td:nth-child(1), table.metrics td:nth-child(2) { width: auto; } }
+  table.metrics td:nth-child(1) { width: 8.5rem; } table.metrics td:nth-child(2) { width: 8rem; } }
 """
 
 
