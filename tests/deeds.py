@@ -21,7 +21,7 @@ from unittest.mock import patch
 import msgspec
 from attrs import evolve, field, frozen
 
-from buff import datasets
+from buff import datasets, uploads
 from buff.audit import verify_all
 from buff.backup import PARTIAL, copy_root
 from buff.builder import create
@@ -38,6 +38,7 @@ from buff.journal.survey import read_head
 from buff.outlet import Fill, publish_folder
 from buff.space import KINDS, TRASH, free, plan
 from buff.store import Store
+from buff.uploads import Arrival
 from journal_tools.repair import salvage
 from journal_tools.salvage import REPORT
 from ledgers import OTHER_BOOT, Broken, host, promise
@@ -433,7 +434,36 @@ def _tables_exported(base: Path, told: Told, again: bool) -> None:
 
 EXPORT_TABLES = Deed(name="tables", prepare=lambda base: None, do=_export_tables, judge=_tables_exported)
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES)
+# A file is uploaded, and once more
+
+
+def _upload(disk: Disk, base: Path, told: Told) -> None:
+    for _ in range(2):
+        with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+            with Arrival(store, size_bytes=None) as arrival:
+                for at in range(0, len(SENT), 500):
+                    arrival.take(SENT[at : at + 500])
+                arrival.finish()
+            told.done = True
+
+
+def _uploaded(base: Path, told: Told, again: bool) -> None:
+    folder = base / "root" / uploads.FOLDER
+    found = [path.read_bytes() for path in folder.iterdir()] if folder.is_dir() else []
+    promise(found in ([], [SENT]), "an upload holds other bytes")
+    promise(bool(found) or not told.done, "an upload that was acknowledged is gone")
+    with _opened(base / "root") as store:
+        store.journal()
+        promise(not list((base / "root").rglob("*.part")), "a part of an upload stays")
+        if again:
+            _upload(HastyDisk(), base, told)
+            promise([path.read_bytes() for path in folder.iterdir()] == [SENT], "it is not there after another attempt")
+
+
+SENT = b"z" * 1200
+UPLOAD = Deed(name="upload", prepare=lambda base: (base / "root").mkdir(), do=_upload, judge=_uploaded)
+
+DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD)
 
 
 # The search

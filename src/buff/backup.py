@@ -29,10 +29,10 @@ from buff.registry.projection import project
 from buff.registry.state import RegistryState
 from buff.runs.manifest import NAME as MANIFEST
 from buff.store import Store
+from buff.uploads import FOLDER as UPLOADS
 
 PARTIAL = ".partial"
 CLAIM = ".copying"  # the lock file of a copy that grows; gone when it is whole
-UPLOADS = "_uploads"
 ATTEMPTS = 8
 
 

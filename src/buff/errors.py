@@ -19,7 +19,8 @@ once released. This module does no I/O and no formatting, and it never describes
     │   ├── RunNotFound            RUN_NOT_FOUND
     │   ├── DatasetNotFound        DATASET_NOT_FOUND
     │   ├── ArtifactNotFound       ARTIFACT_NOT_FOUND
-    │   └── BuildNotFound          BUILD_NOT_FOUND
+    │   ├── BuildNotFound          BUILD_NOT_FOUND
+    │   └── UploadNotFound         UPLOAD_NOT_FOUND
     ├── RunExists                RUN_EXISTS              same id, other inputs
     ├── Refused                  a limit, a switch, or a door that is closed
     │   ├── LimitExceeded          LIMIT_EXCEEDED
@@ -78,6 +79,7 @@ CODES: Mapping[str, Meaning] = {
     "DATASET_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such dataset in this root."),
     "ARTIFACT_NOT_FOUND": Meaning(exit_code=5, status=404, says="The run has no artifact of that name."),
     "BUILD_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such build in this root."),
+    "UPLOAD_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such uploaded file in this root."),
     "RUN_EXISTS": Meaning(exit_code=6, status=409, says="The run id exists with other inputs."),
     "LIMIT_EXCEEDED": Meaning(exit_code=7, status=413, says="A limit of this root would be passed."),
     "RATE_LIMITED": Meaning(exit_code=7, status=429, says="Too many requests in a minute."),
@@ -231,6 +233,12 @@ class BuildNotFound(NotFound):
     """No such build in this root."""
 
     code = "BUILD_NOT_FOUND"
+
+
+class UploadNotFound(NotFound):
+    """No such uploaded file in this root: it never came, or it was removed after a day."""
+
+    code = "UPLOAD_NOT_FOUND"
 
 
 class RunExists(BuffError):

@@ -1,8 +1,9 @@
 """Inputs: the paths a user named become sources of bytes, unpacked where they are archives.
 
 Paths go in; `Source` values come out, or DATA_SOURCE_NOT_FOUND. A path is a file, `-` for standard input, or
-`ARCHIVE::MEMBER` for one file of a zip archive that holds several. Nothing is judged here, and nothing is written but a
-temporary copy of standard input, which can be read only once.
+`ARCHIVE::MEMBER` for one file of a zip archive that holds several; a file that Buff keeps has the name its user gave it
+(`Kept`). Nothing is judged here, and nothing is written but a temporary copy of standard input, which can be read only
+once.
 """
 
 import errno
@@ -17,9 +18,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from typing import IO
+from typing import IO, TypeAlias
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from buff.errors import DataSourceNotFound
 from buff.files import read_chunks
@@ -44,9 +45,32 @@ _BESIDES = re.compile(r"(^|/)(__MACOSX/|\._[^/]*$|\.DS_Store$)")
 _WORKBOOKS = {"xl/workbook.xml": "an Excel workbook", "content.xml": "an OpenDocument spreadsheet"}
 
 
-def opened(paths: Sequence[str]) -> tuple[Source, ...]:
+@frozen(kw_only=True)
+class Kept:
+    """A file that Buff keeps for its user under a name of its own.
+
+    path: where it lies, which is shown to nobody. name: what its user calls it. typed: what names it in a request.
+    member: its name in an archive, or "". sha256: of the bytes it must have.
+    """
+
+    path: str
+    name: str
+    typed: str
+    member: str = ""
+    sha256: str
+
+
+Named: TypeAlias = str | Kept
+
+
+def opened(paths: Sequence[Named]) -> tuple[Source, ...]:
     """Return the files of some paths, to be read in that order. Raises DataSourceNotFound."""
-    return tuple(_opened(path) for path in paths)
+    return tuple(_kept(path) if isinstance(path, Kept) else _opened(path) for path in paths)
+
+
+def called(path: Named) -> str:
+    """Return what a file is called, without its directory."""
+    return path.name if isinstance(path, Kept) else text(os.path.basename(path))
 
 
 def sha256s(paths: Sequence[str]) -> tuple[str | None, ...]:
@@ -75,7 +99,15 @@ def _opened(path: str) -> Source:
     if path == STANDARD_INPUT:
         return _streamed("standard input", None, _standard_input().chunks, size=None)
     place, _, member = path.partition("::") if not os.path.lexists(path) else (path, "", "")
-    name, shown = text(os.path.basename(place)), text(path)
+    return _found(place, text(os.path.basename(place)), text(path), member)
+
+
+def _kept(file: Kept) -> Source:
+    found = _found(file.path, file.name, file.typed, file.member)
+    return evolve(found, path=None, sha256=file.sha256)
+
+
+def _found(place: str, name: str, shown: str, member: str) -> Source:
     try:
         facts = os.stat(place)
     except (OSError, ValueError):  # the latter for a name with a NUL byte
@@ -89,7 +121,8 @@ def _opened(path: str) -> Source:
     if _begins(place, _ZIP):
         return evolve(_zipped(place, name, shown, member), changed=partial(_changed, place, facts))
     if member:
-        raise _absent(name, f"{text(place)} is no zip archive, so it has no member {member}", "check the path")
+        says = f"{shown.partition('::')[0]} is no zip archive, so it has no member {member}"
+        raise _absent(name, says, "check the path")
     source = _streamed(name, shown, partial(read_chunks, place), size=facts.st_size)
     return evolve(source, changed=partial(_changed, place, facts))
 

@@ -14,7 +14,7 @@ import numpy as np
 from attrs import Factory, define, frozen
 
 from buff.errors import BuffError, DataInvalid, LimitExceeded, RunConfigInvalid
-from buff.inputs import opened
+from buff.inputs import Kept, Named, opened
 from buff.intake import READING, Progress, doubted
 from buff.market import tables
 from buff.market.bars import COLUMNS, VALUES, Bars
@@ -97,7 +97,7 @@ class _Read:
 
 
 def inspect_files(
-    paths: Sequence[str], options: Mapping[str, Any], *, settings: Settings, progress: Progress
+    paths: Sequence[Named], options: Mapping[str, Any], *, settings: Settings, progress: Progress
 ) -> tuple[dict[str, Any], BuffError | None]:
     """Return what the files hold as plain values, and the error with which an ingest would refuse them, if it would.
 
@@ -122,7 +122,8 @@ def inspect_files(
             shown, suggestion = better, likely
         elif likely is not None and suggestion is not None and not suggestion.fits:
             suggestion = likely
-    return _told(paths, given, refusal, shown, suggestion, others), refusal
+    typed = [path.name if isinstance(path, Kept) else path for path in paths]
+    return _told(typed, given, refusal, shown, suggestion, others), refusal
 
 
 def _asked(
@@ -221,7 +222,7 @@ def _glimpse(file: Source, bytes_max: int) -> Glimpse:
     )
 
 
-def _read(paths: Sequence[str], said: Mapping[str, Any], *, settings: Settings, progress: Progress) -> _Read:
+def _read(paths: Sequence[Named], said: Mapping[str, Any], *, settings: Settings, progress: Progress) -> _Read:
     options = CsvOptions(**_csv(said))
     files = opened(paths)
     total = sum(file.size or 0 for file in files)

@@ -20,6 +20,7 @@ from buff.market.resample import resample
 from buff.runs.request import RunRequest
 from buff.settings import Settings
 from buff.store import Store
+from buff.uploads import files_of
 
 ROW_BYTES = 49  # six columns of eight bytes and one of one
 BAR_BYTES = 160 + ROW_BYTES + 19  # a decision record on average, a resampled row, and the run's own columns
@@ -42,7 +43,7 @@ def preview(
     place = root_of(root)
     store = Store(place, host=host, settings=settings) if os.path.isdir(place) else None
     with tempfile.TemporaryDirectory(prefix="buff-preview-") as folder:
-        dataset, base, symbol, warned = _data(request, store, folder, settings, progress)
+        dataset, base, symbol, warned = _data(request, store, place, folder, settings, progress)
         made = resample(base, request.timeframe)
         bars = Resampled(bars=made.bars, quality=resample_facts(made), references=())
         plan = plan_of(request, params, dataset, bars, symbol)
@@ -61,11 +62,12 @@ def preview(
 
 
 def _data(
-    request: RunRequest, store: Store | None, folder: str, settings: Settings, progress: Progress
+    request: RunRequest, store: Store | None, place: str, folder: str, settings: Settings, progress: Progress
 ) -> tuple[Dataset, Bars, str, tuple[str, ...]]:
-    if request.csv:
+    if request.dataset is None:
         disk, staged = RealDisk(), os.path.join(folder, "staged")
-        dataset, ingested = read_into(disk, staged, request.csv, request.options, settings=settings, progress=progress)
+        files = files_of(place, request)
+        dataset, ingested = read_into(disk, staged, files, request.options, settings=settings, progress=progress)
         publish(disk, folder, staged, dataset)
         return dataset, base_bars(folder, dataset), str(request.symbol), ingested.warnings
     entry = stored_entry(store, request)

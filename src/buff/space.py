@@ -25,11 +25,11 @@ from buff.registry.index import NAME as INDEX
 from buff.registry.state import RegistryState
 from buff.staging import INTENT, ORPHANS, STAGING, make_directory
 from buff.store import Store
+from buff.uploads import FOLDER as UPLOADS
 
 KINDS = ("archived-runs", "datasets", "uploads", "orphans", "quarantine")
 SHARED = ("datasets", "uploads")  # what a living process may use without the journal saying so
 TRASH = "_trash"
-UPLOADS = "_uploads"
 QUARANTINE = f"{JOURNAL}/quarantine"
 UPLOAD_AGE_SECONDS = 24 * 3600
 AT_ONCE = 1_000  # names in one event, and events in one batch

@@ -36,6 +36,7 @@ class Source:
     stored: called after `chunks` has ended, describes the file as it is kept; None: as its content.
     ends_line: called after `chunks` has ended, says whether its last byte was a line end.
     changed: called after `chunks` has ended, says whether somebody wrote to the file since it was opened.
+    sha256: of the bytes as they are kept, where they are known to be others if it differs.
     """
 
     name: str
@@ -46,3 +47,4 @@ class Source:
     stored: Callable[[], Stored] | None = None
     ends_line: Callable[[], bool] = lambda: True
     changed: Callable[[], bool] = lambda: False
+    sha256: str | None = None

@@ -7,6 +7,7 @@ be judged with the data or the strategy at hand is judged later, by the builder.
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,8 +25,25 @@ from buff.runs.identity import check_run_id
 _SYMBOL = re.compile(r"[A-Za-z0-9._/-]{1,32}")
 _TAG = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _DATASET = re.compile(r"[0-9a-f]{12,64}")
+_UPLOAD = re.compile(r"[0-9a-f]{64}(::.{1,1000})?", re.DOTALL)
+_FILE_NAME = 255  # characters; no file system takes a longer one
+_NEVER = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that no line of text should hold
 _LONGEST = {"name": 200, "notes": 10_000, "why": 1_000}  # characters
 DEFAULT_EQUITY = 10_000.0
+
+
+@frozen(kw_only=True)
+class Uploaded:
+    """A file that came through the web: the SHA-256 of its bytes, the member of an archive, and what it was called."""
+
+    sha256: str
+    member: str = ""
+    name: str
+
+    @property
+    def typed(self) -> str:
+        """What names it in a request."""
+        return f"{self.sha256}::{self.member}" if self.member else self.sha256
 
 
 @frozen(kw_only=True)
@@ -33,6 +51,7 @@ class RunRequest:
     """One run, as asked for. Times are epoch ms (UTC); costs are in basis points; equity is in quote currency."""
 
     csv: tuple[str, ...] = ()
+    uploads: tuple[Uploaded, ...] = ()
     dataset: str | None = None
     symbol: str | None = None
     timeframe: Timeframe
@@ -54,16 +73,22 @@ class RunRequest:
 class DataRequest:
     """The part of a request that says which data: files, what they are called, how they are to be read."""
 
-    csv: tuple[str, ...]
+    csv: tuple[str, ...] = ()
+    uploads: tuple[Uploaded, ...] = ()
     symbol: str
     options: CsvOptions
 
 
 @frozen(kw_only=True)
 class _Document:
-    """The fields a request document may have, with the types it must have; `csv` may be one path or several."""
+    """The fields a request document may have, with the types it must have.
+
+    `csv` may be one path or several, `upload` and `file_name` one text or several.
+    """
 
     csv: Any = None
+    upload: Any = None
+    file_name: Any = None
     dataset: str | None = None
     symbol: str | None = None
     timeframe: str | None = None
@@ -103,12 +128,13 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
     given = {key: value for key, value in values.items() if value is not None}
     _check_text(given)
     document = _structure(given)
-    csv = _paths(document.csv)
-    _one_source(csv, document)
+    csv, uploads = _paths(document.csv), _uploads(document)
+    _one_source(document)
     return RunRequest(
         csv=csv,
+        uploads=uploads,
         dataset=_dataset(document.dataset),
-        symbol=_symbol(document.symbol, needed=bool(csv)),
+        symbol=_symbol(document.symbol, needed=document.dataset is None),
         timeframe=timeframe_from(_needed(document.timeframe, "timeframe"), "timeframe"),
         strategy=_needed(document.strategy, "strategy"),
         params=document.params,
@@ -135,12 +161,14 @@ def data_from(values: Mapping[str, Any]) -> DataRequest:
     given = {key: value for key, value in values.items() if value is not None}
     _check_text(given)
     document = _structure(given)
-    csv = _paths(document.csv)
-    if not csv:
+    csv, uploads = _paths(document.csv), _uploads(document)
+    if not csv and not uploads:
         raise RunConfigInvalid("csv is missing", hint="give the path of a CSV file", details={"field": "csv"})
+    if csv and uploads:
+        raise _several()
     symbol = _symbol(_needed(document.symbol, "symbol"), needed=True)
     assert symbol is not None, "it is needed"
-    return DataRequest(csv=csv, symbol=symbol, options=_options(document))
+    return DataRequest(csv=csv, uploads=uploads, symbol=symbol, options=_options(document))
 
 
 def words(
@@ -250,14 +278,54 @@ def _paths(value: Any) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _one_source(csv: tuple[str, ...], document: _Document) -> None:
-    if bool(csv) == (document.dataset is not None):
-        raise RunConfigInvalid(
-            "exactly one of csv and dataset must be given",
-            hint="give --csv FILE, or --dataset ID of a dataset that is already stored",
-            details={"field": "csv"},
-        )
-    if csv:
+def _uploads(document: _Document) -> tuple[Uploaded, ...]:
+    """Return the uploads that a request names, each with the name of its file: its hash where nobody gave one."""
+    ids, names = _texts(document.upload, "upload"), _texts(document.file_name, "file_name")
+    for each in ids:
+        if not _UPLOAD.fullmatch(each):
+            says = "upload must be the SHA-256 of an uploaded file, 64 hex digits"
+            raise _wrong("upload", each, says, "upload the file first; the answer says it")
+    if names and len(names) != len(ids):
+        says = "file_name must name each upload, and nothing else"
+        raise _wrong("file_name", document.file_name, says, "give as many names as uploads, or none")
+    for name in names:
+        check_file_name(name)
+    parts = [each.partition("::") for each in ids]
+    return tuple(
+        Uploaded(sha256=sha256, member=member, name=name)
+        for (sha256, _, member), name in zip(parts, names or [f"{part[0]}.csv" for part in parts], strict=True)
+    )
+
+
+def check_file_name(name: str) -> str:
+    """Return what a file was called, or raise RunConfigInvalid: one name, without directories and odd characters."""
+    odd = any(letter in "/\\" or unicodedata.category(letter) in _NEVER for letter in name)
+    if odd or not 0 < len(name) <= _FILE_NAME:
+        says = f"file_name must be one name of 1 to {_FILE_NAME} characters, without directories and control characters"
+        raise _wrong("file_name", name, says, "give the name of the file alone, such as candles.csv")
+    return name
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value or ()
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise _wrong(name, value, f"{name} must be one text or a list of texts", f'write {name} = "..."')
+    return tuple(texts)
+
+
+def _several() -> RunConfigInvalid:
+    return RunConfigInvalid(
+        "exactly one of csv and dataset must be given",
+        hint="give --csv FILE, or --dataset ID of a dataset that is already stored",
+        details={"field": "csv"},
+    )
+
+
+def _one_source(document: _Document) -> None:
+    given = [name for name in ("csv", "upload", "dataset") if getattr(document, name) not in (None, "", [], ())]
+    if len(given) != 1:
+        raise _several()
+    if given != ["dataset"]:
         return
     for name in READING:
         if getattr(document, name) not in (None, {}):
