@@ -30,8 +30,8 @@ STYLE = """
   --accent: #0b6b63; --up: #00695c; --down: #a8330f; --warn: #7a5200; --warn-soft: #fbf0d9; --equity: #1f5fbf;
   --hold: #8a918d; --depth: #d0562b; --grid: #e6e9e4; }
 @media screen and (prefers-color-scheme: dark) { :root { --paper: #131715; --raised: #1a1f1d; --line: #303835;
-  --ink: #e7ebe8; --quiet: #a0aba6; --accent: #6fcfc1; --up: #62cdb9; --down: #f39a73; --warn: #eec06a; --warn-soft: #352a12;
-  --equity: #84aef5; --hold: #7d8883; --depth: #e8794b; --grid: #262e2b; } }
+  --ink: #e7ebe8; --quiet: #a0aba6; --accent: #6fcfc1; --up: #62cdb9; --down: #f39a73; --warn: #eec06a;
+  --warn-soft: #352a12; --equity: #84aef5; --hold: #7d8883; --depth: #e8794b; --grid: #262e2b; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 2rem clamp(1rem, 4vw, 2.5rem) 3rem; background: var(--paper);
   color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
