@@ -9,15 +9,18 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Response
+from litestar import Litestar, Response, Router
 from litestar.di import Provide
 
 from buff import Store
+from buff.errors import Unauthorized
 from buff_web import api, pages
+from buff_web.access import Access, authorised, give_mark, marked
 from buff_web.assets import Assets, library_path, load
 from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
 from buff_web.guard import secure
 from buff_web.openapi import document
+from buff_web.pages import login
 from buff_web.problems import MEDIA_TYPE, Problem, problem
 from buff_web.site import Asked, Site
 
@@ -30,16 +33,20 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
     describe = cache(lambda: document(api.router()))
     site = Site(store=store, assets=assets or load(library_path()), describe=describe)
     app = Litestar(
-        route_handlers=[api.router(), *pages.handlers()],
+        # One router for all: where an address is registered twice, for two verbs, Litestar 2.25 would wrap the handler
+        # of the first once more for its thread.
+        route_handlers=[Router("/", route_handlers=[api.router(), *pages.handlers(), *login.HANDLERS])],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
         request_class=StrictRequest,
         request_max_body_size=BODY_BYTES_MAX,
+        guards=[authorised, marked],
         exception_handlers={Exception: _told(site)},
-        before_send=[secure],
+        before_send=[give_mark, secure],
         openapi_config=None,
         logging_config=None,
     )
     app.state.site = site
+    app.state.access = Access(token=store.settings.token)
     app.state.closing = asyncio.Event()
     return app
 
@@ -49,6 +56,8 @@ def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
         told = problem(error, root=site.store.root)
         if request.scope["path"].startswith(("/api/", "/assets/")):
             return problem_answer(told)
+        if isinstance(error, Unauthorized):
+            return login.form(site, request, goal=request.scope["path"], status=told.status)
         return pages.error_page(site, told)
 
     return handler

@@ -31,7 +31,6 @@ EVERYWHERE = (
     "RUN_CONFIG_INVALID",
     "UNAUTHORIZED",
     "FORBIDDEN_ORIGIN",
-    "RATE_LIMITED",
     "INTERNAL",
     "RUNS_ROOT_INVALID",
     "JOURNAL_CORRUPT",
@@ -84,20 +83,21 @@ def answers(
     media: tuple[str, ...] = (JSON,),
     says: str = "",
     headers: Mapping[str, str] | None = None,
+    tagged: bool = True,
 ) -> dict[int, ResponseSpec]:
     """Return the answers of a handler: what it gives, and the problems that belong to its address.
 
     `kind` is a Struct, `bytes` for content of another type, or None for no body. The first of `media` is the type of
-    `kind`, any further one is of bytes. `headers` names headers of the answer and says what they hold. A 304 belongs to
-    every 200.
+    `kind`, any further one is of bytes. `headers` names headers of the answer and says what they hold. A 200 has a tag
+    and goes with a 304, unless it is not `tagged`.
     """
     shown = None if kind is bytes else kind
     text = says or _first_line(kind)
     named = dict(headers or {})
-    if status == 200:
+    if status == 200 and tagged:
         named = {"etag": _HEADERS["etag"], **named}
     found = {status: _answer(shown, text, media=() if kind is None else media, headers=named)}
-    if status == 200:
+    if status == 200 and tagged:
         found[304] = _answer(None, "The client has this answer already.", headers={"etag": _HEADERS["etag"]})
     return found | _told(dict.fromkeys([*EVERYWHERE, *(error.code for error in errors)]))
 

@@ -29,14 +29,14 @@ not declared, comes twice or is out of bounds is refused before the handler is c
 BuffError classes that belong to this address; those every address can give are added. Errors are raised, never
 returned; `problems` tells them. The first line of the docstring is the operation's summary, the rest its description.
 
-**Changes**: whatever is not GET needs a token (`guard`), with nothing to do here. A route that creates something has
-`guards=[creation]` from `site`.
+**Who may ask**: the token and the mark of a change are asked for everywhere (`access`), with nothing to do here. What
+creates something has `guards=[creation]` from `site`; what answers without the token, `opt=access.OPEN`.
 """
 
 from litestar import Router
 
 from buff_web import query
-from buff_web.api import artifacts, description, records, runs, series
+from buff_web.api import artifacts, description, records, runs, series, session
 
 MODULES = (
     ("Runs", runs),
@@ -44,6 +44,7 @@ MODULES = (
     ("Records", records),
     ("Artifacts", artifacts),
     ("Description", description),
+    ("Session", session),
 )
 
 
