@@ -164,17 +164,21 @@ class Run:
     @cached_property
     def bars(self) -> Bars:
         """The bars the run was decided on (a window of the dataset's columns, mapped)."""
-        timeframe = Timeframe(self.inputs["timeframe"])
+        bars = self.resample
+        first, last = (epoch_ms(self.inputs[bound]) for bound in ("start", "end"))
+        return bars[slice(*np.searchsorted(bars.ts, (first, last)).tolist())]
+
+    @cached_property
+    def resample(self) -> Bars:
+        """All bars of the run's timeframe that its dataset has, mapped: `bars` is a window of them."""
         found = {reference["column"]: reference for reference in self.manifest["references"]}
         mapped: dict[str, Any] = {}
         for name in COLUMNS:
             if name not in found:
                 raise RunDamaged(f"the manifest of {self.id} references no column {name}")
             mapped[name] = columns.read(os.path.join(self._root, *found[name]["file"].split("/")), DTYPES[name])
-        first, last = (epoch_ms(self.inputs[bound]) for bound in ("start", "end"))
-        window = slice(*np.searchsorted(mapped["ts"], (first, last)).tolist())
         decimals = price_decimals(self.quality["dataset"]["decimals"])
-        return Bars(timeframe=timeframe, decimals=decimals, **mapped)[window]
+        return Bars(timeframe=Timeframe(self.inputs["timeframe"]), decimals=decimals, **mapped)
 
     @cached_property
     def equity(self) -> NDArray[np.float64]:
