@@ -37,8 +37,10 @@ def command(runs_root: str | None, as_json: bool) -> None:
         print_json(found)
         return
     table(("part", "version"), [("buff", __version__), ("python", found["python"]), *found["parts"].items()])
-    table(("root", "value"), [(name, str(value)) for name, value in found["root"].items() if name != "advice"])
-    for advice in found["root"].get("advice", []):
+    told = found["root"]
+    table(("root", "value"), [(name, str(value)) for name, value in told.items() if name not in ("advice", "checks")])
+    table(("check", "code", "says"), [(each["name"], each["code"], each["message"]) for each in told.get("checks", [])])
+    for advice in told.get("advice", []):
         click.echo(f"! {advice}")
 
 
@@ -55,6 +57,7 @@ def _versions() -> list[tuple[str, str]]:
 def _root(root: str) -> dict[str, Any]:
     from buff.catalogue import abandoned_bytes
     from buff.cli.datasets import remedy
+    from buff.health import Health
     from buff.space import tree_bytes
     from buff.staging import ORPHANS, STAGING
     from buff.store import Store
@@ -74,7 +77,6 @@ def _root(root: str) -> dict[str, Any]:
     ]
     return {
         "path": root,
-        "writable": os.access(root, os.W_OK),
         "free_bytes": shutil.disk_usage(root).free,
         "file_system": kind,
         "mount_options": options,
@@ -87,7 +89,7 @@ def _root(root: str) -> dict[str, Any]:
         "orphans": len(state.orphans),
         "orphan_bytes": orphaned,
         "abandoned_bytes": abandoned,
-        "problem": None if store.problem is None else store.problem.message,
+        "checks": [check.as_dict() for check in Health(store).checks()],
         "advice": [*([] if failure is None else [failure]), *_advice(kind, options, median), *left],
     }
 

@@ -415,14 +415,15 @@ def test_strategies_are_listed_and_shown(capsys: CAPTURE) -> None:
 def test_the_doctor_looks_at_a_root_and_changes_nothing(capsys: CAPTURE, root: Path) -> None:
     before = sorted(root.rglob("*"))
     found = told(capsys, "doctor", "--runs-root", str(root))
-    assert (found["root"]["runs"], found["root"]["datasets"], found["root"]["problem"]) == (1, 1, None)
-    assert found["root"]["writable"] is True
+    assert (found["root"]["runs"], found["root"]["datasets"]) == (1, 1)
+    assert {check["code"] for check in found["root"]["checks"]} == {"OK"}
     assert found["root"]["synced_write_microseconds"] > 0
     assert found["parts"]["numpy"]
     assert sorted(root.rglob("*")) == before
     code, out, _ = said(capsys, "doctor", "--runs-root", str(root))
     assert code == 0
     assert "synced_write_microseconds\t" in out
+    assert "kill_switch\tOK\tthe kill switch is off" in out
 
 
 def test_the_doctor_says_that_nothing_can_be_written(root: Path) -> None:
@@ -434,6 +435,7 @@ def test_the_doctor_says_that_nothing_can_be_written(root: Path) -> None:
     found = msgspec.json.decode(done.stdout)["root"]
     assert (found["synced_write_microseconds"], found["runs"]) == (None, 1)
     assert found["advice"][0] == "nothing can be written in this root: File too large; free some space"
+    assert (found["checks"][0]["name"], found["checks"][0]["code"]) == ("root", "STORAGE_FULL")
     assert sorted(root.rglob("*")) == before
 
 
