@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from numpy.typing import NDArray
 
+from buff.admission import Admission, admitted
 from buff.datasets import Dataset, Resampled, load, resampled
 from buff.decisions.contract import resolve
 from buff.decisions.metrics import sparkline
@@ -20,7 +21,10 @@ from buff.decisions.risk import POLICY
 from buff.decisions.strategy import packages, source_sha256, strategy
 from buff.errors import (
     BuffError,
+    BuildCancelled,
+    BuildLost,
     DataError,
+    RateLimited,
     RootError,
     RunConfigInvalid,
     RunsRootInvalid,
@@ -30,7 +34,7 @@ from buff.errors import (
 from buff.files import not_written
 from buff.host import Host
 from buff.inputs import opened
-from buff.intake import SHOWN, Intake, Progress, check_free, take_in
+from buff.intake import ALONE, SHOWN, Intake, Progress, Task, take_in
 from buff.journal.events import RunCommitted, RunRejected
 from buff.market.bars import Bars
 from buff.market.quality import dropped_windows, report
@@ -43,9 +47,11 @@ from buff.runs.identity import inputs_hash, inputs_of, run_id_of
 from buff.runs.manifest import content_sha256, manifest_of, manifest_sha256
 from buff.runs.request import RunRequest, request_from
 from buff.runs.run import Run
+from buff.safety import check_settings
 from buff.settings import Settings
 from buff.store import Store, exists
 from buff.times import iso
+from buff.uploads import files_of
 
 LISTED_METRICS = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
 
@@ -121,49 +127,60 @@ def create(
     host: Host,
     settings: Settings,
     progress: Progress = silent,
+    task: Task = ALONE,
 ) -> Created:
     """Return the run that plain values ask for, committed; the same inputs return the run that is there.
 
     Raises BuffError with the code of what was wrong; where a root exists its journal tells of the refusal.
     """
     if isinstance(root, Store):
-        return _create(root, values, progress)
+        return _create(root, values, progress, task)
     place = root_of(root)
     if not os.path.isdir(place):
-        _check_without_root(values)
+        check_settings(settings)
+        _check_without_root(values, place)
     with Store(open_root(place), host=host, settings=settings) as store:
-        return _create(store, values, progress)
+        return _create(store, values, progress, task)
 
 
-def _check_without_root(values: Mapping[str, Any]) -> None:
+def _check_without_root(values: Mapping[str, Any], place: str) -> None:
     """Refuse what can be refused before there is a root: a request that cannot be makes none."""
     request, _ = checked(values)
     if request.dataset is not None:
         stored_entry(None, request)
-    opened(request.csv)
+    opened(files_of(place, request))
 
 
-def _create(store: Store, values: Mapping[str, Any], progress: Progress) -> Created:
+def _create(store: Store, values: Mapping[str, Any], progress: Progress, task: Task) -> Created:
     with _told(store), written("the run"):
         request, params = checked(values)
-        check_free(store)
-        data = _data(store, request, progress)
-        staged = store.owner.path("resample")
-        store.owner.discard("resample")  # what a request before this one left when its disk was full
-        bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
-        try:
-            plan = plan_of(request, params, data.dataset, bars, data.symbol)
-        except RunConfigInvalid as error:
-            if not request.csv:
-                raise
-            raise _stored_all_the_same(error, data.dataset) from error
-        warnings = warnings_of(data.warnings, bars)
-        known = store.state.runs.get(plan.run_id)
-        if known is not None and known.inputs_hash != plan.inputs_hash:
-            raise exists(known, plan.inputs_hash)
-        if known is None or known.state == "reclaimed":
-            return _build(store, request, plan, data.source, warnings, progress)
+        with admitted(store, "run", progress=progress, task=task) as admission:
+            if request.dataset is None:
+                admission.check_rate()  # before the work of reading a file; whether its run exists is known only after
+            data = _data(store, request, admission)
+            staged = store.owner.path("resample")
+            store.owner.discard("resample")  # what a request before this one left when its disk was full
+            bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
+            try:
+                plan = plan_of(request, params, data.dataset, bars, data.symbol)
+            except RunConfigInvalid as error:
+                if request.dataset is not None:
+                    raise
+                raise _stored_all_the_same(error, data.dataset) from error
+            task.planned(plan.run_id)
+            warnings = warnings_of(data.warnings, bars)
+            known = store.state.runs.get(plan.run_id)
+            if known is not None and known.inputs_hash != plan.inputs_hash:
+                raise exists(known, plan.inputs_hash)
+            if known is None or known.state == "reclaimed":
+                admission.check_rate()
+                return _build(store, request, plan, data.source, warnings, admission)
     return Created(run=store.run(known.run_id), existed=True, warnings=warnings)
+
+
+def _later(run_id: str | None, dataset_id: str, existed: bool) -> tuple[()]:
+    """Record nothing: a run does not end with its data."""
+    return ()
 
 
 def _stored_all_the_same(error: RunConfigInvalid, dataset: Dataset) -> RunConfigInvalid:
@@ -188,11 +205,15 @@ def told(root: str | os.PathLike[str] | None, *, host: Host, settings: Settings)
 
 @contextmanager
 def _told(store: Store) -> Iterator[None]:
-    """Let the journal tell of a refusal. Refused data is told of by the intake; a broken disk can be told nothing."""
+    """Let the journal tell of a refusal.
+
+    Refused data is told of by the intake, and the end of a build by the build; a broken disk can be told nothing. Of
+    what comes too often nothing is told: events of it would be what the limit is against.
+    """
     store.journal()  # a root that cannot be written refuses before any work is done
     try:
         yield
-    except (DataError, RootError, StorageError):
+    except (DataError, BuildCancelled, BuildLost, RateLimited, RootError, StorageError):
         raise
     except BuffError as error:
         store.record(_rejected(error, store.settings.user))
@@ -221,7 +242,7 @@ def checked(values: Mapping[str, Any]) -> tuple[RunRequest, Mapping[str, Any]]:
     """Check all that can be checked without the data; return the request and the strategy's resolved parameters."""
     request = request_from(values)
     params = resolve(strategy(request.strategy), request.params)
-    if request.csv:
+    if request.dataset is None:
         check_timeframe(request.timeframe, request.options.base)
     return request, params
 
@@ -236,11 +257,13 @@ def check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
         )
 
 
-def _data(store: Store, request: RunRequest, progress: Progress) -> Intake:
+def _data(store: Store, request: RunRequest, admission: Admission) -> Intake:
     """Return the dataset a request is about: taken in from its files, or found in the root."""
-    if request.csv:
-        assert request.symbol is not None, "a request with a CSV has a symbol"
-        return take_in(store, request.csv, request.options, symbol=request.symbol, progress=progress)
+    if request.dataset is None:
+        assert request.symbol is not None, "a request with a file has a symbol"
+        files = files_of(store.root, request)
+        task = evolve(admission.task, ended=_later)
+        return take_in(store, files, request.options, symbol=request.symbol, progress=admission.progress, task=task)
     entry = stored_entry(store, request)
     symbol = request.symbol or only_symbol(entry)
     return Intake(dataset=load(store.root, entry.dataset_id), source=entry.source, symbol=symbol, fresh=False)
@@ -366,14 +389,15 @@ def _build(
     plan: Plan,
     source: Mapping[str, Any],
     warnings: tuple[str, ...],
-    progress: Progress,
+    admission: Admission,
 ) -> Created:
-    built = build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
+    admission.check()
+    task, built = admission.task, build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
     owner, disk = store.owner, store.disk
     staged = owner.path(plan.run_id)
     owner.discard(plan.run_id)  # what an attempt before this one left, when the disk did not let it clean up
     try:
-        artifacts = write_pieces(disk, staged, _shown(pieces(built), progress))
+        artifacts = write_pieces(disk, staged, admission.watched(_shown(pieces(built), admission.progress)))
         manifest = manifest_of(
             run_id=plan.run_id,
             inputs=plan.inputs,
@@ -392,8 +416,10 @@ def _build(
             notes=request.notes,
             tags=request.tags,
             by=store.settings.user,
+            job=task.job,
         )
-        _, existed = store.commit(plan.run_id, event)
+        ended = task.ended(plan.run_id, plan.dataset.id, False)
+        _, existed = store.commit(plan.run_id, event, guard=admission.guard, also=ended)
     finally:
         with suppress(OSError):  # what happened is told already, and the next attempt or sweep clears this away
             owner.discard(plan.run_id)  # there only when the commit was not reached, or lost to an equal one

@@ -120,7 +120,7 @@ def request(
     event = BuildRequested(
         job=f"bld_{store.host.token()}",
         kind=kind,
-        request={name: _plain(value) for name, value in values.items() if value is not None},
+        request={name: msgspec.to_builtins(value) for name, value in values.items() if value is not None},
         owner=store.owner.name,
         request_id=request_id,
         retry_of=retry_of,
@@ -201,11 +201,6 @@ def _check_path(path: str) -> None:
         raise RunConfigInvalid(
             f"csv {shown} is not Unicode", hint="rename the file", details={"field": "csv", "value": shown}
         )
-
-
-def _plain(value: Any) -> Any:
-    """Return a value of a request as the journal holds it."""
-    return msgspec.to_builtins(os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def _check_queue(store: Store) -> None:

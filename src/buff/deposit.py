@@ -6,24 +6,28 @@ which the journal tells. Nothing here knows strategies, and the same bars are st
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from attrs import frozen
 
+from buff.admission import admitted, check_datasets
 from buff.builder import open_root, root_of, silent, written
 from buff.datasets import Dataset, base_bars
-from buff.errors import RequestError
+from buff.errors import NotFound, Refused, RequestError
 from buff.host import Host
 from buff.inputs import opened
-from buff.intake import SHOWN, Intake, Progress, rejected, report_of, take_in
+from buff.intake import ALONE, SHOWN, Intake, Progress, Task, rejected, report_of, take_in
 from buff.market.resample import windows
 from buff.market.spacing import HOUR_MS, run_timeframe
 from buff.market.timeframe import Timeframe, coarser_or_equal
 from buff.runs.request import data_from
+from buff.safety import check_settings
 from buff.settings import Settings
 from buff.store import Store
 from buff.times import iso
+from buff.uploads import files_of
 
 
 @frozen(kw_only=True)
@@ -92,28 +96,35 @@ def deposit(
     host: Host,
     settings: Settings,
     progress: Progress = silent,
+    task: Task = ALONE,
 ) -> Ingest:
     """Store the files that plain values describe as a dataset; the same bars are the dataset that is there.
 
     Raises BuffError with the code of what was wrong; where a root exists its journal tells of the refusal.
     """
     if isinstance(root, Store):
-        return _deposit(root, values, progress)
+        return _deposit(root, values, progress, task)
     place = root_of(root)
     if not os.path.isdir(place):
-        opened(data_from(values).csv)  # what is refused by then makes no root
+        check_settings(settings)
+        opened(files_of(place, data_from(values)))  # what is refused by then makes no root
     with Store(open_root(place), host=host, settings=settings) as store:
-        return _deposit(store, values, progress)
+        return _deposit(store, values, progress, task)
 
 
-def _deposit(store: Store, values: Mapping[str, Any], progress: Progress) -> Ingest:
-    with written("the dataset"):
+def _deposit(store: Store, values: Mapping[str, Any], progress: Progress, task: Task) -> Ingest:
+    with ExitStack() as stack, written("the dataset"):
         try:
             wanted = data_from(values)
-        except RequestError as error:
+            files = files_of(store.root, wanted)
+            admission = stack.enter_context(admitted(store, "ingest", progress=progress, task=task))
+        except (RequestError, NotFound, Refused) as error:
             store.record(rejected(f"ing_{store.host.token()}", error, (), store.settings.user, milliseconds=0))
             raise
-        intake = take_in(store, wanted.csv, wanted.options, symbol=wanted.symbol, progress=progress)
+        check_datasets(store)  # of what comes too often no event tells: events of it would be what the limit is against
+        intake = take_in(
+            store, files, wanted.options, symbol=wanted.symbol, progress=admission.progress, task=admission.task
+        )
     return _ingest(store.root, intake)
 
 

@@ -5,7 +5,6 @@ What was parsed is told before it is made durable; validated and stored are told
 ingest that is interrupted leaves no file behind, and its `ingest_started` without an end shows that it was.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,11 +12,13 @@ from typing import Any
 from attrs import evolve, frozen
 
 from buff.canonical import document
-from buff.datasets import Dataset, DatasetWriter, base_bars, publish
-from buff.errors import BuffError, DataError, DataInvalid, LimitExceeded
+from buff.datasets import Dataset, DatasetWriter, base_bars, publish, staged_bars
+from buff.errors import BuffError, DataError, DataInvalid, DataSourceNotFound, LimitExceeded, Refused
 from buff.files import Disk
-from buff.inputs import opened, text
+from buff.inputs import Named, called, opened
 from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, IngestStarted, IngestValidated
+from buff.journal.record import Entry
+from buff.market.bars import Bars
 from buff.market.ingest import Ingested, ingest
 from buff.market.options import CsvOptions
 from buff.market.profiles import CSV
@@ -33,6 +34,24 @@ from buff.times import iso
 Progress = Callable[[str, int, int], None]
 READING = "reading"
 SHOWN = 16  # digits of an id that people see and type
+
+
+@frozen(kw_only=True)
+class Task:
+    """What a creation is done for: a build by its id, or nothing but its caller.
+
+    `guard` is asked under the journal's lock just before the commit, and may raise; `planned` is told the id of the run
+    as soon as it is known. `ended`, given the ids of the run, if one was to be made, and of the dataset, and whether
+    it existed, returns what is to be recorded in the batch of the result.
+    """
+
+    job: str | None = None
+    guard: Callable[[], None] = lambda: None
+    planned: Callable[[str], None] = lambda run_id: None
+    ended: Callable[[str | None, str, bool], Sequence[Entry]] = lambda run_id, dataset_id, existed: ()
+
+
+ALONE = Task()  # of a creation that is no build
 
 
 @frozen(kw_only=True)
@@ -53,7 +72,7 @@ class Intake:
 def read_into(
     disk: Disk,
     directory: str,
-    paths: Sequence[str],
+    paths: Sequence[Named],
     options: CsvOptions,
     *,
     settings: Settings,
@@ -76,10 +95,22 @@ def read_into(
             rows_max=settings.rows_max,
             bytes_max=settings.csv_bytes_max,
         )
+        _check_bytes(ingested, files)
         parsed(ingested)
         return writer.finish(), doubted(ingested, files)
     finally:
         writer.close()
+
+
+def _check_bytes(ingested: Ingested, files: Sequence[Source]) -> None:
+    """Raise DataSourceNotFound when a file that Buff keeps no longer has the bytes that came."""
+    for file, source in zip(files, ingested.sources, strict=True):
+        if file.sha256 not in (None, source["sha256"]):
+            raise DataSourceNotFound(
+                f"{file.name} is damaged: its stored bytes are not those that were uploaded",
+                hint="upload the file again",
+                details={"name": file.name, "expected": file.sha256, "found": source["sha256"]},
+            )
 
 
 def doubted(ingested: Ingested, files: Sequence[Source]) -> Ingested:
@@ -124,8 +155,13 @@ def write_offences(
         disk.close(handle)
 
 
-def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: str, progress: Progress) -> Intake:
-    """Return the dataset these files are, stored and journalled. Raises what `read_into` does, recorded as an event."""
+def take_in(
+    store: Store, paths: Sequence[Named], options: CsvOptions, *, symbol: str, progress: Progress, task: Task = ALONE
+) -> Intake:
+    """Return the dataset these files are, stored and journalled. Raises what `read_into` does, recorded as an event.
+
+    What is recorded when `task` has ended is recorded with it.
+    """
     ingest_id = f"ing_{store.host.token()}"
     owner, disk, watch = store.owner, store.disk, _Watch(store.host.monotonic)
     staged = owner.path(ingest_id)
@@ -135,23 +171,36 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
 
     try:
         files = opened(paths)
-        store.record(
-            _started(ingest_id, os.path.basename(owner.directory), files, options, symbol, store.settings.user)
-        )
+        store.record(_started(ingest_id, owner.name, files, options, symbol, store.settings.user))
         check_free(store)
         dataset, ingested = read_into(
             disk, staged, paths, options, settings=store.settings, progress=progress, parsed=parsed
         )
+        verdict = _report(dataset, staged_bars(staged, dataset))["verdict"]
         validated = watch.lap()
-        existed = publish(disk, store.root, staged, dataset)
-    except (DataError, LimitExceeded) as error:
+        with store.journal().exclusive() as hold:
+            task.guard()
+            existed = publish(disk, store.root, staged, dataset)
+            intake = _intake(store, dataset, ingested, options, symbol, existed=existed)
+            told = (
+                _validated(ingest_id, intake, ingested, verdict=verdict, milliseconds=validated),
+                _stored(ingest_id, intake, milliseconds=watch.lap()),
+            )
+            hold.append([*(Entry(event=event) for event in told), *task.ended(None, dataset.id, existed)])
+    except (DataError, Refused) as error:
         owner.discard(ingest_id)
         store.record(rejected(ingest_id, error, paths, store.settings.user, milliseconds=watch.total()))
         raise
     except BaseException:
         owner.discard(ingest_id)  # Ctrl-C, a full disk, a bug: nothing half-made stays
         raise
-    intake = Intake(
+    return intake
+
+
+def _intake(
+    store: Store, dataset: Dataset, ingested: Ingested, options: CsvOptions, symbol: str, *, existed: bool
+) -> Intake:
+    return Intake(
         dataset=dataset,
         source=source_of(ingested, options),
         symbol=symbol,
@@ -162,17 +211,11 @@ def take_in(store: Store, paths: Sequence[str], options: CsvOptions, *, symbol: 
             *_overlaps(dataset, symbol, store.state.datasets),
         ),
     )
-    verdict = report_of(store.root, dataset)["verdict"]
-    store.record(
-        _validated(ingest_id, intake, ingested, verdict=verdict, milliseconds=validated),
-        _stored(ingest_id, intake, milliseconds=watch.lap()),
-    )
-    return intake
 
 
-def check_free(store: Store) -> None:
-    """Raise LimitExceeded when the disk of the root has less room than the settings ask for."""
-    least, free = store.settings.free_bytes_min, store.disk.free_bytes(store.root)
+def check_free(store: Store, size_bytes: int = 0) -> None:
+    """Raise LimitExceeded when the disk of the root has less room than the settings ask for, and `size_bytes` more."""
+    least, free = store.settings.free_bytes_min + size_bytes, store.disk.free_bytes(store.root)
     if free < least:
         raise LimitExceeded(
             f"{free:,} bytes are free on the disk of the runs root, {least:,} must be",
@@ -183,7 +226,11 @@ def check_free(store: Store) -> None:
 
 def report_of(root: str, dataset: Dataset) -> dict[str, Any]:
     """Return the quality report of a stored dataset as it is, at its own timeframe. Raises RunDamaged."""
-    return report(dataset.quality, resample_facts(resample(base_bars(root, dataset), dataset.base)))
+    return _report(dataset, base_bars(root, dataset))
+
+
+def _report(dataset: Dataset, bars: Bars) -> dict[str, Any]:
+    return report(dataset.quality, resample_facts(resample(bars, dataset.base)))
 
 
 class _Watch:
@@ -252,14 +299,14 @@ def source_of(ingested: Ingested, options: CsvOptions) -> dict[str, Any]:
 
 
 def rejected(
-    ingest_id: str, error: BuffError, paths: Sequence[str], by: str, *, milliseconds: int | None
+    ingest_id: str, error: BuffError, paths: Sequence[Named], by: str, *, milliseconds: int | None
 ) -> IngestRejected:
     """Return the event of a refusal: its code, its rule, its counts and its first line."""
     offences: Any = error.details.get("offences") or [{}]
     counts: Any = error.details.get("counts", {})
     return IngestRejected(
         ingest=ingest_id,
-        files=[text(os.path.basename(path)) for path in paths],
+        files=[called(path) for path in paths],
         code=error.code,
         rule=error.rule if isinstance(error, DataInvalid) else None,
         message=error.message[:500],

@@ -1,9 +1,10 @@
 """Work: what a process does that was started for one build. It begins it, carries it out, and records its end.
 
 A root and the id of a queued build go in; the build comes out as it is then, ended by exactly one event. A run that is
-made is committed and its build finished by one batch. While it works it tells how far it is in its own folder, and
-looks five times a second whether somebody asked that it end. The process holds the lock of its folder from before the
-build is running until its end is durable, so that whoever finds the lock free knows that nobody is at work.
+made is committed and its build finished by one batch. While it works it tells in its own folder how far it is, and
+whoever makes the run asks five times a second whether somebody wants it to end. The process holds the lock of its
+folder from before the build is running until its end is durable, so that whoever finds the lock free knows that nobody
+is at work.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,7 @@ def run(root: str, job: str, *, host: Host, settings: Settings, disk: Disk | Non
     """
     asked = find_build(Store(root, host=host, settings=settings, disk=disk).state, job)
     with Store(root, host=host, settings=evolve(settings, user=asked.by), disk=disk) as store:
-        work = _Work(store, asked)
+        work = Work(store, asked)
         try:
             if work.begin():
                 work.do()
@@ -51,10 +52,11 @@ def run(root: str, job: str, *, host: Host, settings: Settings, disk: Disk | Non
         return find_build(store.state, asked.job)
 
 
-class _Work:
-    """One build in this process."""
+class Work:
+    """One build in this process, which is at no other: `begin`, then `do`, and `leave` whatever happened."""
 
     def __init__(self, store: Store, build: BuildEntry) -> None:
+        """Record nothing yet. The store is this build's alone: its place under `_staging/` stands for the build."""
         self._store, self._build, self._job = store, build, build.job
         self._owner = store.owner
         self._leave: Callable[[], None] = lambda: None
@@ -85,11 +87,11 @@ class _Work:
     def do(self) -> None:
         """Make what was asked for, and record the end, whatever it is."""
         try:
-            self._finish(*self._make())
+            self.finish(*self._make())
         except BuffError as error:
-            self._fail(error)
+            self.fail(error)
         except BaseException as error:
-            self._fail(_unexpected(error, self._build))
+            self.fail(_unexpected(error, self._build))
             raise
 
     def leave(self) -> None:
@@ -128,7 +130,7 @@ class _Work:
         event = BuildFinished(job=self._job, run_id=run_id, dataset_id=dataset_id, existed=existed)
         return (changes.end(event),)
 
-    def _finish(self, run_id: str | None, dataset_id: str, existed: bool) -> None:
+    def finish(self, run_id: str | None, dataset_id: str, existed: bool) -> None:
         """Record a result that was there before; one that was made is recorded with what made it."""
         store = self._store
         with store.journal().exclusive() as hold:
@@ -136,7 +138,7 @@ class _Work:
                 self.guard()
                 hold.append(self._ended(run_id, dataset_id, existed))
 
-    def _fail(self, error: BuffError) -> None:
+    def fail(self, error: BuffError) -> None:
         """Record the end with an error, unless the build has ended: then what came after it is no concern of it."""
         store = self._store
         with store.journal().exclusive() as hold:
@@ -156,7 +158,6 @@ class _Work:
     def _show(self, stage: str, done: int, total: int) -> None:
         now = self._store.host.monotonic()
         if now - self._progress.at >= TOLD_SECONDS:
-            self.guard()
             self._tell(
                 Progress(stage=stage[:STAGE_LETTERS], done=done, total=total, run_id=self._progress.run_id, at=now)
             )
