@@ -92,16 +92,19 @@ def journal(lines: Sequence[bytes], said: dict[str, Any]) -> None:
     events = [json.loads(line) for line in lines]
     for line, event in zip(lines, events, strict=True):
         own = hashlib.sha256(line[:-SEAL_BYTES] + b"}").hexdigest()
-        must(line[-SEAL_BYTES:] == b',"sha256":"%b"}\n' % own.encode(), f"event {event['seq']} is not what was written")
+        must(
+            line[-SEAL_BYTES:] == b',"sha256":"%b"}\n' % own.encode(), f"event {event['seq']!a} is not what was written"
+        )
     for before, event in pairwise(events):
         follows = (
             event["prev"] == before["sha256"] if event["seq"] == before["seq"] + 1 else event["seq"] > before["seq"]
         )
-        must(follows, f"event {event['seq']} does not follow {before['seq']}")
+        must(follows, f"event {event['seq']!a} does not follow {before['seq']!a}")
     opened = (events[0]["seq"], events[0]["type"]) == (1, "journal_opened")
     must(opened, "the journal's beginning is absent")
     receipts = {f"{events[0]['data']['journal_id']}:{each['seq']}:{each['sha256']}": each for each in events}
     made = receipts[said["receipt"]]
+    must(re.fullmatch(r"[A-Za-z0-9_:]+", said["receipt"], re.ASCII) is not None, "the receipt is none of a journal")
     must(set(range(made["b"][0], made["b"][1] + 1)) <= {each["seq"] for each in events}, "the batch is not whole")
     must(made["type"].split(".")[0] == "run_committed", "the receipt is not that of a run")
     for name in ("run_id", "manifest_sha256", "content_sha256"):
@@ -139,7 +142,21 @@ def must(true: bool, says: str) -> None:
         raise ValueError(says)
 
 
-if __name__ == "__main__":
-    with open(sys.argv[1], "rb") as given:
-        found = check(given)
+def main(words: Sequence[str]) -> int:
+    """Check the one file named and say what was found: 0 where it is whole, 1 where it is not, 2 for a wrong call."""
+    if len(words) != 1:
+        print("usage: python -I -S check_bundle.py FILE.zip", file=sys.stderr)
+        return 2
+    try:
+        with open(words[0], "rb") as given:
+            found = check(given)
+    except Exception as error:  # whatever a reader stumbles over, this is no whole bundle
+        says = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        print(f"NOT WHOLE  {words[0]!a}: {says.encode('unicode_escape').decode()}", file=sys.stderr)
+        return 1
     print(f"WHOLE  {found['run_id']}, {len(found['files'])} files, {found['receipt']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -326,8 +326,45 @@ def test_a_refusal_is_one_error_of_buff_and_a_failure_of_the_checker_alone(whole
         for judge in (look, partial(take, root=tmp_path / "root")):
             with pytest.raises(BundleInvalid):
                 judge(path)
-        assert alone(path, script).returncode == 1
+        said = alone(path, script)
+        assert (said.returncode, said.stdout, said.stderr.count("\n")) == (1, "", 1)
+        assert said.stderr.startswith(f"NOT WHOLE  '{path}': ")
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["a.zip", "b.zip"]])
+def test_the_checker_says_how_it_is_called(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert checker.main(words) == 2
+    assert capsys.readouterr().err == "usage: python -I -S check_bundle.py FILE.zip\n"
+
+
+def test_what_a_checker_says_is_harmless_on_a_terminal(whole: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name or a journal's id may hold whatever its maker wants: nothing but plain text is ever printed."""
+    assert checker.main(["absent\x1b[2J\u202e.zip"]) == 1
+    said = capsys.readouterr().err
+    assert said.isascii()
+    assert said.rstrip("\n").isprintable()
+    files = unpacked(whole)
+    known = json.loads(files["journal.jsonl"].splitlines()[0])["data"]["journal_id"]
+    lines: list[bytes] = []
+    was = ""
+    for line in files["journal.jsonl"].splitlines(keepends=True):
+        body = line[:-78] + b"}"
+        if lines:
+            body = body.replace(was.encode(), parse(lines[-1]).sha256.encode())
+        was = parse(line).sha256
+        lines.append(seal(body.replace(known.encode(), b"jrn_\\u001b[2J")))
+    said_of_it = json.loads(files["bundle.json"])
+    seq = said_of_it["receipt"].split(":")[1]
+    said_of_it["receipt"] = f"jrn_\x1b[2J:{seq}:{parse(lines[-1]).sha256}"
+    files |= {"journal.jsonl": b"".join(lines), "bundle.json": checker.canonical(said_of_it) + b"\n"}
+    with pytest.raises(ValueError, match="the receipt is none of a journal"):
+        checker.check(io.BytesIO(packed(told(files))))
+    files = unpacked(whole)
+    odd = files["journal.jsonl"].replace(b'"seq":2', b'"seq":"\\u001b[2J"', 1)
+    with pytest.raises(ValueError, match="is not what was written") as caught:
+        checker.check(io.BytesIO(packed(told({**files, "journal.jsonl": odd}))))
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("path", ["absent.zip", ".", "a\0b"])
