@@ -10,19 +10,25 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router
+from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
 
 from buff import Store
 from buff.errors import Unauthorized
+from buff.health import Health
 from buff_web import api, pages
 from buff_web.access import Access, authorised, give_mark, marked
 from buff_web.assets import Assets, library_path, load
 from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
+from buff_web.gauges import Gauges, counting
 from buff_web.guard import secure
 from buff_web.openapi import document
 from buff_web.pages import login
 from buff_web.problems import MEDIA_TYPE, Problem, problem
-from buff_web.site import Asked, Site
+from buff_web.site import Asked, Site, details_of
+
+GZIP_LEVEL = 4  # the last one that takes a millisecond for what a page holds
+PACKED_MIN = 1_024  # bytes below which an answer is sent as it is
 
 
 def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
@@ -31,7 +37,14 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
     `app.state.closing` is set when the server begins to end: streams wait for it beside what they wait for.
     """
     describe = cache(lambda: document(api.router()))
-    site = Site(store=store, assets=assets or load(library_path()), describe=describe)
+    site = Site(
+        store=store,
+        assets=assets or load(library_path()),
+        describe=describe,
+        health=Health(store),
+        gauges=Gauges(store),
+        details=details_of(store),
+    )
     app = Litestar(
         # One router for all: where an address is registered twice, for two verbs, Litestar 2.25 would wrap the handler
         # of the first once more for its thread.
@@ -40,7 +53,9 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         request_class=StrictRequest,
         request_max_body_size=BODY_BYTES_MAX,
         guards=[authorised, marked],
+        middleware=[counting()],
         exception_handlers={Exception: _told(site)},
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=GZIP_LEVEL, minimum_size=PACKED_MIN),
         before_send=[give_mark, secure],
         openapi_config=None,
         logging_config=None,

@@ -88,7 +88,7 @@ def problem(error: Exception, *, root: str) -> Problem:
         "detail": known.message,
         **known.as_dict(),
     }
-    return Problem(status=status, document=_without(told, root), headers={**headers, **_advice(known)})
+    return Problem(status=status, document=without_paths(told, root), headers={**headers, **_advice(known)})
 
 
 def _refused(error: HTTPException) -> BuffError:
@@ -116,14 +116,15 @@ def _advice(error: BuffError) -> dict[str, str]:
     return {"retry-after": str(math.ceil(seconds))} if isinstance(seconds, int | float) else {}
 
 
-def _without(value: Any, root: str) -> Any:
+def without_paths(value: Any, root: str) -> Any:
+    """Return plain values with what stands below the runs root told from there, and of any other path the last name."""
     match value:
         case str():
             return _PATH.sub(_named, value.replace(root, "RUNS_ROOT"))
         case Mapping():
-            return {name: _without(item, root) for name, item in value.items()}
+            return {name: without_paths(item, root) for name, item in value.items()}
         case list() | tuple():
-            return [_without(item, root) for item in value]
+            return [without_paths(item, root) for item in value]
         case _:
             return value
 

@@ -5,6 +5,7 @@ Values go in; HTML, JSON and their headers come out. An answer that the client h
 
 import hashlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,8 +17,11 @@ from litestar.handlers import BaseRouteHandler
 
 from buff import Store, __version__
 from buff.errors import CreationDisabled
+from buff.health import Health
+from buff.pyramid import Details
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
+from buff_web.gauges import Gauges
 
 Asked: TypeAlias = Request[Any, Any, Any]
 REVALIDATE = "private, no-cache"
@@ -63,6 +67,9 @@ class Site:
     store: Store
     assets: Assets
     describe: Callable[[], Mapping[str, Any]]
+    health: Health
+    gauges: Gauges
+    details: Details
     environment: Environment = field(factory=templates)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
@@ -74,11 +81,27 @@ class Site:
         return Response(html.encode(), status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
-def json_answer(request: Asked, value: Any) -> Response[bytes]:
+def details_of(store: Store) -> Details:
+    """Return what charts of a root's runs are cut from; files under way have a name that no other process uses."""
+    return Details(store.disk, store.root, token=f"{store.host.pid}-{store.host.token()}")
+
+
+def json_answer(request: Asked, value: Any, *, headers: Mapping[str, str] = MappingProxyType({})) -> Response[bytes]:
     """Return a value as JSON with sorted keys and a weak tag of its bytes, or 304 when the client has them."""
     body = msgspec.json.encode(value, order="sorted")
+    return answer(request, body, media_type=MediaType.JSON, headers=headers)
+
+
+def answer(
+    request: Asked, body: bytes, *, media_type: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response[bytes]:
+    """Return bytes with a weak tag of them, or 304 when the client has them."""
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return unless_known(request, tag) or Response(body, media_type=MediaType.JSON, headers=tagged(tag))
+    known = unless_known(request, tag)
+    if known is not None:
+        known.headers.update(headers)
+        return known
+    return Response(body, media_type=media_type, headers={**tagged(tag), **headers})
 
 
 def tagged(tag: str) -> Mapping[str, str]:

@@ -36,7 +36,7 @@ creates something has `guards=[creation]` from `site`; what answers without the 
 from litestar import Router
 
 from buff_web import query
-from buff_web.api import artifacts, description, records, runs, series, session
+from buff_web.api import artifacts, description, health, records, runs, series, session
 
 MODULES = (
     ("Runs", runs),
@@ -45,6 +45,7 @@ MODULES = (
     ("Artifacts", artifacts),
     ("Description", description),
     ("Session", session),
+    ("Health", health),
 )
 
 
