@@ -158,7 +158,7 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
     if outcome == "strategy_changed" or remade.outcome == "engine_changed":
         findings += _other_packages(manifest)
     if outcome is not None:
-        return _verdict(entry, outcome, findings, None)
+        return _verdict(entry, outcome, [*findings, "the stored files are those that were committed"], None)
     if remade.outcome == "engine_changed":
         findings.append("the files are as committed, but the same inputs give other bytes today")
     return _verdict(entry, remade.outcome, findings, remade.difference)

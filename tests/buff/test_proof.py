@@ -459,6 +459,7 @@ def test_a_strategy_that_is_not_installed_any_more_leaves_its_runs_as_they_are(
         "strategy riser is not registered any more; it came with riser 1.4",
         "whether the strategy looks ahead was not tried, since the run could not be made again",
         "package riser 1.4, which the run was made with, is not installed here",
+        "the stored files are those that were committed",
     )
     with opened(root) as store:
         again = store.run(run.id)
@@ -493,6 +494,7 @@ def test_another_source_of_a_strategy_from_outside_is_told_with_the_packages_tha
         (
             "the source of strategy riser is not the one of this run",
             "the run was made with package maths 2.0, and 2.1 is installed here",
+            "the stored files are those that were committed",
         ),
     )
 

@@ -72,7 +72,8 @@ def _print_leg(title: str, leg: Story, story: Story) -> None:
 
 def _decision_lines(decision: Story) -> Iterator[str]:
     forced = decision["reason"].startswith("risk_")
-    yield f"{decision['action']}, reason {decision['reason']}: {decision['reason_says']}"
+    code, says = decision["reason"], decision["reason_says"]
+    yield f"{decision['action']}, reason {code}" + (f": {says}" if says != code.replace("_", " ") else "")
     waited = decision["waited"]
     if waited is not None and not forced:
         yield (
