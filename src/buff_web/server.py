@@ -31,7 +31,7 @@ from buff_web.requests import Requests
 from buff_web.trail import Trail, follow
 
 GOODBYE_SECONDS: Final = 2  # what running answers get when the server is told to end
-END_SECONDS: Final = 2.8  # after which the process ends, even if a thread is still reading
+END_SECONDS: Final = 2.6  # after which the process ends, even if a thread is still reading
 AT_ONCE: Final = 130  # the exit code when it is told to end twice: what shells give a process ended by Ctrl-C
 _BACKLOG = 128
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,17 @@ class Server:
         self.local = self.url.removesuffix("/runs")
 
     @classmethod
-    def of(cls, root: Path, *options: str, module: str = "buff") -> "Server":
+    def of(
+        cls,
+        root: Path,
+        *options: str,
+        module: str = "buff",
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
+    ) -> "Server":
         verb = ["serve"] if module == "buff" else []
-        process = start(["-m", module, *verb, "--port", "0", "--runs-root", str(root), *options])
+        usual = ["-m", module, *verb, "--port", "0", "--runs-root", str(root), *options]
+        process = start(command or usual, env=env)
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         if not found:
@@ -103,8 +111,8 @@ def serve() -> Iterator[Any]:
     """A function that starts a real server over a root; all are ended with the test."""
     begun: list[Server] = []
 
-    def begin(root: Path, *options: str, module: str = "buff") -> Server:
-        begun.append(Server.of(root, *options, module=module))
+    def begin(root: Path, *options: str, **more: Any) -> Server:
+        begun.append(Server.of(root, *options, **more))
         return begun[-1]
 
     yield begin

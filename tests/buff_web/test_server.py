@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import re
 import signal
 import socket
 import time
@@ -14,6 +15,8 @@ import pytest
 from buff.errors import RunConfigInvalid
 from buff_web.server import listen
 from whole import buff, process
+
+SLACK_SECONDS = 2  # of a machine that is busy with other tests
 
 
 def _said(server: Any, code: int, by: int = signal.SIGTERM) -> list[tuple[str, int | None]]:
@@ -55,6 +58,94 @@ def test_it_ends_at_once_and_well_with_a_connection_open(root: Path, serve: Any,
         began = time.monotonic()
         assert _said(server, 0, by)[-1] == ("ended", None)
         assert time.monotonic() - began < 3
+
+
+# A server of which one address is as slow as a disk that does not answer.
+_SLOW = """
+import sys, time, buff
+from buff_web.gauges import Gauges
+from buff_web.server import serve
+Gauges.text = lambda gauges: time.sleep(60)
+sys.exit(serve(buff.open(sys.argv[1]), host="127.0.0.1", port=0))
+"""
+
+
+def _asked_what_takes_a_minute(root: Path, serve: Any) -> tuple[Any, socket.socket]:
+    server = serve(root, command=["-c", _SLOW, str(root)])
+    host, port = server.local.removeprefix("http://").split(":")
+    asking = socket.create_connection((host, int(port)))
+    asking.sendall(b"GET /api/v1/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert _get(server, "/api/v1/health/live")[0] == 200  # by then the other is being answered, or will never be
+    return server, asking
+
+
+def test_a_thread_that_waits_for_a_disk_does_not_keep_it_from_ending(root: Path, serve: Any) -> None:
+    server, asking = _asked_what_takes_a_minute(root, serve)
+    with asking:
+        began = time.monotonic()
+        code, text = server.end()
+        assert time.monotonic() - began < 3 + SLACK_SECONDS
+    assert code == 0
+    assert [line for line in map(json.loads, text.splitlines()) if line.get("path") == "/api/v1/metrics"]
+
+
+def test_a_second_signal_ends_it_at_once(root: Path, serve: Any) -> None:
+    server, asking = _asked_what_takes_a_minute(root, serve)
+    with asking:
+        server.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # two at the same moment are one to the system
+        assert server.process.poll() is None
+        began = time.monotonic()
+        assert server.end(signal.SIGINT)[0] == 130
+        assert time.monotonic() - began < 1 + SLACK_SECONDS
+
+
+def test_a_terminal_that_closes_ends_it_too(root: Path, serve: Any) -> None:
+    assert _said(serve(root), 0, signal.SIGHUP)[-1] == ("ended", None)
+
+
+def test_a_log_that_nobody_reads_any_more_does_not_end_it(root: Path, serve: Any) -> None:
+    server = serve(root)
+    server.process.stderr.close()
+    for _ in range(20):
+        assert _get(server, "/api/v1/health/live")[0] == 200
+    server.process.stderr = None
+    assert server.end()[0] == 0
+
+
+def test_what_is_logged_can_be_chosen(root: Path, serve: Any) -> None:
+    server = serve(root, "--log-format", "console", "--log-level", "warning")
+    assert _get(server, "/api/v1/health/live")[0] == 200
+    assert server.end() == (0, "")
+    server = serve(root, "--log-format", "console")
+    assert _get(server, "/api/v1/health/live")[0] == 200
+    lines = server.end()[1].splitlines()
+    assert [re.split(r"[ \]]+", line)[1:3] for line in lines] == [
+        ["[info", "started"], ["[info", "request"], ["[info", "ended"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("option", "set_to", "says"), [("--create", "", True), ("--no-create", "1", False)])
+def test_an_option_wins_over_the_environment(root: Path, serve: Any, option: str, set_to: str, says: bool) -> None:
+    server = serve(root, option, env={"BUFF_WEB_CREATE": set_to})
+    started = json.loads(server.end()[1].splitlines()[0])
+    assert (started["event"], started["create"], started["token"]) == ("started", says, False)
+
+
+def test_the_token_is_nowhere_in_the_log(root: Path, serve: Any) -> None:
+    token = "Zq7-a-token-that-nobody-may-read"
+    server = serve(root, "--host", "0.0.0.0", env={"BUFF_TOKEN": token})
+    server.local = f"http://127.0.0.1:{server.local.rsplit(':', 1)[1]}"
+    assert _get(server, "/api/v1/runs")[0] == 401
+    assert _get(server, "/api/v1/runs", Authorization=f"Bearer {token}")[0] == 200
+    assert _get(server, f"/api/v1/runs/{token}", Authorization=f"Bearer {token}")[0] == 404
+    assert _get(server, f"/api/v1/runs?token={token}", Authorization=f"Bearer {token}x")[0] == 401
+    code, said = server.end()
+    assert code == 0
+    assert token not in said
+    assert "/api/v1/runs/TOKEN" in said
+    assert "the token travels in clear" in said
+    assert str(root) not in said
 
 
 def test_a_name_of_loopback_will_do(root: Path, serve: Any) -> None:
