@@ -8,7 +8,7 @@ its process lives.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -26,6 +26,7 @@ from buff.staging import STAGING, alive, pid_of
 from buff.store import Store
 
 MINUTE_SECONDS = 60
+Chunk = TypeVar("Chunk")
 Known = TypeVar("Known")
 _MARK = re.compile(r"(run|ingest|import)-([0-9a-z_]+)\.making")
 
@@ -68,10 +69,11 @@ class Admission:
     def watched(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Yield the same pieces; between any two chunks of each it is asked whether the work goes on."""
         for piece in pieces:
-            yield evolve(piece, chunks=self._watched(piece))
+            yield evolve(piece, chunks=self.asking(piece.chunks))
 
-    def _watched(self, piece: Piece) -> Iterator[bytes | memoryview]:
-        for chunk in piece.chunks:
+    def asking(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the same chunks; before each it is asked whether the work goes on, at most five times a second."""
+        for chunk in chunks:
             self._watch()
             yield chunk
 

@@ -20,20 +20,22 @@ from typing import IO, Any
 
 import msgspec
 import numpy as np
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from buff import checker
+from buff.admission import Admission, admitted
 from buff.builder import committed, data_of, open_root, silent, written
 from buff.canonical import digest, document
 from buff.columns import read as read_column
 from buff.datasets import FOLDER, Dataset, check, load, publish, resampled
-from buff.errors import BundleInvalid, DataSourceNotFound, RequestError, RootError, RunDamaged
+from buff.errors import BundleInvalid, DataSourceNotFound, RequestError, RunDamaged, RunsRootInvalid
 from buff.files import Disk, read_chunks, write_file
 from buff.host import Host
-from buff.intake import Progress, check_free
+from buff.intake import Progress
 from buff.journal.codec import encode
 from buff.journal.events import (
     DatasetStored,
+    Event,
     IngestParsed,
     IngestStarted,
     IngestValidated,
@@ -247,6 +249,8 @@ def verify_bundle(path: str, *, host: Host, settings: Settings, recompute: bool 
     if not recompute:
         return found
     with tempfile.TemporaryDirectory(prefix="buff-bundle-") as root:
+        # Proving a bundle makes nothing that stays: the switch and the limits are those of a root somebody keeps.
+        settings = evolve(settings, kill_switch=False, builds_max=None, requests_per_minute=None)
         bring(path, root=root, host=host, settings=settings)
         with Store(root, host=host, settings=settings) as store:
             verdict = verify(store, found.run_id, record=False)
@@ -278,21 +282,22 @@ def bring(
 
 def _taken(store: Store, members: zipfile.ZipFile, found: Bundle, progress: Progress) -> Imported:
     """Stage, prove and commit the run of a bundle that was judged."""
-    check_free(store)
     owner = store.owner
     place, run_id = owner.path(STAGED), found.run_id
-    with written("the imported run"):
+    with written("the imported run"), admitted(store, "import", progress=progress) as admission:
         try:
             for name in (STAGED, "resample", run_id):
                 owner.discard(name)  # what an attempt before this one left, when the disk did not let it clean up
-            progress("unpacking", 0, found.files)
+            admission.progress("unpacking", 0, found.files)
             with _proving():
-                event, manifest, dataset = _staged(store, members, found)
-            progress("committing", found.files, found.files)
+                event, manifest, dataset = _staged(store, members, found, admission)
+            admission.progress("committing", found.files, found.files)
             known = store.state.runs.get(run_id)
             existed = known is not None and known.state != "reclaimed"
-            held_already = existed or _publish(store, place, dataset, manifest)
-            _, existed = store.commit(run_id, event)
+            if not existed:
+                admission.check_rate()
+            held_already = existed or _publish(store, place, dataset, manifest, admission.check)
+            _, existed = store.commit(run_id, event, guard=admission.guard)
         finally:
             with suppress(OSError):  # what happened is told already, and the next attempt or sweep clears this away
                 for name in (STAGED, "resample", run_id):
@@ -346,19 +351,21 @@ def _proving() -> Iterator[None]:
         yield
     except OSError:
         raise
-    except (RunDamaged, RequestError, RootError) as error:  # the last for an event of a later version
+    except (RunDamaged, RequestError, RunsRootInvalid) as error:  # the last for an event of a later version
         raise _invalid(error.message) from error
     except (*_STUMBLES, LineInvalid, msgspec.MsgspecError) as error:
         raise _invalid(str(error) or type(error).__name__) from error
 
 
-def _staged(store: Store, members: zipfile.ZipFile, found: Bundle) -> tuple[RunCommitted, Mapping[str, Any], Dataset]:
+def _staged(
+    store: Store, members: zipfile.ZipFile, found: Bundle, admission: Admission
+) -> tuple[RunCommitted, Mapping[str, Any], Dataset]:
     """Unpack data and run into our own place and prove what only Buff can: facts, resample, identities, the event."""
     disk, owner, run_id = store.disk, store.owner, found.run_id
     place, directory = owner.path(STAGED), owner.path(run_id)
     manifest = msgspec.json.decode(members.read(f"{run_id}/{NAME}"))
     dataset_id, timeframe = manifest["inputs"]["dataset_id"], Timeframe(manifest["inputs"]["timeframe"])
-    _unpack(disk, place, members, dataset_id)
+    _unpack(disk, place, members, dataset_id, admission)
     dataset = check(place, dataset_id)
     made = resampled(disk, place, dataset, timeframe, owner.path("resample"), fresh=True)
     references = sorted(map(asdict, made.references), key=lambda item: item["column"])
@@ -367,7 +374,7 @@ def _staged(store: Store, members: zipfile.ZipFile, found: Bundle) -> tuple[RunC
     checker.must(manifest["schema_version"] == SCHEMA, "its manifest is of another version")
     checker.must(inputs_hash(manifest["inputs"]) == manifest["inputs_hash"], "the inputs are others")
     checker.must(content_sha256(manifest) == found.content_sha256, "the content is another")
-    artifacts = write_pieces(disk, directory, _pieces(members, run_id, manifest))
+    artifacts = write_pieces(disk, directory, admission.watched(_pieces(members, run_id, manifest)))
     checker.must([asdict(each) for each in artifacts] == manifest["artifacts"], "the artifacts are others")
     write_manifest(disk, directory, manifest)
     read_manifest(disk, directory, run_id)
@@ -375,7 +382,7 @@ def _staged(store: Store, members: zipfile.ZipFile, found: Bundle) -> tuple[RunC
     return event, manifest, dataset
 
 
-def _unpack(disk: Disk, place: str, members: zipfile.ZipFile, dataset_id: str) -> None:
+def _unpack(disk: Disk, place: str, members: zipfile.ZipFile, dataset_id: str, admission: Admission) -> None:
     """Write the base of the dataset as in a root. Its resample is made again instead: so it is proven."""
     folder = os.path.join(place, FOLDER)
     directory = os.path.join(folder, dataset_id)
@@ -384,7 +391,8 @@ def _unpack(disk: Disk, place: str, members: zipfile.ZipFile, dataset_id: str) -
     prefix = f"{FOLDER}/{dataset_id}/"
     for name in members.namelist():
         if name.startswith(prefix) and "/" not in name.removeprefix(prefix):
-            write_file(disk, os.path.join(directory, name.removeprefix(prefix)), _chunks(members, name), mode=0o444)
+            path = os.path.join(directory, name.removeprefix(prefix))
+            write_file(disk, path, admission.asking(_chunks(members, name)), mode=0o444)
     # Without this the directory may come back from a crash without some of its names.
     disk.sync_directory(directory)
 
@@ -424,27 +432,41 @@ def _event(
     return event
 
 
-def _publish(store: Store, place: str, dataset: Dataset, manifest: Mapping[str, Any]) -> bool:
-    """Give the dataset its place, with the resample, and let the journal tell of it; return whether it was there."""
-    existed = publish(store.disk, store.root, os.path.join(place, FOLDER, dataset.id), dataset)
+def _publish(
+    store: Store, place: str, dataset: Dataset, manifest: Mapping[str, Any], guard: Callable[[], None]
+) -> bool:
+    """Give the dataset its place, with the resample, and let the journal tell of it; return whether it was there.
+
+    `guard` is asked under the journal's lock, just before that, and may raise.
+    """
+    existed = False
+
+    def stored() -> list[Event]:
+        nonlocal existed
+        guard()
+        existed = publish(store.disk, store.root, os.path.join(place, FOLDER, dataset.id), dataset)
+        return [_stored(store, dataset, manifest, existed=existed)]
+
+    store.together(stored)
     if existed:
         timeframe = Timeframe(manifest["inputs"]["timeframe"])
         kept = load(store.root, dataset.id)
         resampled(store.disk, store.root, kept, timeframe, store.owner.path("resample"))
-    store.record(
-        DatasetStored(
-            ingest=f"ing_{store.host.token()}",
-            dataset_id=dataset.id,
-            base_timeframe=dataset.base.value,
-            rows=dataset.rows,
-            first_ts=dataset.first_ts,
-            last_ts=dataset.last_ts,
-            gaps=dataset.gaps,
-            filled=dataset.filled,
-            symbol=manifest["inputs"]["symbol"],
-            existed=existed,
-            source=dict(manifest["data"]["source"]),
-            milliseconds=None,
-        )
-    )
     return existed
+
+
+def _stored(store: Store, dataset: Dataset, manifest: Mapping[str, Any], *, existed: bool) -> DatasetStored:
+    return DatasetStored(
+        ingest=f"ing_{store.host.token()}",
+        dataset_id=dataset.id,
+        base_timeframe=dataset.base.value,
+        rows=dataset.rows,
+        first_ts=dataset.first_ts,
+        last_ts=dataset.last_ts,
+        gaps=dataset.gaps,
+        filled=dataset.filled,
+        symbol=manifest["inputs"]["symbol"],
+        existed=existed,
+        source=dict(manifest["data"]["source"]),
+        milliseconds=None,
+    )
