@@ -21,7 +21,7 @@ from buff_web.access import Access, authorised, give_mark, marked
 from buff_web.assets import Assets, library_path, load
 from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
 from buff_web.gauges import Gauges, counting
-from buff_web.guard import secure
+from buff_web.guard import AS_STORED, secure
 from buff_web.openapi import document
 from buff_web.pages import login
 from buff_web.problems import MEDIA_TYPE, Problem, problem
@@ -55,7 +55,9 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         guards=[authorised, marked],
         middleware=[counting()],
         exception_handlers={Exception: _told(site)},
-        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=GZIP_LEVEL, minimum_size=PACKED_MIN),
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=GZIP_LEVEL, minimum_size=PACKED_MIN, exclude_opt_key=AS_STORED
+        ),
         before_send=[give_mark, secure],
         openapi_config=None,
         logging_config=None,
@@ -73,7 +75,9 @@ def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
             return problem_answer(told)
         if isinstance(error, Unauthorized):
             return login.form(site, request, goal=request.scope["path"], status=told.status)
-        return pages.error_page(site, told)
+        page = pages.error_page(site, told)
+        page.headers.update(told.headers)
+        return page
 
     return handler
 

@@ -1,22 +1,30 @@
 """Artifacts as they are sent: only names of the manifest, only bytes that were committed.
 
 A run and a name go in; the committed size, hash and bytes come out. A file that is a link, of another size or of other
-bytes is RUN_DAMAGED; a large one is hashed while it is sent, and its last piece is held back until the hash agrees.
+bytes is RUN_DAMAGED; a large one is hashed while it is sent, and its last piece is held back until the hash agrees. Of
+a part nobody could tell, so the whole file is hashed before a part of it is sent; that is remembered for as long as it
+is the same file.
 """
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
+from functools import lru_cache
+from io import BufferedReader
+from typing import TypeAlias
 
 from attrs import frozen
 
 from buff import Run
 from buff.errors import ArtifactNotFound, RunDamaged
+from buff_web.problems import Declined
 
 CHUNK_BYTES = 1 << 20
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})", re.ASCII | re.IGNORECASE)
 MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/x-ndjson", ".npy": "application/octet-stream"}
+Identity: TypeAlias = tuple[int, ...]  # device, inode, size, times of the last change of bytes and of anything
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 
 
@@ -53,6 +61,31 @@ class Download:
             raise self._damaged("holds other bytes than were committed")
         yield held
 
+    def part(self, first: int, last: int) -> Iterator[bytes]:
+        """Yield the bytes from `first` to `last`, both included, at most 1 MiB at a time.
+
+        Raises RunDamaged before the first of them unless the whole file holds what was committed, and as soon as it
+        changes.
+        """
+        with self._open() as file:
+            known = _identity(file)
+            if self._sha256(known) != self.sha256:
+                raise self._damaged("holds other bytes than were committed")
+            file.seek(first)
+            left = last - first + 1
+            while left:
+                chunk = file.read(min(left, CHUNK_BYTES))
+                if not chunk or _identity(file) != known:
+                    raise self._damaged("changed while it was read")
+                left -= len(chunk)
+                yield chunk
+
+    def _sha256(self, identity: Identity) -> str:
+        try:
+            return _sha256(self.path, identity)
+        except OSError as error:
+            raise self._damaged("cannot be read") from error
+
     def check_file(self) -> None:
         """Raise RunDamaged unless this is a regular file of the committed size, inside the run's directory."""
         try:
@@ -64,10 +97,9 @@ class Download:
         if found.st_size != self.size:
             raise self._damaged(f"is {found.st_size} bytes, {self.size} were committed")
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> BufferedReader:
         try:
-            # A link that took the file's place since it was looked at is not followed.
-            return os.fdopen(os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY), "rb")
+            return _opened(self.path)
         except OSError as error:
             raise self._damaged("cannot be read") from error
 
@@ -77,6 +109,32 @@ class Download:
             hint=f"run `buff run verify {self.run_id}`",
             details={"run_id": self.run_id, "artifact": self.name},
         )
+
+
+def asked_part(ranges: str, size: int) -> tuple[int, int] | None:
+    """Return the first and last byte that a Range header asks for, or None where it is answered whole.
+
+    Whole is the answer to what is no range of bytes, and to more than one range at once (RFC 9110 section 14.2 leaves
+    both open). Raises the 416 refusal where not one byte of it is there.
+    """
+    found = _RANGE.fullmatch(ranges.strip())
+    if found is None or found[1] == found[2] == "":
+        return None
+    if found[1] == "":
+        first, last = max(size - int(found[2]), 0), size - 1
+    else:
+        first, last = int(found[1]), min(int(found[2] or size), size - 1)
+        if found[2] and int(found[2]) < first:
+            return None
+    if first >= size or first > last:
+        raise Declined(
+            416,
+            "the artifact has no such bytes",
+            hint=f"it has {size:,} bytes",
+            details={"header": "Range", "size": size},
+            headers={"content-range": f"bytes */{size}"},
+        )
+    return first, last
 
 
 def download(run: Run, name: str) -> Download:
@@ -92,3 +150,23 @@ def download(run: Run, name: str) -> Download:
     found = Download(run_id=run.id, name=name, path=path, size=item["size"], sha256=item["sha256"])
     found.check_file()
     return found
+
+
+def _opened(path: str) -> BufferedReader:
+    # A link that took the file's place since it was looked at is not followed.
+    return open(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY), "rb")
+
+
+def _identity(file: BufferedReader) -> Identity:
+    """Return what tells a file from any other, and from itself after a change."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=1_024)
+def _sha256(path: str, identity: Identity) -> str:
+    """Return the hash of a file, read once for as long as it is the same. Raises OSError when it is another."""
+    with _opened(path) as file:
+        if _identity(file) != identity:
+            raise FileNotFoundError(path)
+        return hashlib.file_digest(file, "sha256").hexdigest()

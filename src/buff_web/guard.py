@@ -2,14 +2,16 @@
 
 Loopback is no boundary: any page in the same browser can send requests here, and a name under a stranger's control can
 be made to point at 127.0.0.1. So the Host must be a name of this server's own, and whatever is not a plain read must
-come from its own pages. HEAD is answered as GET without the body.
+come from its own pages. HEAD is answered as GET without the body. Who may ask beyond that is decided by `access`.
 """
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 import msgspec
+from litestar.datastructures import MutableScopeHeaders
 
 from buff.errors import ForbiddenOrigin
 from buff_web.problems import MEDIA_TYPE, problem
@@ -27,8 +29,10 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+AS_STORED = "as_stored"  # the `opt` of a handler whose answers are neither compressed nor changed in any other way
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _READS = ("GET", "HEAD")
+_NO_WEIGHT = re.compile(r"q=0(\.0*)?")
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -38,15 +42,23 @@ Send: TypeAlias = Callable[[Any], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
-async def secure(message: Any, _scope: object) -> None:
-    """Add the security headers to an answer that begins; a `before_send` hook, so errors carry them too."""
+async def secure(message: Any, scope: Any) -> None:
+    """Add the security headers to an answer that begins; a `before_send` hook, so errors carry them too.
+
+    What could have been compressed says so, compressed or not: a cache keeps one answer for each way of asking.
+    """
     if message["type"] == "http.response.start":
-        present = {name.lower() for name, _ in message["headers"]}
-        added = {"cache-control": "no-store", **HEADERS}
-        message["headers"] = [
-            *message["headers"],
-            *((name.encode(), text.encode()) for name, text in added.items() if name.encode() not in present),
-        ]
+        headers = MutableScopeHeaders.from_message(message)
+        for name, text in {"cache-control": "no-store", **HEADERS}.items():
+            headers.setdefault(name, text)
+        if not is_as_stored(scope) and b"accept-encoding" not in headers.get("vary", "").lower().encode():
+            headers.extend_header_value("vary", "accept-encoding")
+
+
+def is_as_stored(scope: Any) -> bool:
+    """Say whether a route sends files as they are stored."""
+    handler = scope.get("route_handler")
+    return handler is not None and bool(handler.opt.get(AS_STORED))
 
 
 def refusal(method: str, headers: Headers, *, names: Collection[str], any_address: bool) -> ForbiddenOrigin | None:
@@ -107,9 +119,9 @@ class Guard:
         if error is not None:
             await self._refuse(error, scope, send)
         elif scope["method"] == "HEAD":
-            await self._app({**scope, "method": "GET"}, receive, _bodiless(send))
+            await self._app(_asked({**scope, "method": "GET"}, without=b"range"), receive, _bodiless(send))
         else:
-            await self._app(scope, receive, send)
+            await self._app(_asked(scope), receive, send)
 
     async def _refuse(self, error: ForbiddenOrigin, scope: Scope, send: Send) -> None:
         told = problem(error, root=self._root)
@@ -122,6 +134,23 @@ class Guard:
         await secure(start, scope)
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _asked(scope: Scope, *, without: bytes = b"") -> Scope:
+    """Return a request with one Accept-Encoding that says gzip or is not there: Litestar looks for the word alone."""
+    said = [text.decode("latin-1") for name, text in scope["headers"] if name.lower() == b"accept-encoding"]
+    kept = [(name, text) for name, text in scope["headers"] if name.lower() not in (b"accept-encoding", without)]
+    packed = [(b"accept-encoding", b"gzip")] if accepts_gzip(", ".join(said)) else []
+    return {**scope, "headers": [*kept, *packed]}
+
+
+def accepts_gzip(said: str) -> bool:
+    """Say whether an Accept-Encoding lets an answer be gzip (RFC 9110 section 12.5.3): named, and not with q=0."""
+    weights: dict[str, bool] = {}
+    for each in said.lower().split(","):
+        name, _, weight = each.strip().partition(";")
+        weights[name.strip()] = not _NO_WEIGHT.fullmatch(weight.replace(" ", ""))
+    return weights.get("gzip", weights.get("*", False))
 
 
 def _bodiless(send: Send) -> Send:

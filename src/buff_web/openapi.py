@@ -102,6 +102,15 @@ def answers(
     return found | _told(dict.fromkeys([*EVERYWHERE, *(error.code for error in errors)]))
 
 
+def told_as(status: int, says: str, *, headers: Mapping[str, str] | None = None) -> dict[int, ResponseSpec]:
+    """Return a refusal that is a matter of HTTP alone: REQUEST_INVALID with a status of its own."""
+    return {
+        status: _answer(
+            problems.Document, f"`REQUEST_INVALID`: {says}", media=(problems.MEDIA_TYPE,), headers=headers or {}
+        )
+    }
+
+
 def stream_of(*media: str) -> dict[str, Any]:
     """Return the `opt` of a handler that reads its body as a stream of bytes of one of these types."""
     return {"stream": media}

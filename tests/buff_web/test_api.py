@@ -1,6 +1,7 @@
 """`/api/v1`: the registry and the artifacts as JSON, and nothing else."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def test_head_tells_the_same_without_the_body(client: TestClient[Any], run_id: s
     for path in (f"/api/v1/runs/{run_id}", "/runs", f"/api/v1/runs/{run_id}/artifacts/trades.jsonl"):
         got, told = client.get(path), client.head(path)
         assert (told.status_code, told.content) == (200, b"")
-        assert told.headers["content-length"] == str(len(got.content))
+        assert told.headers["content-length"] == got.headers["content-length"]
 
 
 def test_a_run_made_meanwhile_is_listed(client: TestClient[Any], several: Path, minutes: Path) -> None:
@@ -232,3 +233,83 @@ def test_reading_writes_nothing(client: TestClient[Any], several: Path, run_id: 
     for path in ("/runs", f"/runs/{run_id}", f"/api/v1/runs/{run_id}", f"/api/v1/runs/{run_id}/bars", "/nothing"):
         client.get(path)
     assert (tree(), len(events(several))) == (before, said)
+
+
+# Parts and packing -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trades(client: TestClient[Any], run_id: str) -> tuple[str, bytes, str]:
+    """The address of an artifact, its bytes and its tag."""
+    address = f"/api/v1/runs/{run_id}/artifacts/trades.jsonl"
+    answer = client.get(address)
+    return address, answer.content, answer.headers["etag"]
+
+
+@pytest.mark.parametrize("chunk", [1 << 20, 50])
+def test_a_part_of_an_artifact(
+    client: TestClient[Any], trades: tuple[str, bytes, str], chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buff_web.downloads.CHUNK_BYTES", chunk)
+    address, data, tag = trades
+    for asked, part in (("bytes=0-0", data[:1]), ("bytes=100-299", data[100:300]), ("bytes=-7", data[-7:])):
+        answer = client.get(address, headers={"range": asked})
+        first = data.index(part) if part != data[-7:] else len(data) - 7
+        assert (answer.status_code, answer.content) == (206, part)
+        assert answer.headers["content-range"] == f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+        assert (answer.headers["content-length"], answer.headers["etag"]) == (str(len(part)), tag)
+
+
+def test_what_is_no_part_is_answered_whole(client: TestClient[Any], trades: tuple[str, bytes, str]) -> None:
+    address, data, tag = trades
+    assert client.get(address).headers["accept-ranges"] == "bytes"
+    for asked in ("bytes=0-1,5-6", "bytes=9-1", "lines=1-2", "nonsense", "bytes=0-" + "9" * 30):
+        answer = client.get(address, headers={"range": asked})
+        assert (answer.status_code, answer.content) == (200, data)
+    for unless in ('"other"', f"W/{tag}", "Wed, 21 Oct 2015 07:28:00 GMT"):
+        assert client.get(address, headers={"range": "bytes=0-1", "if-range": unless}).status_code == 200
+    assert client.get(address, headers={"range": "bytes=0-1", "if-range": tag}).status_code == 206
+    assert client.get(address, headers={"range": "bytes=0-1", "if-none-match": tag}).status_code == 304
+
+
+def test_bytes_that_are_not_there_cannot_be_asked_for(client: TestClient[Any], trades: tuple[str, bytes, str]) -> None:
+    address, data, _ = trades
+    answer = client.get(address, headers={"range": f"bytes={len(data)}-"})
+    assert (answer.status_code, answer.json()["code"]) == (416, "REQUEST_INVALID")
+    assert answer.headers["content-range"] == f"bytes */{len(data)}"
+
+
+def test_head_has_no_parts(client: TestClient[Any], trades: tuple[str, bytes, str]) -> None:
+    address, data, _ = trades
+    answer = client.head(address, headers={"range": "bytes=0-1"})
+    assert (answer.status_code, answer.headers["content-length"]) == (200, str(len(data)))
+
+
+def test_a_part_of_a_damaged_artifact_is_not_sent(
+    client: TestClient[Any], several: Path, trades: tuple[str, bytes, str]
+) -> None:
+    address, data, _ = trades
+    path = several / address.split("/")[4] / "trades.jsonl"
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    path.write_bytes(data[:-2] + b"!" + data[-1:])
+    answer = client.get(address, headers={"range": "bytes=0-1"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "RUN_DAMAGED")
+
+
+def test_what_is_read_is_packed_for_who_can_unpack_it_and_says_so(client: TestClient[Any], run_id: str) -> None:
+    for path in (f"/api/v1/runs/{run_id}/bars", f"/runs/{run_id}"):
+        packed = client.get(path, headers={"accept-encoding": "gzip"})
+        plain = client.get(path, headers={"accept-encoding": "gzip;q=0"})
+        assert (packed.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+        for answer in (packed, plain):
+            assert re.split(", *", answer.headers["vary"].lower()).count("accept-encoding") == 1
+        assert packed.headers.get("etag") == plain.headers.get("etag")
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert client.get("/api/v1/csrf", headers={"accept-encoding": "gzip"}).headers.get("content-encoding") is None
+
+
+def test_artifacts_are_sent_as_they_are_stored(client: TestClient[Any], trades: tuple[str, bytes, str]) -> None:
+    answer = client.get(trades[0], headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in answer.headers
+    assert "accept-encoding" not in answer.headers.get("vary", "")

@@ -1,12 +1,16 @@
-"""The application as a whole: it can only be read from, every answer carries the policy, and no request breaks it."""
+"""The application as a whole: changes need a mark, every answer carries the policy, and no request breaks it."""
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from buff_web.access import READS
 from buff_web.app import create_app
 from buff_web.guard import HEADERS
 from whole import names, opened
@@ -18,34 +22,42 @@ def _run_id(client: TestClient[Any]) -> str:
     return str(client.get("/api/v1/runs").json()["items"][0]["run_id"])
 
 
-def test_no_route_can_write_or_place_an_order(several: Path) -> None:
-    """Every route answers to GET alone, and none is named after anything but looking."""
-    app = create_app(opened(several))
-    routes = {route.path: route for route in app.routes}
-    assert sorted(routes) == [
-        "/",
-        "/api/v1/openapi.json",
-        "/api/v1/runs",
-        "/api/v1/runs/{run_id:str}",
-        "/api/v1/runs/{run_id:str}/artifacts/{name:path}",
-        "/api/v1/runs/{run_id:str}/bars",
-        "/api/v1/runs/{run_id:str}/equity",
-        "/api/v1/runs/{run_id:str}/timeline",
-        "/api/v1/runs/{run_id:str}/trades",
-        "/assets/{name:path}",
-        "/runs",
-        "/runs/{run_id:str}",
+def _changes(app: Litestar) -> list[tuple[str, str]]:
+    """Every verb and address that is not a plain read; what stands in braces is filled in."""
+    return [
+        (method, re.sub(r"\{[^}]*\}", "x", route.path))
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in sorted(set(route.methods) - READS)
     ]
-    assert {method for route in routes.values() for method in route.methods} == {"GET", "OPTIONS"}  # type: ignore[union-attr]
+
+
+def test_every_change_asks_for_the_mark_before_anything_is_read(several: Path, client: TestClient[Any]) -> None:
+    before, asked = names(several), _changes(create_app(opened(several)))
+    assert ("POST", "/login") in asked
+    for verb, path in asked:
+        answer = client.request(verb, path, content=b'{"order": "buy"}', headers={"content-type": "application/json"})
+        assert answer.status_code == 403, (verb, path)
+        if path.startswith("/api"):
+            assert answer.json()["code"] == "FORBIDDEN_ORIGIN"
+    assert names(several) == before
+
+
+def test_no_address_is_named_after_an_order(several: Path) -> None:
+    words = {word for route in create_app(opened(several)).routes for word in re.split(r"\W+", route.path)}
+    assert not words & {"order", "orders", "buy", "sell", "broker", "account", "position", "positions"}
 
 
 def test_no_verb_changes_anything(client: TestClient[Any], several: Path) -> None:
     run_id, before = _run_id(client), names(several)
     for path, verb in itertools.product(("/runs", f"/runs/{run_id}", "/api/v1/runs", f"/api/v1/runs/{run_id}"), VERBS):
         answer = client.request(verb, path, content=b'{"order": "buy"}')
-        assert answer.status_code == 405, (verb, path)
+        assert answer.status_code in (403, 405), (verb, path)
+        if answer.status_code == 405 and verb != "CONNECT":
+            assert "GET" in answer.headers["allow"]
+            assert "HEAD" in answer.headers["allow"]
         if path.startswith("/api"):
-            assert answer.json()["code"] == "REQUEST_INVALID"
+            assert answer.json()["code"] == {403: "FORBIDDEN_ORIGIN", 405: "REQUEST_INVALID"}[answer.status_code]
     assert names(several) == before
 
 

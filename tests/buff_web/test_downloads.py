@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buff import Run
 from buff.errors import ArtifactNotFound, RunDamaged
 from buff_web import downloads
+from buff_web.problems import Declined
 from whole import opened
 
 
@@ -95,3 +98,101 @@ def test_a_link_that_came_after_the_look_is_not_followed(run: Run, tmp_path: Pat
     Path(found.path).symlink_to(tmp_path / "trades.jsonl")
     with pytest.raises(RunDamaged, match="cannot be read"):
         list(found.chunks())
+
+
+# Parts -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ("bytes=0-0", (0, 0)),
+        ("bytes=0-99", (0, 99)),
+        ("bytes=0-1000", (0, 99)),
+        ("bytes=10-", (10, 99)),
+        ("bytes=99-99", (99, 99)),
+        ("bytes=-1", (99, 99)),
+        ("bytes=-1000", (0, 99)),
+        ("Bytes = 5 - 6", (5, 6)),
+        ("bytes=6-5", None),
+        ("bytes=-", None),
+        ("bytes=", None),
+        ("bytes=1", None),
+        ("bytes=a-b", None),
+        ("bytes=0x0-1", None),
+        ("bytes=0-1,3-4", None),
+        ("items=0-1", None),
+        ("bytes=-1-2", None),
+        ("bytes=0-9999999999999999999", None),
+        ("bytes=٣-٤", None),
+    ],
+)
+def test_one_range_is_a_part_and_anything_else_the_whole(asked: str, part: tuple[int, int] | None) -> None:
+    assert downloads.asked_part(asked, 100) == part
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"), [("bytes=100-", 100), ("bytes=100-200", 100), ("bytes=-0", 100), ("bytes=0-", 0)]
+)
+def test_a_range_of_which_nothing_is_there_is_refused(asked: str, size: int) -> None:
+    with pytest.raises(Declined) as caught:
+        downloads.asked_part(asked, size)
+    assert (caught.value.status_code, caught.value.headers) == (416, {"content-range": f"bytes */{size}"})
+
+
+@given(first=st.integers(0, 60_000), length=st.integers(1, 60_000), pieces=st.integers(1, 5_000))
+def test_a_part_is_the_bytes_at_its_place(
+    part_of: tuple[downloads.Download, bytes], first: int, length: int, pieces: int
+) -> None:
+    """Invariants checked: for any place and size of pieces, a part is that slice of the file."""
+    found, data = part_of
+    first = first % len(data)
+    last = min(first + length, len(data)) - 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, "CHUNK_BYTES", pieces)
+        assert b"".join(found.part(first, last)) == data[first : last + 1]
+
+
+@pytest.fixture(scope="module")
+def part_of(_made: Path) -> tuple[downloads.Download, bytes]:
+    store = opened(_made)
+    found = downloads.download(store.run(store.runs().items[0].run_id), "decision_records.jsonl")
+    return found, Path(found.path).read_bytes()
+
+
+def test_no_part_of_other_bytes_is_sent(run: Run) -> None:
+    found = downloads.download(run, "trades.jsonl")
+    assert len(b"".join(found.part(0, 9))) == 10
+    _flip(Path(run.directory, "trades.jsonl"))
+    with pytest.raises(RunDamaged, match="other bytes"):
+        next(found.part(0, 9))
+
+
+def test_a_file_is_hashed_once_for_all_its_parts(run: Run) -> None:
+    found = downloads.download(run, "trades.jsonl")
+    before = downloads._sha256.cache_info()
+    for first in range(5):
+        list(found.part(first, first))
+    after = downloads._sha256.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 4)
+
+
+def test_a_file_that_changes_while_a_part_is_sent_is_cut_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "CHUNK_BYTES", 10)
+    found = downloads.download(run, "trades.jsonl")
+    pieces = found.part(0, 99)
+    assert len(next(pieces)) == 10
+    _flip(Path(run.directory, "trades.jsonl"))
+    with pytest.raises(RunDamaged, match="changed while it was read"):
+        list(pieces)
+
+
+def test_a_file_that_took_its_place_is_not_taken_for_it(run: Run, tmp_path: Path) -> None:
+    found = downloads.download(run, "trades.jsonl")
+    path = Path(found.path)
+    with path.open("rb") as file:
+        identity = downloads._identity(file)
+    path.rename(tmp_path / "away")
+    path.write_bytes((tmp_path / "away").read_bytes())
+    with pytest.raises(FileNotFoundError):
+        downloads._sha256(found.path, identity)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from buff_web.guard import HEADERS, LOOPBACK, Guard, refusal
+from buff_web.guard import HEADERS, LOOPBACK, Guard, accepts_gzip, refusal
 
 
 def _refused(method: str = "GET", *, any_address: bool = False, **headers: str | list[str]) -> str | None:
@@ -110,3 +110,26 @@ def test_head_is_get_without_the_body_and_refusals_carry_the_policy() -> None:
     assert (seen, start["status"]) == (["GET"], 403)
     assert {name.decode() for name, _ in start["headers"]} >= set(HEADERS)
     assert b"FORBIDDEN_ORIGIN" in body["body"]
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("gzip, deflate, br, zstd", True),
+        ("br;q=1.0, gzip;q=0.5", True),
+        ("*", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q = 0.000", False),
+        ("*;q=0", False),
+        ("*, gzip;q=0", False),
+        ("*;q=0, gzip", True),
+        ("x-gzip-not", False),
+        (",;,;q", False),
+    ],
+)
+def test_gzip_is_sent_to_whom_it_is_named(said: str, accepted: bool) -> None:
+    assert accepts_gzip(said) is accepted
