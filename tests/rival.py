@@ -64,6 +64,28 @@ class Cross(backtesting.Strategy):
             self.position.close()
 
 
+class Averages(backtesting.Strategy):
+    """The cross of two means of closes by pandas, long only or both sides, aside from `self.I` as below."""
+
+    both = False
+
+    def init(self) -> None:
+        """Take both means."""
+        close = self.data.Close.s
+        self.fast, self.slow = (close.rolling(bars).mean().to_numpy() for bars in (10, 20))
+
+    def next(self) -> None:
+        bar = len(self.data) - 1
+        if self.fast[bar] > self.slow[bar]:
+            if not self.position.is_long:
+                self.buy(size=1)
+        elif self.fast[bar] < self.slow[bar]:
+            if self.both and not self.position.is_short:
+                self.sell(size=1)
+            elif not self.both and self.position:
+                self.position.close()
+
+
 class Donchian(backtesting.Strategy):
     """The channel breakout the way its users write it: in beyond 20 bars, out beyond 10, long only or both sides."""
 

@@ -11,6 +11,7 @@ from buff.decisions.engine import RED, Costs, Outcome, simulate
 from buff.decisions.strategy import decide, resolve, strategies, strategy
 from buff.market.bars import Bars
 from buff.market.timeframe import MINUTE_MS, Timeframe
+from whole import make
 from worlds import lcg_bars
 
 rival = pytest.importorskip("rival", exc_type=ImportError)
@@ -44,12 +45,11 @@ def _outcome(bars: Bars, id: str, direction: str) -> tuple[np.ndarray, Outcome]:
     return decisions.target, simulate(bars, decisions, level=1, costs=costs, initial_equity=1e6)
 
 
-def _agree(bars: Bars, id: str, direction: str, follower: type | None = None) -> int:
-    """Compare every closed trade; `follower` decides for itself, else backtesting.py is told Buff's targets."""
+def _agree(bars: Bars, id: str, direction: str) -> int:
+    """Compare every closed trade of Buff's targets, which backtesting.py is told; return how many there are."""
     target, outcome = _outcome(bars, id, direction)
     assert not (outcome.state == RED).any(), "the comparison needs a window without RED"
-    follower = follower or type("Followed", (rival.Follow,), {"target": target})
-    theirs = rival.backtest(rival.frame(bars), follower)._trades
+    theirs = rival.backtest(rival.frame(bars), type("Followed", (rival.Follow,), {"target": target}))._trades
     theirs = theirs.sort_values("EntryBar")
     ours, closed = outcome.trades, outcome.trades.exit < len(bars)
     assert theirs["EntryBar"].tolist() == ours.entry[closed].tolist()
@@ -76,8 +76,22 @@ def test_on_two_weeks_of_a_real_market(shared_data: Path, id: str, least: int, d
 
 
 @pytest.mark.parametrize("direction", ["long", "both"])
-def test_donchian_breakout_on_them_is_what_backtesting_decides_by_itself(shared_data: Path, direction: str) -> None:
-    """The rule once more, as users of backtesting.py write it: pandas channels, moved by one bar."""
-    bars = _hours(shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv")
-    follower = type("Donchian", (rival.Donchian,), {"both": direction == "both"})
-    assert _agree(bars, "donchian_breakout", direction, follower) >= 4
+@pytest.mark.parametrize(("id", "rule", "least"), [("ma_cross", "Averages", 8), ("donchian_breakout", "Donchian", 4)])
+def test_a_run_of_that_file_trades_as_backtesting_decides_by_itself(
+    shared_data: Path, tmp_path: Path, id: str, rule: str, least: int, direction: str
+) -> None:
+    """From the file to `trades.jsonl` on one side, from pandas on the other: nothing is shared but the minutes."""
+    path = shared_data / "clean_1m_BTC-PERP_2022-01-01_14d.csv"
+    free = {"commission_bps": 0, "slippage_bps": 0}
+    run = make(tmp_path, path, strategy=id, params={"direction": direction}, timezone="UTC", risk_level=1, **free).run
+    assert (run.inputs["timeframe"], len(run.bars)) == ("1h", 336)
+    assert not (run.state == RED).any(), "the comparison needs a window without RED"
+    follower = type(rule, (getattr(rival, rule),), {"both": direction == "both"})
+    theirs = rival.backtest(rival.frame(_hours(path)), follower)._trades.sort_values("EntryBar")
+    ours = [trade for trade in run.trades if trade["state"] == "closed"]
+    assert len(ours) >= least
+    assert theirs["EntryBar"].tolist() == [trade["entry"]["seq"] for trade in ours]
+    assert theirs["ExitBar"].tolist() == [trade["exit"]["seq"] for trade in ours]
+    assert theirs["EntryPrice"].tolist() == pytest.approx([trade["entry"]["price"] for trade in ours], rel=1e-9)
+    assert theirs["ExitPrice"].tolist() == pytest.approx([trade["exit"]["price"] for trade in ours], rel=1e-9)
+    assert [("long", "short")[size < 0] for size in theirs["Size"]] == [trade["side"] for trade in ours]
