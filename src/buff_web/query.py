@@ -24,6 +24,7 @@ from litestar.utils.signature import ParsedSignature
 
 from buff import Timeframe
 from buff.errors import RequestInvalid, RunConfigInvalid
+from buff.pyramid import Window
 from buff.registry.queries import SORTS
 
 RUNS_LIMIT, RUNS_LIMIT_MAX = 50, 200
@@ -196,15 +197,6 @@ def whole(values: Given, name: str, *, default: int, low: int, high: int) -> int
 
 
 # What several addresses ask for ------------------------------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class Window:
-    """A stretch of market time, `[first_ms, last_ms)`, None where it is open, in at most `buckets` pieces."""
-
-    first_ms: int | None
-    last_ms: int | None
-    buckets: int
 
 
 @frozen(kw_only=True)
