@@ -27,8 +27,8 @@ from buff.settings import Settings
 from buff.store import Store
 
 FILE: Final = "_kill_switch"
-TEXT_MAX = 500  # characters of a file that somebody made, as of every reason
-READ_BYTES_MAX = 4_096
+TEXT_MAX = 1_000  # characters that are shown of a file, as many as a reason may have
+READ_BYTES_MAX = 16_384  # a reason is never longer, however it is escaped
 SET = "BUFF_KILL_SWITCH is set"
 ASKED_SECONDS = 0.2  # what runs asks so often, and only when it has something to say
 
@@ -241,8 +241,8 @@ def engage(store: Store, why: str | None) -> Switched:
     What could not be done of the two is the `problem` of what comes out. Raises RunConfigInvalid without a reason,
     StorageError when neither could be done: then it is not on.
     """
-    said = words(why=why)["why"]
-    if said is None:
+    said = (words(why=why)["why"] or "").strip()
+    if not said:
         raise RunConfigInvalid(
             "why the kill switch is turned on is missing",
             hint="give --why with a reason: whoever is stopped by it reads that",
