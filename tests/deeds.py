@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from unittest.mock import patch
 import msgspec
 from attrs import evolve, field, frozen
 
-from buff import datasets, uploads
+from buff import builds, datasets, uploads, work
 from buff.audit import verify_all
 from buff.backup import PARTIAL, copy_root
 from buff.builder import create
@@ -33,7 +34,7 @@ from buff.errors import BuffError
 from buff.extract import extract
 from buff.files import Disk, remove_tree
 from buff.host import Host
-from buff.journal.events import JournalRecovered
+from buff.journal.events import BuildFailed, BuildFinished, JournalRecovered
 from buff.journal.survey import read_head
 from buff.outlet import Fill, publish_folder
 from buff.space import KINDS, TRASH, free, plan
@@ -57,12 +58,14 @@ class Told:
     def __init__(self) -> None:
         self.runs: set[str] = set()
         self.datasets: set[str] = set()
+        self.builds: dict[str, str] = {}  # what was said of each, the last time
         self.done = False
 
     def copy(self) -> "Told":
         """Return the same, to be judged while the deed goes on."""
         other = Told()
         other.runs, other.datasets, other.done = set(self.runs), set(self.datasets), self.done
+        other.builds = dict(self.builds)
         return other
 
 
@@ -463,7 +466,54 @@ def _uploaded(base: Path, told: Told, again: bool) -> None:
 SENT = b"z" * 1200
 UPLOAD = Deed(name="upload", prepare=lambda base: (base / "root").mkdir(), do=_upload, judge=_uploaded)
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD)
+# Builds are asked for, done and cancelled
+
+
+def _build(disk: Disk, base: Path, told: Told) -> None:
+    """A run, files that become a dataset, one that is cancelled; each is done as if in a process of its own."""
+    root = str(base / "root")
+    run, plain = next(wishes()), {"csv": [str(_csv(8))], "symbol": "X"}
+    with Store(root, host=surroundings(), settings=SETTINGS, disk=disk) as store:
+        asked = [builds.request(store, values, kind=kind) for values, kind in ((run, "run"), (plain, "ingest"))]
+        asked.append(builds.request(store, plain, kind="ingest"))
+        for entry in asked:
+            told.builds[entry.job] = "queued"
+        told.builds[asked[2].job] = builds.cancel(store, asked[2].job).status
+        for entry in asked[:2]:
+            ended = work.run(root, entry.job, host=surroundings(), settings=SETTINGS, disk=disk)
+            told.builds[entry.job] = ended.status
+    told.done = True
+
+
+def _built(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        _proven(store, told)
+        if again:
+            for build in builds.queue(store.state):
+                work.run(store.root, build.job, host=surroundings(), settings=SETTINGS, disk=HastyDisk())
+            promise(not any(build.open for build in store.state.builds.values()), "a build cannot be ended")
+            _proven(store, told)
+
+
+def _proven(store: Store, told: Told) -> None:
+    known = store.state.builds
+    promise(told.builds.keys() <= known.keys(), "an acknowledged build is lost")
+    for job, status in told.builds.items():
+        promise(status == "queued" or known[job].status == status, f"a build that {status} is {known[job].status}")
+    promise(all(build.status != "running" for build in known.values()), "a dead process is at work")
+    ends = Counter(item.event.job for item in store.events() if isinstance(item.event, BuildFinished | BuildFailed))
+    promise(set(ends.values()) <= {1}, "a build ended twice")
+    made = {build.run_id for build in known.values() if build.run_id is not None}
+    promise(made == set(store.state.runs), "a run without its build, or a build without its run")
+    stored = {build.dataset_id for build in known.values() if build.dataset_id is not None}
+    promise(stored <= store.state.datasets.keys(), "a build without its dataset")
+    whole(store)
+
+
+BUILD = Deed(name="build", prepare=lambda base: (base / "root").mkdir(), do=_build, judge=_built)
+
+DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD)
 
 
 # The search

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from buff.errors import BuffError
-from deeds import COPY, CREATE, DEEDS, FREE, SALVAGE, Deed, Told, begun, cuts, ended, hold
+from deeds import BUILD, COPY, CREATE, DEEDS, FREE, SALVAGE, Deed, Told, begun, cuts, ended, hold
 from lying_disk import Fault, strikes
 from twin_disk import TwinDisk
 
 FAULTS = 25  # of each error, at operations drawn by chance; a night tries them all
-STORED = (CREATE, FREE, COPY, SALVAGE)  # a plan for a person that was half announced is not written over
+STORED = (CREATE, FREE, COPY, SALVAGE, BUILD)  # a plan for a person that was half announced is not written over
 each_deed = pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name)
 
 
@@ -30,7 +30,7 @@ def test_the_power_may_go_at_any_step(deed: Deed) -> None:
     assert states >= steps
 
 
-@pytest.mark.parametrize("deed", [CREATE, FREE, COPY], ids=lambda deed: deed.name)
+@pytest.mark.parametrize("deed", [CREATE, FREE, COPY, BUILD], ids=lambda deed: deed.name)
 def test_what_was_interrupted_may_be_interrupted_again(deed: Deed) -> None:
     """The power goes at some steps, the deed is asked for again, and the power goes again."""
     chance, states, starts = random.Random(6), 0, 3
