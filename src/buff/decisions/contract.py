@@ -326,10 +326,14 @@ def broken(strategy: Strategy, rule: str, bar: int | None, says: str, **evidence
 def asked(
     strategy: Strategy, part: str, call: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs
 ) -> Answer:
-    """Return what a part of a strategy answers. Whatever it raises becomes StrategyInvalid with its own last line."""
+    """Return what a part of a strategy answers. Whatever it raises becomes StrategyInvalid with its own last line.
+
+    How numpy treats overflow and the like is afterwards what it was, whatever the strategy asked of it.
+    """
     try:
-        return call(*given, **named)
-    except Exception as error:
+        with np.errstate():
+            return call(*given, **named)
+    except (Exception, SystemExit) as error:
         package = home(call)
         raise broken(strategy, "raised", None, f"{part} raised {raised(error)}", **evidence(error, package)) from error
 

@@ -17,6 +17,7 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 
+import numpy as np
 from attrs import frozen
 
 from buff.decisions.contract import Strategy, broken, check_declared, evidence, home, raised
@@ -142,7 +143,8 @@ def _load(point: metadata.EntryPoint) -> Plugin:
     if package == "buff":
         raise _invalid(point, "it names a module of Buff", "a strategy from outside lives in a package of its own")
     try:
-        found = point.load()
+        with np.errstate():  # what a module asks of numpy when it is imported is not asked of all of Buff
+            found = point.load()
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported, the others go on
         raise _invalid(
             point,
@@ -192,13 +194,15 @@ def hash_of(id: str, package: str) -> str:
     """Return the SHA-256 over every file of a top-level package, in the order of the paths (spec/engine.md S7).
 
     Each file counts as its path with `/`, a NUL and the SHA-256 of its bytes, CRLF read as LF in `.py`; `__pycache__`
-    is left out. Raises StrategyInvalid for compiled code, a namespace package, and files that cannot be read.
+    is left out. Raises StrategyInvalid for compiled code, a namespace package, and what is no file or cannot be read.
     """
     digest = hashlib.sha256()
     try:
         for name, file in sorted(_files(_top(id, package)), key=lambda each: each[0]):
             if name.lower().endswith(COMPILED):
                 raise _unhashable(id, package, f"{name} is compiled code, which nobody can read")
+            if not file.is_file():  # reading a pipe would wait for ever
+                raise _unhashable(id, package, f"{name} is no file")
             content = file.read_bytes()
             if name.endswith(".py"):
                 content = content.replace(b"\r\n", b"\n")

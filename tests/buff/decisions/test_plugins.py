@@ -1,10 +1,12 @@
 """Strategies from outside: found by their id, loaded when asked for, hashed by their files, refused with evidence."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import outside
@@ -211,6 +213,40 @@ def test_the_hash_does_not_depend_on_where_the_package_lies(site: Path) -> None:
 def test_compiled_code_is_refused(site: Path, name: str) -> None:
     install(site, "riser", files={"__init__.py": RULE.replace("{id}", "riser"), name: "x"})
     assert f"{name} is compiled code" in refusal("riser").message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in directories here")
+def test_what_is_no_file_is_refused_and_not_waited_for(site: Path) -> None:
+    folder = install(site, "riser")
+    os.mkfifo(folder / "pipe")
+    assert "pipe is no file" in refusal("riser").message
+    (folder / "pipe").unlink()
+    (folder / "gone").symlink_to(folder / "nowhere")
+    assert "gone is no file" in refusal("riser").message
+
+
+@pytest.mark.parametrize("place", ["import", "decide"])
+def test_what_a_strategy_asks_of_numpy_is_asked_of_nobody_else(site: Path, place: str) -> None:
+    text = RULE.replace("{id}", "strict")
+    ask = "np.seterr(all='raise')\n"
+    text = text.replace("import numpy as np\n", f"import numpy as np\n{ask}", 1) if place == "import" else text
+    text = text.replace("    target = np.zeros", f"    {ask}    target = np.zeros") if place == "decide" else text
+    install(site, "strict", files={"__init__.py": text})
+    before = np.geterr()
+    rule = strategy("strict")
+    assert decide(rule, BARS, resolve(rule, {})).target.tolist() == [0, 1, 1, 0]
+    assert np.geterr() == before
+
+
+def test_a_strategy_that_leaves_the_program_is_refused(site: Path) -> None:
+    text = RULE.replace("{id}", "quitter").replace(
+        "    target = np.zeros", "    raise SystemExit(0)\n    target = np.zeros"
+    )
+    install(site, "quitter", files={"__init__.py": text})
+    rule = strategy("quitter")
+    with pytest.raises(StrategyInvalid, match="decide raised SystemExit: 0") as caught:
+        decide(rule, BARS, resolve(rule, {}))
+    assert caught.value.details["source_line"] == "raise SystemExit(0)"
 
 
 def test_a_namespace_package_and_a_lone_module_are_refused(site: Path) -> None:
