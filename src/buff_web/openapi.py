@@ -39,7 +39,7 @@ EVERYWHERE = (
 INSTANT = {
     "type": "string",
     "description": f"{query.INSTANT[:1].upper()}{query.INSTANT[1:]}.",
-    "anyOf": [{"format": "date"}, {"format": "date-time"}, {"pattern": "^-?[0-9]{1,15}$"}],
+    "pattern": query.INSTANT_PATTERN,
 }
 READING: list[dict[str, list[str]]] = [{}, {"bearer": []}]
 CHANGING: list[dict[str, list[str]]] = [{"csrf": []}, {"bearer": []}]
@@ -234,12 +234,19 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def _tidied(node: Any) -> Any:
-    """Return a part of the document without what says nothing: no null in a query, no 9.0 for a 9."""
+    """Return a part of the document as it is meant: no null in a query but an empty text, no 9.0 for a 9.
+
+    A union is `anyOf`: the `oneOf` of Litestar would refuse a 365 that is an integer and a number.
+    """
     match node:
         case {"in": "query", "schema": {"oneOf": [shown, {"type": "null"}], **rest}, **others}:
             return _tidied({**others, "in": "query", "schema": {**shown, **rest}})
+        case {"in": "query", "allowEmptyValue": False, **others}:
+            return _tidied({**others, "in": "query", "allowEmptyValue": True})
         case {"format": "instant"}:
             return {"$ref": "#/components/schemas/Instant"}
+        case {"oneOf": kinds, **others}:
+            return _tidied({**others, "anyOf": kinds})
         case dict():
             return {name: _tidied(value) for name, value in node.items() if not (name in _NOISE and value is False)}
         case list():

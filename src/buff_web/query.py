@@ -40,7 +40,10 @@ Declared = Mapping[str, FieldDefinition]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"-?[0-9]{1,15}", re.ASCII)
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2}))?", re.ASCII)
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{3})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?", re.ASCII
+)
+INSTANT_PATTERN = f"^({_MILLISECONDS.pattern}|{_TIME.pattern})$"
 _WHOLE = re.compile(r"-?[0-9]{1,12}", re.ASCII)
 
 
@@ -93,7 +96,7 @@ def _of(function: Callable[..., Any]) -> Declared:
 # What is given -----------------------------------------------------------------------------------------------------
 
 
-def strict(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def strict(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuse a query that a handler does not declare, and leave only what is filled in; a guard of Litestar.
 
     Raises RunConfigInvalid on a name that is unknown or comes twice and on a value that cannot be, RequestInvalid on
@@ -143,8 +146,8 @@ def _gathered(
 
 def _pairs(query_string: bytes) -> list[tuple[str, str]]:
     try:
-        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=FIELDS_MAX)
-        return [(name.decode(), said.decode()) for name, said in pairs]
+        said = query_string.decode("ascii")
+        return parse_qsl(said, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError as error:  # not UTF-8, or too many fields
         raise RequestInvalid("the query string cannot be read", hint="write it as percent-encoded UTF-8") from error
 

@@ -52,6 +52,10 @@ def test_a_filter_that_cannot_be_is_refused_by_its_name(values: dict[str, str], 
     assert caught.value.hint
 
 
+def test_a_text_in_any_script_is_read() -> None:
+    assert query.given(b"tag=%C3%BC%F0%9D%93%90+x", allowed=("tag",)) == {"tag": "ü𝓐 x"}
+
+
 def test_an_unknown_or_repeated_name_is_refused() -> None:
     with pytest.raises(RunConfigInvalid, match="no query parameter 'colour'"):
         query.given(b"colour=red", allowed=("symbol",))
@@ -71,6 +75,7 @@ def test_what_is_no_text_is_refused(sent: bytes) -> None:
         ("2024-01-01", 1_704_067_200_000),
         ("2024-01-01T00:00Z", 1_704_067_200_000),
         ("2024-01-01T01:00:00+01:00", 1_704_067_200_000),
+        ("2024-01-01T00:00:00.007Z", 1_704_067_200_007),
         ("1704067200000", 1_704_067_200_000),
         ("-1", -1),
     ],
