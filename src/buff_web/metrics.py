@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from buff import Metric
-from buff.decisions.reasons import of_metric
+from buff.decisions.reasons import of_decision, of_metric
 from buff.runs.words import PERCENTAGES, SIGNED
 from buff_web.words import NOTHING, duration, number, percent, short_time, stamp
 
@@ -134,6 +134,11 @@ def unit(name: str, metric: Metric) -> str:
 def reason(code: str | None) -> str:
     """Return why a metric has no value, or what to mind about it, as words."""
     return "" if code is None else of_metric(code)
+
+
+def because(code: str, strategy: str) -> str:
+    """Return why something was decided, as words: a code of the strategy with that id, or of the risk policy."""
+    return of_decision(code, strategy)
 
 
 def groups(

@@ -46,6 +46,7 @@ def templates() -> Environment:
         words.short_time,
         words.time_tag,
         metrics.reason,
+        metrics.because,
         words.duration,
         drawings.sparkline,
     )

@@ -68,3 +68,5 @@ def test_reasons_are_words() -> None:
     assert metrics.reason(None) == ""
     assert metrics.reason("zero_variance") == "the values do not vary"
     assert metrics.reason("something_new") == "something new"
+    assert metrics.because("cross_up", "ma_cross") == "the fast average is above the slow one"
+    assert "the fall from the highest equity is at its limit" in metrics.because("risk_max_drawdown", "ma_cross")

@@ -7,6 +7,7 @@ from typing import Any
 from litestar.testing import TestClient
 
 import outside
+from buff.decisions.reasons import of_decision
 from buff.decisions.strategy import source_sha256, strategies
 from outline import page_of
 
@@ -28,7 +29,8 @@ def test_a_strategy_says_its_parameters_its_reasons_and_its_source(client: TestC
             assert param.name in text
             assert param.allowed in text
             assert param.says in text
-        for said in (strategy.rule, strategy.citation, *strategy.reasons[1:], source_sha256(strategy)):
+        reasons = [of_decision(code, strategy.id) for code in (*strategy.reasons[1:], "risk_daily_loss")]
+        for said in (strategy.rule, strategy.citation, *strategy.reasons[1:], *reasons, source_sha256(strategy)):
             assert said in text
         assert f"--strategy {name}" in text
 
