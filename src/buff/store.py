@@ -35,6 +35,7 @@ from buff.journal.survey import FOLDER, Claimed, read_head
 from buff.registry import changes, queries
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_chunks, state_of
+from buff.registry.looks import Looks
 from buff.registry.projection import fold
 from buff.registry.queries import Facets, Page, Query
 from buff.registry.rows import RunEntry
@@ -88,6 +89,7 @@ class Store:
         self._committing: set[str] = set()  # the runs that threads of ours are committing now
         self._placed: set[str] = set()  # those of them whose directory has been published
         self.problem: BuffError | None = None
+        self._looks = Looks()
 
     # Reading
 
@@ -132,11 +134,17 @@ class Store:
 
     def runs(self, *, as_of: int | None = None, **filters: Any) -> Page[RunEntry]:
         """Return a page of runs; filters are those of `queries.Query`."""
-        return queries.runs(self.state if as_of is None else self.as_of(as_of), Query(**filters))
+        query = Query(**filters)
+        if as_of is not None:
+            return queries.runs(self.as_of(as_of), query)
+        queries.check(query)
+        state, listing = self.state, queries.listing(query)
+        return queries.page(self._looks.of(state.runs, listing, lambda: queries.ordered(state, listing)), query)
 
     def facets(self) -> Facets:
         """Return what a list can be narrowed by: the values its runs have, and how many runs have each."""
-        return queries.facets(self.state)
+        state = self.state
+        return self._looks.of(state.runs, "facets", lambda: queries.facets(state))
 
     def entry(self, run_id: str) -> RunEntry:
         """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""

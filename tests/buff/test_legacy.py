@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -28,7 +29,10 @@ from buff.legacy.root import LegacyRoot, behind, is_legacy, page
 from buff.legacy.run import LegacyEntry, LegacyRun, read
 from buff.legacy.tables import Columns
 from buff.market.timeframe import Timeframe
+from buff.registry import queries
+from buff.registry.projection import project
 from buff.registry.queries import Page, Query
+from histories import committed, recorded
 from old_runs import (
     HOUR_MS,
     MINUTE_MS,
@@ -731,6 +735,39 @@ def test_pages_put_together_are_the_whole_list(runs: int, old: int, limit: int) 
         seen += ids(joined)
         after = joined.next
     assert seen == [each.run_id for each in ours + legacy]
+
+
+@given(
+    some.integers(0, 5), some.integers(0, 5), some.integers(1, 4), some.sampled_from(["run_id", "-created", "-sharpe"])
+)
+def test_cursors_lead_through_both_lists(runs: int, old: int, limit: int, sort: str) -> None:
+    """Invariants checked: the same entries in the same order as by offsets, and the same ends."""
+    state = project([recorded(number, committed(f"run_{number}")) for number in range(1, runs + 1)])
+    legacy = [entry(number) for number in range(old)]
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        by_cursor = Query(sort=sort, limit=limit, cursor=cursor)
+        by_offset = Query(sort=sort, limit=limit, after=len(seen))
+        found = behind(queries.runs(state, by_cursor), legacy, by_cursor)
+        assert evolve(found, cursor=None) == evolve(
+            behind(queries.runs(state, by_offset), legacy, by_offset), cursor=None
+        )
+        assert (found.cursor is None) == (found.next is None)
+        seen += ids(found)
+        if found.cursor is None:
+            break
+        cursor = found.cursor
+    assert len(set(seen)) == len(seen) == runs + old
+
+
+def test_text_and_state_are_looked_for_in_legacy_runs() -> None:
+    entries = [entry(1, run_id="first", strategy="ma_cross"), entry(2, run_id="second")]
+    assert ids(page(entries, Query(text="FIRST cross"))) == ["first"]
+    assert ids(page(entries, Query(text="nothing"))) == []
+    assert ids(page(entries, Query(state="legacy", sort="run_id"))) == ["first", "second"]
+    assert ids(page(entries, Query(state="any", sort="run_id"))) == ["first", "second"]
+    assert ids(page(entries, Query(state="committed"))) == []
 
 
 def test_a_page_of_legacy_runs_ends_where_the_list_does() -> None:

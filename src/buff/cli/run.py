@@ -105,6 +105,8 @@ def create(
 @click.option("--strategy", metavar="ID", help="Only this strategy.")
 @click.option("--risk-level", "--risk", "risk_level", type=int, help="Only this risk level.")
 @click.option("--tag", metavar="TAG", help="Only runs with this tag.")
+@click.option("--state", metavar="STATE", help="Only committed, damaged, archived, reclaimed or legacy; any for all.")
+@click.option("--text", metavar="WORDS", help="Only with all these words in id, name, notes, symbol or strategy.")
 @click.option("--since", metavar="DATE", help="Created at or after this UTC date or time.")
 @click.option("--until", metavar="DATE", help="Created before this UTC date or time.")
 @click.option("--sort", metavar="FIELD", default="-created", show_default=True, help="A field; '-' turns it around.")
@@ -158,7 +160,7 @@ def listing(
         click.echo(f"{len(page.items)} of {page.total}; more: --after {page.next}", err=True)
 
 
-FILTERS = ("symbol", "timeframe", "strategy", "risk_level", "tag", "since", "until")
+FILTERS = ("symbol", "timeframe", "strategy", "risk_level", "tag", "state", "text", "since", "until")
 
 
 def _nothing(*, legacy: bool, hidden: bool, filters: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from buff.legacy.folder import GLANCE, Folder, find
 from buff.legacy.plan import plan
 from buff.legacy.problem import Problem
 from buff.legacy.run import LegacyEntry, LegacyRun, read
-from buff.registry.queries import Page, Query, check
+from buff.registry.queries import Cursor, Page, Query, check, shown_behind, written
 from buff.registry.rows import RunEntry
 
 # A metric of ours -> the member of a legacy metrics.json that was the same question.
@@ -108,11 +108,17 @@ def behind(first: Page[RunEntry], entries: Sequence[LegacyEntry], query: Query) 
     formulas and signs, so ranking the two against each other would say what is not so.
     """
     room = query.limit - len(first.items)
-    after = max(query.after - first.total, 0)
+    told = shown_behind(query)
+    after = max(query.after - first.total, 0) if told is None else told
     rest = page(entries, evolve(query, after=after, limit=max(room, 1)))
-    items: tuple[RunEntry | LegacyEntry, ...] = (*first.items, *rest.items[:room])
-    end, total = query.after + len(items), first.total + rest.total
-    return Page(items=items, total=total, next=end if end < total else None)
+    shown = rest.items[:room]
+    items: tuple[RunEntry | LegacyEntry, ...] = (*first.items, *shown)
+    total = first.total + rest.total
+    end = first.next if first.next is not None else first.total + after + len(shown)
+    if end >= total:
+        return Page(items=items, total=total, next=None)
+    cursor = first.cursor or written(Cursor(query.sort, after + len(shown), None))
+    return Page(items=items, total=total, next=end, cursor=cursor)
 
 
 def is_legacy(run_id: str, ids: Iterable[str], legacy_ids: Iterable[str]) -> bool:
@@ -133,9 +139,15 @@ def _matches(entry: LegacyEntry, query: Query) -> bool:
         and (query.strategy is None or entry.strategy == query.strategy)
         and (query.risk_level is None or entry.risk_level == query.risk_level)
         and query.tag is None
+        and query.legacy
+        and all(any(word in text.casefold() for text in _texts(entry)) for word in query.words)
         and (query.since is None or (entry.created is not None and entry.created >= query.since))
         and (query.until is None or (entry.created is not None and entry.created < query.until))
     )
+
+
+def _texts(entry: LegacyEntry) -> tuple[str, ...]:
+    return (entry.run_id, entry.symbol or "", entry.strategy or "")
 
 
 def _ordered(entries: Sequence[LegacyEntry], sort: str) -> list[LegacyEntry]:

@@ -4,13 +4,15 @@ A state and a `Query` go in; a page of entries comes out, with the total that ma
 Order is by seq unless asked otherwise, never by clock.
 """
 
+import base64
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+import msgspec
+from attrs import evolve, field, frozen
 
 from buff.errors import BuildNotFound, DatasetNotFound, RunConfigInvalid, RunNotFound
 from buff.registry.rows import Row, RunEntry
@@ -20,6 +22,8 @@ Entry = TypeVar("Entry")
 
 LIMIT_MAX = 1_000
 HIDDEN = frozenset({"archived", "reclaimed"})  # the states a list leaves out unless it is asked for them
+LEGACY = "legacy"
+STATES = ("committed", "damaged", "archived", "reclaimed", LEGACY, "any")  # what a list can be asked for
 FACETS = ("symbol", "timeframe", "strategy", "risk_level")  # what a list is narrowed by, beside tags and times
 SORTS: dict[str, Callable[[Row], Any]] = {
     "created": attrgetter("seq"),
@@ -61,8 +65,10 @@ def _until(text: str | None) -> str | None:
 class Query:
     """Which runs, in what order, how many. `since` and `until` are UTC dates or times compared with `created`.
 
-    `archived` lets runs in that are archived, or reclaimed since; a list leaves them out. Raises RunConfigInvalid on a
-    `since` or `until` that is no such thing.
+    `archived` lets runs in that are archived, or reclaimed since; a list leaves them out. `state` is one of STATES and
+    decides alone which are let in. Every word of `text` must stand somewhere in a run's id, name, notes, symbol or
+    strategy, in any case. `after` leaves out so many; `cursor` is a page's own, and continues it whatever was committed
+    since. Raises RunConfigInvalid on a `since` or `until` that is no such thing.
     """
 
     symbol: str | None = None
@@ -73,37 +79,85 @@ class Query:
     since: str | None = field(default=None, converter=_since)
     until: str | None = field(default=None, converter=_until)
     archived: bool = False
+    state: str | None = None
+    text: str | None = None
     sort: str = "-created"
     limit: int = 100
     after: int = 0
+    cursor: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the text, folded to be compared in any case."""
+        return tuple((self.text or "").casefold().split())
+
+    @property
+    def legacy(self) -> bool:
+        """Whether legacy runs may be among what is asked for."""
+        return self.state in (None, LEGACY, "any")
 
 
 @frozen(kw_only=True)
 class Page(Generic[Entry]):
-    """Some of what matched: `next` is the `after` of the following page, or None at the end."""
+    """Some of what matched: `next` is the `after` of the following page, or None at the end.
+
+    `cursor` is where that page begins, too, and stays right while runs are committed before it; None where there is no
+    such page or nothing makes one.
+    """
 
     items: tuple[Entry, ...]
     total: int
     next: int | None
+    cursor: str | None = None
 
 
 def runs(state: RegistryState, query: Query) -> Page[RunEntry]:
-    """Return one page of the runs that match. Raises RunConfigInvalid on a sort or limit that cannot be."""
+    """Return one page of the runs that match.
+
+    Raises RunConfigInvalid on a state, sort, limit or cursor that cannot be.
+    """
     check(query)
+    return page(ordered(state, query), query)
+
+
+def ordered(state: RegistryState, query: Query) -> list[Row]:
+    """Return every run that matches, in order; of the query only what `listing` keeps of it is looked at."""
     found = _matching(state.runs.rows(), query)
-    ordered = _ordered(found, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
-    items = tuple(row.entry for row in ordered[query.after : query.after + query.limit])
-    end = query.after + len(items)
-    return Page(items=items, total=len(found), next=end if end < len(found) else None)
+    return _ordered(found, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
+
+
+def listing(query: Query) -> Query:
+    """Return what a query asks for without where its page lies: the same for every page of a list."""
+    return evolve(query, limit=1, after=0, cursor=None)
+
+
+def page(rows: Sequence[Row], query: Query) -> Page[RunEntry]:
+    """Return one page of rows that are in the order of the query. Raises RunConfigInvalid on a cursor of no list."""
+    begin = query.after if query.cursor is None else _behind(rows, query.sort, read_cursor(query.cursor))
+    part = rows[begin : begin + query.limit]
+    end = begin + len(part)
+    more = bool(part) and end < len(rows)
+    return Page(
+        items=tuple(row.entry for row in part),
+        total=len(rows),
+        next=end if end < len(rows) else None,
+        cursor=cursor_of(query.sort, part[-1]) if more else None,
+    )
 
 
 def check(query: Query) -> None:
-    """Raise RunConfigInvalid on a sort or limit that cannot be."""
+    """Raise RunConfigInvalid on a state, sort or limit that cannot be."""
     if query.sort.removeprefix("-") not in SORTS:
         raise RunConfigInvalid(
             f"runs cannot be sorted by {query.sort!r}",
             hint=f"one of {', '.join(SORTS)}; a leading '-' turns the order around",
             details={"field": "sort"},
+        )
+    if query.state is not None and query.state not in STATES:
+        raise RunConfigInvalid(
+            f"runs are in no state {query.state!r}",
+            hint=f"one of {', '.join(STATES)}",
+            details={"field": "state", "value": query.state},
         )
     if not 1 <= query.limit <= LIMIT_MAX or query.after < 0:
         raise RunConfigInvalid(
@@ -111,11 +165,94 @@ def check(query: Query) -> None:
         )
 
 
+# Cursors: the order, and where the last run of a page stands in it. A run that goes away since takes nothing with it.
+
+
+class Cursor(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The sort of a list, and the value and the seq of the last run that was shown; without a seq, `value` were."""
+
+    sort: str
+    value: int | float | str | None
+    seq: int | None
+
+
+def cursor_of(sort: str, row: Row) -> str:
+    """Return the cursor behind a row of a list."""
+    return written(Cursor(sort, SORTS[sort.removeprefix("-")](row), row.seq))
+
+
+def written(cursor: Cursor) -> str:
+    """Return a cursor as the text that stands for it in an address."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode("ascii")
+
+
+def read_cursor(text: str) -> Cursor:
+    """Return the cursor of a text. Raises RunConfigInvalid on one that no page gave."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(data, type=Cursor)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
+        raise _no_cursor() from error
+
+
+def shown_behind(query: Query) -> int | None:
+    """Return how many of the list behind the runs a query's cursor says were shown; None without a cursor."""
+    if query.cursor is None:
+        return None
+    cursor = read_cursor(query.cursor)
+    if cursor.seq is not None:
+        return 0
+    if not isinstance(cursor.value, int) or cursor.value < 0:
+        raise _no_cursor()
+    return cursor.value
+
+
+def _no_cursor() -> RunConfigInvalid:
+    return RunConfigInvalid(
+        "the cursor is of no such list",
+        hint="begin again without it, or give the `cursor` of the page before with the same `sort`",
+        details={"field": "cursor"},
+    )
+
+
+def _behind(rows: Sequence[Row], sort: str, cursor: Cursor) -> int:
+    """Return how many rows stand before or at a cursor, by halving: rows and cursor are in the same order."""
+    if cursor.sort != sort:
+        raise _no_cursor()
+    if cursor.seq is None:
+        return len(rows)
+    key, descending = SORTS[sort.removeprefix("-")], sort.startswith("-")
+    low, high = 0, len(rows)
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            row = rows[middle]
+            if _comes_after(key(row), row.seq, cursor, descending=descending):
+                high = middle
+            else:
+                low = middle + 1
+    except TypeError as error:  # a text where the list has numbers
+        raise _no_cursor() from error
+    return low
+
+
+def _comes_after(value: Any, seq: int, cursor: Cursor, *, descending: bool) -> bool:
+    """Say whether a row stands behind a cursor; what has no value comes last in both directions, ties by seq."""
+    assert cursor.seq is not None, "a cursor of a run has its seq"
+    if (value is None) != (cursor.value is None):
+        return value is None
+    if value == cursor.value:
+        return seq < cursor.seq if descending else seq > cursor.seq
+    return bool(value < cursor.value if descending else value > cursor.value)
+
+
+# Filters and order
+
+
 def _matching(rows: list[Row], query: Query) -> list[Row]:
     """Return the rows that match, in the same order: one pass for each filter that was asked for, most ask for few."""
     wanted = {name: getattr(query, name) for name in FACETS} | {"symbol": query.symbol and query.symbol.upper()}
-    if not query.archived:
-        rows = _listed(rows)
+    rows = _let_in(rows, query)
     for name, value in wanted.items():
         if value is not None:
             member = attrgetter(name)
@@ -126,7 +263,34 @@ def _matching(rows: list[Row], query: Query) -> list[Row]:
         rows = [row for row in rows if row.created >= query.since]
     if query.until is not None:
         rows = [row for row in rows if row.created < query.until]
+    for word in query.words:
+        rows = _with_word(rows, word)
     return rows
+
+
+def _let_in(rows: list[Row], query: Query) -> list[Row]:
+    match query.state:
+        case None:
+            return rows if query.archived else _listed(rows)
+        case "any":
+            return rows
+        case state:
+            return [row for row in rows if row.state == state]
+
+
+def _with_word(rows: list[Row], word: str) -> list[Row]:
+    """Return the rows that have a word, which is folded. Symbols and strategies are few: each is looked at once."""
+    symbols = {symbol for symbol in {row.symbol for row in rows} if word in symbol.casefold()}
+    strategies = {name for name in {row.strategy for row in rows} if word in name.casefold()}
+    return [
+        row
+        for row in rows
+        if word in row.run_id  # which has no capitals
+        or row.symbol in symbols
+        or row.strategy in strategies
+        or (row.name is not None and word in row.name.casefold())
+        or (row.notes is not None and word in row.notes.casefold())
+    ]
 
 
 def _listed(rows: Sequence[Row]) -> list[Row]:
@@ -149,21 +313,31 @@ def _ordered(rows: list[Row], sort: str, *, descending: bool) -> list[Row]:
 class Facets:
     """What the runs of a list have in common: how many there are, and how many have each value of each of FACETS.
 
-    `tags` are all that are in use, in order. Archived and reclaimed runs do not count.
+    `tagged` says of every tag how many runs have it, in order of the tags. Archived and reclaimed runs do not count,
+    except in `states`, which says how many runs are in each state.
     """
 
     total: int
     counts: Mapping[str, Mapping[Any, int]]
-    tags: tuple[str, ...]
+    states: Mapping[str, int]
+    tagged: Mapping[str, int]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """All tags that are in use, in order."""
+        return tuple(self.tagged)
 
 
 def facets(state: RegistryState) -> Facets:
     """Return what the runs of a state can be narrowed by."""
-    rows = _listed(state.runs.rows())
+    every = state.runs.rows()
+    rows = _listed(every)
+    tags = Counter(tag for row in rows for tag in row.tags)
     return Facets(
         total=len(rows),
         counts={name: Counter(map(attrgetter(name), rows)) for name in FACETS},
-        tags=tuple(sorted({tag for row in rows for tag in row.tags})),
+        states=Counter(map(attrgetter("state"), every)),
+        tagged={tag: tags[tag] for tag in sorted(tags)},
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -16,7 +17,7 @@ from buff.journal.line import escape, seal
 from buff.registry import queries
 from buff.registry.index import CHUNK_RUNS, PROJECTOR, SCHEMA, index_bytes, index_chunks, state_of
 from buff.registry.projection import apply, fold, project
-from buff.registry.queries import FACETS, HIDDEN, SORTS, Query
+from buff.registry.queries import FACETS, HIDDEN, SORTS, STATES, Query
 from buff.registry.rows import Detail, Row, RunEntry
 from buff.registry.state import RegistryState
 from histories import Item, committed, recorded
@@ -161,9 +162,20 @@ def test_an_event_costs_no_copy_of_what_it_does_not_change() -> None:
     assert list(after.runs._layers[1]) == ["run_new"]
 
 
+def let_in(entry: RunEntry, query: Query) -> bool:
+    if query.state is None:
+        return query.archived or entry.state not in HIDDEN
+    return query.state in ("any", entry.state)
+
+
+def texts(entry: RunEntry) -> list[str]:
+    return [entry.run_id, entry.symbol, entry.strategy, entry.name or "", entry.notes or ""]
+
+
 def matches(entry: RunEntry, query: Query) -> bool:
     return (
-        (query.archived or entry.state not in HIDDEN)
+        let_in(entry, query)
+        and all(any(word in text.lower() for text in texts(entry)) for word in (query.text or "").lower().split())
         and all(getattr(query, name) in (None, getattr(entry, name)) for name in FACETS if name != "symbol")
         and (query.symbol is None or entry.symbol == query.symbol.upper())
         and (query.tag is None or query.tag in entry.tags)
@@ -195,6 +207,8 @@ asked = st.builds(
     since=maybe | st.sampled_from(["2026-02-05", "2026-02-28"]),
     until=maybe | st.just("2026-02-10"),
     archived=st.booleans(),
+    state=maybe | st.sampled_from(STATES),
+    text=maybe | st.sampled_from(["B", "run hold", "x", "eth", "no such thing"]),
     sort=st.builds(lambda turn, name: turn + name, st.sampled_from(["", "-"]), st.sampled_from(sorted(SORTS))),
     limit=st.integers(1, 4),
     after=st.integers(0, 6),
@@ -212,6 +226,49 @@ def test_a_page_is_a_part_of_the_plain_list(items: list[Item], query: Query) -> 
     assert page.next == (end if end < len(every) else None)
 
 
+NARROWS = (*FACETS, "tag", "since", "until")
+
+
+@given(journals, asked)
+def test_cursors_go_through_the_whole_list(items: list[Item], query: Query) -> None:
+    """Invariants checked: the pages that cursors lead to are the list, each run once, and the last has none."""
+    state = project(items)
+    every = plain_list(list(projected(items).values()), query)
+    found, cursor = [], None
+    while True:
+        page = queries.runs(state, evolve(query, after=0, cursor=cursor))
+        assert (page.total, len(page.items) <= query.limit) == (len(every), True)
+        found += page.items
+        assert (page.cursor is None) == (page.next is None)
+        assert page.next in (None, len(found))
+        if page.cursor is None:
+            break
+        cursor = page.cursor
+    assert found == every
+
+
+@given(journals, asked, st.integers(0, 30))
+def test_a_cursor_holds_while_the_registry_goes_on(items: list[Item], query: Query, cut: int) -> None:
+    """Invariants checked: after whatever is recorded between two pages, the second begins with what stands behind the
+    last of the first, by the value and the seq that this had: nothing is shown twice or left out by others that come.
+    """
+    before, after = project(items[:cut]), project(items)
+    first = queries.runs(before, evolve(query, after=0))
+    if first.cursor is None:
+        return
+    last = first.items[-1]
+    found: list[RunEntry] = []
+    cursor: str | None = first.cursor
+    while cursor is not None:
+        page = queries.runs(after, evolve(query, after=0, cursor=cursor))
+        found += page.items
+        cursor = page.cursor
+    others = [entry for entry in projected(items).values() if (entry.run_id, entry.seq) != (last.run_id, last.seq)]
+    every = plain_list([*others, last], evolve(query, state="any", text=None, **dict.fromkeys(NARROWS)))
+    behind = every[every.index(last) + 1 :]
+    assert found == [entry for entry in behind if matches(entry, query)]
+
+
 @given(journals)
 def test_facets_count_what_a_list_shows(items: list[Item]) -> None:
     """Invariants checked: every value of every facet counts as many runs as a list filtered by it has."""
@@ -222,5 +279,7 @@ def test_facets_count_what_a_list_shows(items: list[Item]) -> None:
     for name, counts in found.counts.items():
         assert sum(counts.values()) == found.total
         assert all(queries.runs(state, Query(**{name: value})).total == count for value, count in counts.items())
-    assert all(queries.runs(state, Query(tag=tag)).total for tag in found.tags)
+    assert all(queries.runs(state, Query(tag=tag)).total == count for tag, count in found.tagged.items())
+    assert all(queries.runs(state, Query(state=each)).total == count for each, count in found.states.items())
+    assert sum(found.states.values()) == queries.runs(state, Query(state="any")).total
     assert list(found.tags) == sorted({tag for entry in queries.runs(state, Query()).items for tag in entry.tags})

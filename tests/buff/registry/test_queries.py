@@ -3,8 +3,9 @@
 import pytest
 
 from buff.errors import RunConfigInvalid, RunNotFound
+from buff.journal.events import RunAnnotated, RunArchived
 from buff.registry import queries
-from buff.registry.projection import project
+from buff.registry.projection import apply, project
 from buff.registry.queries import Query
 from histories import committed, recorded
 
@@ -52,7 +53,55 @@ def test_pages_follow_one_another():
     assert ([entry.run_id for entry in second.items], second.next) == (["run_a"], None)
 
 
-@pytest.mark.parametrize("wrong", [{"sort": "colour"}, {"limit": 0}, {"limit": 1001}, {"after": -1}])
+def test_a_cursor_goes_on_where_the_page_ended_whatever_comes_before_it():
+    """By offset the second page would show run_b again: a run was committed while the first was looked at."""
+    first = queries.runs(STATE, Query(limit=2))
+    more = apply(STATE, recorded(4, committed("run_d"), day=4))
+    ids = [entry.run_id for entry in queries.runs(more, Query(limit=2, cursor=first.cursor)).items]
+    assert ids == ["run_a"]
+    assert [entry.run_id for entry in queries.runs(more, Query(limit=2, after=first.next)).items] == ["run_b", "run_a"]
+
+
+def test_text_and_state():
+    state = apply(STATE, recorded(4, RunAnnotated(run_id="run_a", by="me", name="First Try", notes="mean reversion")))
+    state = apply(state, recorded(5, RunArchived(run_id="run_b", by="me", why=None)))
+
+    def found(**filters):
+        return [entry.run_id for entry in queries.runs(state, Query(**filters)).items]
+
+    assert found(text="first") == found(text="TRY  mean") == found(text="reversion btc") == ["run_a"]
+    assert found(text="run_c") == found(text="HOLD") == ["run_c"]
+    assert found(text="first hold") == []
+    assert found(state="archived") == ["run_b"]
+    assert found(state="committed") == found() == ["run_c", "run_a"]
+    assert found(state="any") == ["run_c", "run_b", "run_a"]
+    assert found(state="legacy") == found(state="damaged") == []
+    told = queries.facets(state)
+    assert (told.states, told.tagged) == ({"committed": 2, "archived": 1}, {"x": 1})
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "!!!!",
+        "bnVsbA",  # null
+        "WyItY3JlYXRlZCIsMV0",  # too short
+        queries.written(queries.Cursor("created", 1, 1)),  # of another order
+        queries.written(queries.Cursor("-created", "text", 1)),
+        "W1tbW1tbW1tb" * 2_000,
+    ],
+)
+def test_a_cursor_of_no_such_list_is_refused(cursor):
+    with pytest.raises(RunConfigInvalid) as error:
+        queries.runs(STATE, Query(cursor=cursor))
+    assert error.value.details == {"field": "cursor"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sort": "colour"}, {"limit": 0}, {"limit": 1001}, {"after": -1}, {"state": "happy"}]
+)
 def test_a_list_that_cannot_be_is_refused(wrong):
     with pytest.raises(RunConfigInvalid):
         queries.runs(STATE, Query(**wrong))
