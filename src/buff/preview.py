@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from buff.builder import checked, only_symbol, plan_of, root_of, silent, stored_entry, warnings_of
-from buff.datasets import Dataset, Resampled, base_bars, load, publish
+from buff.datasets import Dataset, Resampled, base_bars, load, publish, stored_resamples
 from buff.files import RealDisk
 from buff.host import Host
 from buff.intake import Progress, read_into
 from buff.market.bars import Bars
 from buff.market.quality import resample_facts
 from buff.market.resample import resample
+from buff.market.timeframe import Timeframe
+from buff.registry.rows import RunEntry
 from buff.runs.request import RunRequest
 from buff.settings import Settings
-from buff.store import Store
+from buff.store import Store, exists
 from buff.uploads import files_of
 
 ROW_BYTES = 49  # six columns of eight bytes and one of one
@@ -47,18 +49,45 @@ def preview(
         made = resample(base, request.timeframe)
         bars = Resampled(bars=made.bars, quality=resample_facts(made), references=())
         plan = plan_of(request, params, dataset, bars, symbol)
-    known = None if store is None else store.state.runs.get(plan.run_id)
-    exists = known is not None and known.state != "reclaimed"
+    found = None if store is None else store.state.runs.get(plan.run_id)
+    there = found is not None and found.state != "reclaimed"
     return {
         "run_id": plan.run_id,
         "inputs_hash": plan.inputs_hash,
         "inputs": dict(plan.inputs),
-        "exists": exists,
-        "same_inputs": known is not None and known.inputs_hash == plan.inputs_hash,
+        "exists": there,
+        "same_inputs": found is not None and found.inputs_hash == plan.inputs_hash,
         "bars": len(plan.bars),
         "warnings": list(warnings_of(warned, bars)),
-        "bytes": _bytes(store, dataset, len(plan.bars)) if not exists else 0,
+        "bytes": _bytes(store, dataset, len(plan.bars)) if not there else 0,
     }
+
+
+def known(store: Store, values: Mapping[str, Any]) -> RunEntry | None:
+    """Return the run that a request comes to, where it exists and that can be known without work.
+
+    It can when the request names a dataset whose bars of the timeframe are stored; None where it cannot, or where there
+    is no such run. Raises what `create` raises of a request, RunExists included.
+    """
+    request, params = checked(values)
+    if request.dataset is None:
+        return None
+    entry = stored_entry(store, request)
+    dataset = load(store.root, entry.dataset_id)
+    bars = _stored(store.root, dataset, request.timeframe)
+    if bars is None:
+        return None
+    plan = plan_of(request, params, dataset, bars, request.symbol or only_symbol(entry))
+    found = store.state.runs.get(plan.run_id)
+    if found is not None and found.inputs_hash != plan.inputs_hash:
+        raise exists(found, plan.inputs_hash)
+    return None if found is None or found.state == "reclaimed" else found
+
+
+def _stored(root: str, dataset: Dataset, timeframe: Timeframe) -> Resampled | None:
+    if timeframe is dataset.base:
+        return Resampled(bars=base_bars(root, dataset), quality={}, references=())
+    return next((each for each in stored_resamples(root, dataset) if each.bars.timeframe is timeframe), None)
 
 
 def _data(

@@ -26,6 +26,7 @@ from buff.registry.state import RegistryState
 from buff.staging import INTENT, ORPHANS, STAGING, make_directory
 from buff.store import Store
 from buff.uploads import FOLDER as UPLOADS
+from buff.uploads import names_of
 
 KINDS = ("archived-runs", "datasets", "uploads", "orphans", "quarantine")
 SHARED = ("datasets", "uploads")  # what a living process may use without the journal saying so
@@ -205,8 +206,12 @@ def _unused(store: Store, state: RegistryState, *, dropped: bool) -> Iterator[It
 
 
 def _old_uploads(store: Store) -> Iterator[Item]:
+    """Yield uploads that came more than a day ago, but for those of which a build has yet to be made."""
+    needed = {name for build in store.state.builds.values() if build.open for name in names_of(build.request)}
     now = datetime.fromisoformat(store.host.clock()).timestamp()
     for item in _inside(store, "uploads", UPLOADS):
+        if item.name in needed:
+            continue
         with contextlib.suppress(FileNotFoundError):
             if now - os.lstat(os.path.join(store.root, item.path)).st_mtime > UPLOAD_AGE_SECONDS:
                 yield item

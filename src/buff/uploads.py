@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -17,11 +17,12 @@ from typing import Any, Final, Self
 
 from attrs import evolve, frozen
 
+from buff import safety
 from buff.errors import LimitExceeded, RequestInvalid, UploadNotFound
 from buff.files import not_written
 from buff.inputs import Kept, Named
 from buff.intake import check_free
-from buff.runs.request import DataRequest, RunRequest, Uploaded
+from buff.runs.request import DataRequest, RunRequest, Uploaded, uploads_from
 from buff.staging import make_directory
 from buff.store import Store
 
@@ -55,16 +56,19 @@ class Arrival:
     def __init__(self, store: Store, *, size_bytes: int | None) -> None:
         """Begin a file of `size_bytes`, or of a size that nobody said.
 
-        Raises LimitExceeded when it is larger than a file may be, or than the disk has room for.
+        Raises LimitExceeded when it is larger than a file may be, or than the disk has room for, KillSwitchEngaged.
         """
         self._store, self._digest, self._size, self._handle = store, hashlib.sha256(), 0, -1
+        safety.check(store)
         self._check(size_bytes or 0)
+        self._watch = safety.Watch(store)
         self._path = store.owner.path(f"{store.host.token()}.part")
         with _written():
             self._handle = store.disk.create(self._path)
 
     def take(self, data: bytes) -> None:
         """Write the next piece. Raises what beginning does, and StorageFull."""
+        self._watch()
         self._check(self._size + len(data), here=self._size)
         with _written():
             self._store.disk.write(self._handle, data)
@@ -72,9 +76,10 @@ class Arrival:
         self._size += len(data)
 
     def finish(self) -> Upload:
-        """Give the file its name, durably. Raises RequestInvalid when not a byte came, StorageFull."""
+        """Give the file its name, durably. Raises RequestInvalid when not a byte came, and what taking does."""
         if not self._size:
             raise RequestInvalid("the file is empty", hint="send the bytes of the file as the body")
+        safety.check(self._store)
         disk, sha256 = self._store.disk, self._digest.hexdigest()
         target = path_of(self._store.root, sha256)
         with _written():
@@ -152,6 +157,11 @@ def kept(root: str, upload: Uploaded) -> Kept:
         member=upload.member,
         sha256=found.sha256,
     )
+
+
+def names_of(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names in `_uploads/` that the plain values of a request need."""
+    return tuple(each.sha256 + SUFFIX for each in uploads_from(values.get("upload"), None))
 
 
 def _facts(path: str) -> os.stat_result | None:

@@ -128,7 +128,7 @@ def request_from(values: Mapping[str, Any]) -> RunRequest:
     given = {key: value for key, value in values.items() if value is not None}
     _check_text(given)
     document = _structure(given)
-    csv, uploads = _paths(document.csv), _uploads(document)
+    csv, uploads = _paths(document.csv), uploads_from(document.upload, document.file_name)
     _one_source(document)
     return RunRequest(
         csv=csv,
@@ -161,7 +161,7 @@ def data_from(values: Mapping[str, Any]) -> DataRequest:
     given = {key: value for key, value in values.items() if value is not None}
     _check_text(given)
     document = _structure(given)
-    csv, uploads = _paths(document.csv), _uploads(document)
+    csv, uploads = _paths(document.csv), uploads_from(document.upload, document.file_name)
     if not csv and not uploads:
         raise RunConfigInvalid("csv is missing", hint="give the path of a CSV file", details={"field": "csv"})
     if csv and uploads:
@@ -278,16 +278,19 @@ def _paths(value: Any) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _uploads(document: _Document) -> tuple[Uploaded, ...]:
-    """Return the uploads that a request names, each with the name of its file: its hash where nobody gave one."""
-    ids, names = _texts(document.upload, "upload"), _texts(document.file_name, "file_name")
+def uploads_from(upload: Any, file_name: Any) -> tuple[Uploaded, ...]:
+    """Return the uploads that a request names, each with the name of its file: its hash where nobody gave one.
+
+    Both may be one text or several. Raises RunConfigInvalid.
+    """
+    ids, names = _texts(upload, "upload"), _texts(file_name, "file_name")
     for each in ids:
         if not _UPLOAD.fullmatch(each):
             says = "upload must be the SHA-256 of an uploaded file, 64 hex digits"
             raise _wrong("upload", each, says, "upload the file first; the answer says it")
     if names and len(names) != len(ids):
         says = "file_name must name each upload, and nothing else"
-        raise _wrong("file_name", document.file_name, says, "give as many names as uploads, or none")
+        raise _wrong("file_name", file_name, says, "give as many names as uploads, or none")
     for name in names:
         check_file_name(name)
     parts = [each.partition("::") for each in ids]
