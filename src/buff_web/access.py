@@ -111,7 +111,7 @@ def _named(cookie: str, connection: Asking) -> str:
 # The guards of every route -----------------------------------------------------------------------------------------
 
 
-def authorised(connection: Asking, handler: BaseRouteHandler) -> None:
+async def authorised(connection: Asking, handler: BaseRouteHandler) -> None:
     """Let a request pass that may read: a guard of Litestar. Raises Unauthorized."""
     access = of(connection)
     if access.token is None or handler.opt.get("open") or access.bearer(connection) or access.session(connection):
@@ -122,16 +122,18 @@ def authorised(connection: Asking, handler: BaseRouteHandler) -> None:
     )
 
 
-async def marked(connection: Asking, _handler: BaseRouteHandler) -> None:
+async def marked(connection: Asking, handler: BaseRouteHandler) -> None:
     """Let a change pass that comes from our own pages or carries the token: a guard of Litestar.
 
-    Nothing but a form is read for it, and only when there is no header. Raises ForbiddenOrigin.
+    Nothing but a form is read for it, only when there is no header, and never where a body is streamed, which may be
+    of any size. Raises ForbiddenOrigin.
     """
     access = of(connection)
     if not isinstance(connection, Request) or connection.method in READS or access.bearer(connection):
         return
     shown = connection.headers.get(HEADER, "")
-    if not shown and connection.content_type[0] == RequestEncodingType.URL_ENCODED:
+    formed = connection.content_type[0] == RequestEncodingType.URL_ENCODED
+    if not shown and formed and "stream" not in handler.opt:
         field = (await connection.form()).get(FIELD, "")
         shown = field if isinstance(field, str) else ""
     if not access.is_marked(connection, shown):

@@ -26,6 +26,8 @@ from buff_web.openapi import document
 from buff_web.pages import login
 from buff_web.problems import MEDIA_TYPE, Problem, problem
 from buff_web.site import Asked, Site, details_of
+from buff_web.streams import Streams
+from buff_web.writing import Writing
 
 GZIP_LEVEL = 4  # the last one that takes a millisecond for what a page holds
 PACKED_MIN = 1_024  # bytes below which an answer is sent as it is
@@ -44,6 +46,7 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         health=Health(store),
         gauges=Gauges(store),
         details=details_of(store),
+        writing=Writing(store),
     )
     app = Litestar(
         # One router for all: where an address is registered twice, for two verbs, Litestar 2.25 would wrap the handler
@@ -59,12 +62,15 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
             backend="gzip", gzip_compress_level=GZIP_LEVEL, minimum_size=PACKED_MIN, exclude_opt_key=AS_STORED
         ),
         before_send=[give_mark, secure],
+        on_startup=[site.writing.start],
+        on_shutdown=[site.writing.stop],
         openapi_config=None,
         logging_config=None,
     )
     app.state.site = site
     app.state.access = Access(token=store.settings.token)
     app.state.closing = asyncio.Event()
+    app.state.streams = Streams(app.state.closing, root=store.root)
     return app
 
 

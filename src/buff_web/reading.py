@@ -12,6 +12,8 @@ from attrs import frozen
 
 from buff import Page, Run, RunEntry, Store
 from buff.errors import BuffError, RunNotFound
+from buff.journal.record import Recorded
+from buff_web.problems import without_paths
 from buff_web.query import TradesAsked
 from buff_web.words import stamp
 
@@ -83,6 +85,18 @@ def run_document(run: Run) -> dict[str, Any]:
         "registry": dict(run.facts),
         "manifest": public_manifest(run),
         "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+    }
+
+
+def event_document(item: Recorded, root: str) -> dict[str, Any]:
+    """Return an event of the journal as plain values that name no path of this machine: its line, read."""
+    return {
+        "seq": item.seq,
+        "time": item.time,
+        "type": type(item.event).TYPE,
+        "key": item.key,
+        "data": without_paths(msgspec.to_builtins(item.event), root),
+        "sha256": item.sha256,
     }
 
 

@@ -22,6 +22,7 @@ from buff.pyramid import Details
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
 from buff_web.gauges import Gauges
+from buff_web.writing import Writing
 
 Asked: TypeAlias = Request[Any, Any, Any]
 REVALIDATE = "private, no-cache"
@@ -71,6 +72,7 @@ class Site:
     health: Health
     gauges: Gauges
     details: Details
+    writing: Writing
     environment: Environment = field(factory=templates)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
@@ -118,7 +120,7 @@ def unless_known(request: Asked, tag: str) -> Response[bytes] | None:
     return Response(b"", status_code=304, headers=tagged(tag))
 
 
-def creation(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+async def creation(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Let a request pass only where making things through the web is on; a guard of Litestar, before any body is read.
 
     Raises CreationDisabled.

@@ -61,6 +61,12 @@ def test_no_verb_changes_anything(client: TestClient[Any], several: Path) -> Non
     assert names(several) == before
 
 
+def test_an_address_says_what_it_answers_to(client: TestClient[Any]) -> None:
+    answer = client.options("/api/v1/csrf")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert client.options("/login").headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
 def test_no_page_has_a_form_that_writes(client: TestClient[Any]) -> None:
     for path in ("/runs", f"/runs/{_run_id(client)}", "/nothing"):
         html = client.get(path).text.lower()
@@ -80,7 +86,7 @@ def test_no_page_has_a_form_that_writes(client: TestClient[Any]) -> None:
         ("GET", "/runs?x=1", {}, 400),
         ("GET", "/nothing", {}, 404),
         ("GET", "/api/v1/nothing", {}, 404),
-        ("POST", "/api/v1/runs", {}, 405),
+        ("POST", "/api/v1/kill-switch", {}, 405),
         ("OPTIONS", "/api/v1/runs", {}, 204),
         ("GET", "/runs", {"host": "evil.example"}, 403),
         ("POST", "/runs", {"origin": "http://evil.example"}, 403),

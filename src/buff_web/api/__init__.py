@@ -36,7 +36,21 @@ creates something has `guards=[creation]` from `site`; what answers without the 
 from litestar import Router
 
 from buff_web import query
-from buff_web.api import artifacts, description, health, records, runs, series, session
+from buff_web.api import (
+    artifacts,
+    builds,
+    changes,
+    creation,
+    description,
+    events,
+    health,
+    records,
+    runs,
+    series,
+    session,
+    switch,
+    uploads,
+)
 
 MODULES = (
     ("Runs", runs),
@@ -46,6 +60,12 @@ MODULES = (
     ("Description", description),
     ("Session", session),
     ("Health", health),
+    ("Uploads", uploads),
+    ("Creation", creation),
+    ("Builds", builds),
+    ("Changes", changes),
+    ("Events", events),
+    ("Kill switch", switch),
 )
 
 
