@@ -18,7 +18,7 @@ from buff.datasets import Dataset, Resampled, load, resampled
 from buff.decisions.contract import resolve
 from buff.decisions.metrics import sparkline
 from buff.decisions.risk import POLICY
-from buff.decisions.strategy import packages, source_sha256, strategy
+from buff.decisions.strategy import check_prices, packages, source_sha256, strategy
 from buff.errors import (
     BuffError,
     BuildCancelled,
@@ -296,8 +296,13 @@ def only_symbol(entry: DatasetEntry) -> str:
 
 
 def plan_of(request: RunRequest, params: Mapping[str, Any], dataset: Dataset, bars: Resampled, symbol: str) -> Plan:
-    """Return what a request comes to with this data. Raises RunConfigInvalid when the window holds no complete bar."""
+    """Return what a request comes to with this data.
+
+    Raises RunConfigInvalid when the window holds no complete bar, or prices that nobody can compute with.
+    """
     start, end = _window(request, bars.bars)
+    window = windowed(bars.bars, start, end)
+    check_prices(window)
     rule = strategy(request.strategy)
     inputs = inputs_of(
         dataset_id=dataset.id,
@@ -324,7 +329,7 @@ def plan_of(request: RunRequest, params: Mapping[str, Any], dataset: Dataset, ba
         run_id=request.run_id or run_id_of(hashed),
         dataset=dataset,
         resampled=bars,
-        bars=windowed(bars.bars, start, end),
+        bars=window,
     )
 
 

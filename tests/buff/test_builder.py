@@ -12,8 +12,9 @@ from bad_inputs import BAR, DATA, REQUESTS, Bad, lines
 from buff.builder import create
 from buff.cli.main import run as command_line
 from buff.decisions import plugins
-from buff.errors import CODES, BuffError
+from buff.errors import CODES, BuffError, RunConfigInvalid
 from buff.journal.events import IngestRejected, RunCommitted, RunRejected
+from buff.preview import preview
 from whole import SETTINGS, arguments, buff, events, host, make, names, opened, request, write_csv
 
 # What a good request makes
@@ -128,6 +129,19 @@ def test_a_window_that_cannot_be_names_its_bound(
         make(root, minutes, **bounds)
     assert (caught.value.code, caught.value.details["field"]) == ("RUN_CONFIG_INVALID", field)
     assert caught.value.hint
+
+
+def test_prices_beyond_arithmetic_are_stored_and_no_run_is_made_of_them(tmp_path: Path) -> None:
+    """Squares of such prices are infinite: what a rule made of them would be noise, and was, once."""
+    path, root = tmp_path / "huge.csv", tmp_path / "root"
+    lines(*(f"+{at},1e155,2e155,1e155,1.5e155,1" for at in range(120)))(path)
+    values = request(path, strategy="bollinger_reversion", params={"window": 2}, timeframe="1m")
+    for ask in (preview, create):
+        with pytest.raises(RunConfigInvalid, match="prices from 1e.155 to 2e.155 leave the range") as caught:
+            ask(values, root=str(root), host=host(), settings=SETTINGS)
+    assert "--dataset needs no file" in caught.value.hint
+    assert names(root)["runs"] == []
+    assert len(names(root)["_datasets"]) == 1
 
 
 # What bad input gets: one table, two doors

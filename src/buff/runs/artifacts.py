@@ -18,7 +18,7 @@ from buff.decisions.metrics import metrics
 from buff.decisions.records import Records
 from buff.decisions.returns import SCHEMA as RETURNS_SCHEMA
 from buff.decisions.returns import returns
-from buff.decisions.strategy import Decisions, Strategy, check_prices, decide, strategy
+from buff.decisions.strategy import Decisions, Strategy, decide, strategy
 from buff.decisions.timeline import timeline
 from buff.decisions.trades import trade_lines
 from buff.market.bars import Bars
@@ -59,7 +59,6 @@ def build(inputs: Mapping[str, Any], bars: Bars, quality: Mapping[str, Any]) -> 
     Raises StrategyInvalid when the strategy breaks its contract on these bars, RunConfigInvalid when a number leaves
     the range of a double.
     """
-    check_prices(bars)
     rule = strategy(inputs["strategy"]["id"])
     params = inputs["strategy"]["params"]
     decisions = decide(rule, bars, params)

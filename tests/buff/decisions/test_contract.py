@@ -13,11 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import buff.decisions
-from buff.decisions.contract import Decisions, Param, Params, Strategy, decide, parse_text, resolve
-from buff.errors import StrategyInvalid
-from buff.market.bars import Bars
+from buff.decisions.contract import (
+    PRICE_MAX,
+    PRICE_MIN,
+    Decisions,
+    Param,
+    Params,
+    Strategy,
+    check_prices,
+    decide,
+    parse_text,
+    resolve,
+)
+from buff.decisions.strategy import strategies, strategy
+from buff.errors import RunConfigInvalid, StrategyInvalid
+from buff.market.bars import PRICES, Bars
 from buff.market.timeframe import Timeframe
-from worlds import bars_of
+from worlds import bars_of, lcg_bars
 
 BARS = bars_of(Timeframe.HOUR_1, [1.0] * 6, [1.0, 2.0, 3.0, 2.0, 1.0, 2.0])
 
@@ -192,3 +204,44 @@ def test_every_rule_of_the_contract_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
     table = page.split("where a strategy breaks its contract")[1].split("## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == named
+
+
+# Prices of any unit
+
+
+TO_THE_TOP, TO_THE_BOTTOM = 2.0**316, 2.0**-345  # the prices below are around 30,000
+
+
+def _scaled(bars: Bars, factor: float) -> Bars:
+    """Return the bars with their prices times a power of two: the very same numbers, but for their exponents."""
+    return evolve(bars, decimals=None, **{name: getattr(bars, name) * factor for name in PRICES})
+
+
+@pytest.mark.parametrize("id", sorted(strategies()))
+def test_a_strategy_decides_the_same_whatever_the_unit_of_the_prices(id: str) -> None:
+    """A warning of numpy would be an error here: nothing overflows, and nothing vanishes."""
+    bars = _scaled(lcg_bars(3_000, Timeframe.HOUR_1), 1.0)
+    rule, params = strategy(id), resolve(strategy(id), {})
+    here = decide(rule, bars, params)
+    assert np.count_nonzero(here.reason), "something is decided"
+    for factor in (TO_THE_TOP, TO_THE_BOTTOM):
+        far = _scaled(bars, factor)
+        assert far.low.min() < 1e3 * PRICE_MIN or far.high.max() > 1e-3 * PRICE_MAX, "it is nearly at the end"
+        check_prices(far)
+        assert decide(rule, far, params).target.tobytes() == here.target.tobytes()
+
+
+@pytest.mark.parametrize("factor", [2.0**400, 2.0**-400, 2.0**980, 2.0**-1000])
+def test_prices_that_nobody_can_compute_with_are_refused(factor: float) -> None:
+    with pytest.raises(RunConfigInvalid, match="leave the range in which a strategy can compute") as caught:
+        check_prices(_scaled(lcg_bars(200, Timeframe.HOUR_1), factor))
+    assert "1e-100 to 1e+100" in caught.value.hint
+
+
+def test_one_price_is_enough_to_refuse_all() -> None:
+    bars = lcg_bars(200, Timeframe.HOUR_1)
+    check_prices(bars)
+    low = bars.low.copy()
+    low[77] = PRICE_MIN / 2
+    with pytest.raises(RunConfigInvalid, match="prices from 5e-101 to"):
+        check_prices(evolve(bars, low=low))
