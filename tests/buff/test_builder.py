@@ -137,7 +137,7 @@ def test_prices_beyond_arithmetic_are_stored_and_no_run_is_made_of_them(tmp_path
     lines(*(f"+{at},1e155,2e155,1e155,1.5e155,1" for at in range(120)))(path)
     values = request(path, strategy="bollinger_reversion", params={"window": 2}, timeframe="1m")
     for ask in (preview, create):
-        with pytest.raises(RunConfigInvalid, match="prices from 1e.155 to 2e.155 leave the range") as caught:
+        with pytest.raises(RunConfigInvalid, match=r"prices from 1e.155 to 2e.155 leave the range") as caught:
             ask(values, root=str(root), host=host(), settings=SETTINGS)
     assert "--dataset needs no file" in caught.value.hint
     assert names(root)["runs"] == []
