@@ -53,6 +53,15 @@ async def secure(message: Any, scope: Any) -> None:
             headers.setdefault(name, text)
         if not is_as_stored(scope) and b"accept-encoding" not in headers.get("vary", "").lower().encode():
             headers.extend_header_value("vary", "accept-encoding")
+        if scope["method"] == "OPTIONS" and message["status"] == 204:
+            headers["allow"] = ", ".join(_methods(scope))
+
+
+def _methods(scope: Any) -> list[str]:
+    """Return what an address answers to: Litestar names only the verbs of the first handlers that have it."""
+    routes = [route for route in scope["litestar_app"].routes if route.path_format == scope.get("path_template")]
+    methods = {method for route in routes for method in route.methods}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def is_as_stored(scope: Any) -> bool:

@@ -192,6 +192,7 @@ def _finish(handler: HTTPRouteHandler, operation: Node) -> None:
     if rest.strip():
         operation["description"] = " ".join(rest.split())
     operation["security"] = READING if handler.http_methods <= {"GET", "HEAD"} else CHANGING
+    _bound(handler, operation)
     if media := handler.opt.get("stream"):
         operation["requestBody"] = {"required": True, "content": {each: {} for each in media}}
     for status, response in list(operation["responses"].items()):
@@ -206,6 +207,14 @@ def _finish(handler: HTTPRouteHandler, operation: Node) -> None:
             response["headers"] = {
                 name: {"description": says, "schema": {"type": "string"}} for name, says in declared.headers.items()
             }
+
+
+def _bound(handler: HTTPRouteHandler, operation: Node) -> None:
+    """Say of every number that its least value is 0 where it is: Litestar leaves that out of what may be absent."""
+    declared = query.declared(handler)
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query" and declared[parameter["name"]].kwarg_definition.ge == 0:  # type: ignore[union-attr]
+            parameter["schema"]["minimum"] = 0
 
 
 def _close(told: Node) -> None:
