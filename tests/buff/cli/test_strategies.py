@@ -47,6 +47,23 @@ def test_a_strategy_from_outside_is_shown_with_its_package_and_source(capsys: CA
     assert "from:" not in said(capsys, "strategies", "show", "hold")[1]
 
 
+def test_what_the_reasons_of_a_strategy_stand_for_is_shown_where_somebody_wrote_it(capsys: CAPTURE, site: Path) -> None:
+    outside.install(site, "riser")
+    assert "\ncross_up\tthe line is above its signal\n" in said(capsys, "strategies", "show", "macd")[1]
+    assert told(capsys, "strategies", "show", "macd")["reasons_say"]["cross_up"] == "the line is above its signal"
+    assert "what it says" not in said(capsys, "strategies", "show", "riser")[1]
+
+
+def test_a_reason_in_words_is_not_said_twice(capsys: CAPTURE, site: Path, tmp_path: Path, minutes: Path) -> None:
+    outside.install(site, "riser")
+    for strategy, line in (("riser", "reason rise"), ("ma_cross", "reason cross_up: the fast average is above the")):
+        run = make(tmp_path, minutes, strategy=strategy, params={}, timeframe="15m").run
+        code, out, err = said(capsys, "run", "explain", run.id, "--trade", "0", "--runs-root", str(tmp_path))
+        assert (code, err) == (0, "")
+        assert any(each.startswith(f"  ENTER_LONG, {line}") for each in out.splitlines())
+        assert "rise: rise" not in out
+
+
 def test_a_broken_package_is_told_below_the_list_and_fails_nothing(capsys: CAPTURE, site: Path) -> None:
     outside.install(site, "riser")
     outside.install(site, "faulty", files={"__init__.py": "import no_such_library\n"})
