@@ -57,8 +57,8 @@ def test_what_the_reasons_of_a_strategy_stand_for_is_shown_where_somebody_wrote_
 def test_a_reason_in_words_is_not_said_twice(capsys: CAPTURE, site: Path, tmp_path: Path, minutes: Path) -> None:
     outside.install(site, "riser")
     for strategy, line in (("riser", "reason rise"), ("ma_cross", "reason cross_up: the fast average is above the")):
-        run = make(tmp_path, minutes, strategy=strategy, params={}, timeframe="15m").run
-        code, out, err = said(capsys, "run", "explain", run.id, "--trade", "0", "--runs-root", str(tmp_path))
+        run = make(tmp_path / "root", minutes, strategy=strategy, params={}, timeframe="15m").run
+        code, out, err = said(capsys, "run", "explain", run.id, "--trade", "0", "--runs-root", str(tmp_path / "root"))
         assert (code, err) == (0, "")
         assert any(each.startswith(f"  ENTER_LONG, {line}") for each in out.splitlines())
         assert "rise: rise" not in out
