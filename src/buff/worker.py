@@ -13,6 +13,7 @@ def main(arguments: Sequence[str]) -> int:
     """Do the build; return the exit code."""
     # Buff never uses BLAS, whose threads would cost every start 40 ms of processor time. Set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - a door
+    from buff import faults
     from buff.host import this_host
     from buff.jobs import NO_ROOM, Ended, end_on_signals
     from buff.settings import Settings
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     end_on_signals()
     root, job = arguments
     host = this_host()
+    sys.excepthook = faults.hook(host.clock, category="create", event="build_process_failed", job=job)
     settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     try:
         build = run(root, job, host=host, settings=settings)

@@ -51,6 +51,7 @@ def main() -> int:
     """Do the errand; return the exit code, which is 0 also where an error came of it."""
     # Buff never uses BLAS, whose threads would cost every start 40 ms of processor time. Set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - a door
+    from buff import faults
     from buff.errors import BuffError
     from buff.host import this_host
     from buff.jobs import Ended, end_on_signals
@@ -59,6 +60,7 @@ def main() -> int:
     end_on_signals()
     asked = msgspec.json.decode(sys.stdin.buffer.read())
     host = this_host()
+    sys.excepthook = faults.hook(host.clock, category="request", event="errand_failed", kind=asked["kind"])
     try:
         settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
         told = {"result": DEEDS[asked["kind"]](asked["root"], asked["values"], (host, settings))}

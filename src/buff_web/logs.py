@@ -6,7 +6,6 @@ kept waiting: a thread of its own writes, and when nobody reads, lines are dropp
 """
 
 import contextlib
-import errno
 import logging
 import os
 import queue
@@ -14,22 +13,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 import structlog
 
-from buff.errors import BuffError
+from buff import faults
 
 Style: TypeAlias = Literal["console", "json"]
 Fields: TypeAlias = MutableMapping[str, Any]
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LINES_MAX: Final = 10_000  # what may wait to be written: a few megabytes
 SECRET_CHARACTERS_MIN: Final = 4  # a shorter one would be found in half of all words
-FRAMES_MAX: Final = 40
-ERRORS_MAX: Final = 5
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -163,49 +159,6 @@ def _printable(value: object) -> object:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
-# Errors that nobody expected ---------------------------------------------------------------------------------------
-
-
-def error_fields(error: BaseException) -> dict[str, Any]:
-    """Return what the log says of an error: what it is and where it came from, never what it says.
-
-    Its message is made of values: a path, a cell of a file, what a client sent.
-    """
-    chain = list(_chain(error))[:ERRORS_MAX]
-    return {"error": _kind(error), "frames": [where for each in chain for where in _frames(each)]}
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what it was raised from, and what a group of them holds."""
-    yield error
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _chain(each)
-    behind = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if behind is not None:
-        yield from _chain(behind)
-
-
-def _kind(error: BaseException) -> str:
-    match error:
-        case BuffError():
-            return error.code
-        case OSError(errno=int(number)):
-            return f"{type(error).__name__} {errno.errorcode.get(number, number)}"
-        case _:
-            return type(error).__name__
-
-
-def _frames(error: BaseException) -> list[str]:
-    found = [f"{_kind(error)}:"]
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        code, module = trace.tb_frame.f_code, trace.tb_frame.f_globals.get("__name__", "?")
-        found.append(f"{module}.{code.co_qualname}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return found[:1] + found[1:][-FRAMES_MAX:]
-
-
 # What others log through the standard library ----------------------------------------------------------------------
 
 
@@ -222,7 +175,7 @@ class Bridge(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         known = next(name for name, level in reversed(LEVELS.items()) if record.levelno >= level or name == "debug")
         says = str(record.msg).partition("\n")[0][:200]
-        getattr(self._log, known)(says, logger=record.name, **(error_fields(error) if error else {}))
+        getattr(self._log, known)(says, logger=record.name, **(faults.told(error) if error else {}))
 
 
 @contextlib.contextmanager
@@ -232,7 +185,7 @@ def bridged(log: Any) -> Iterator[None]:
     handlers, level, hook = root.handlers[:], root.level, threading.excepthook
     root.handlers = [bridge]
     root.setLevel(logging.WARNING)
-    threading.excepthook = lambda ended: log.error("thread_failed", **error_fields(ended.exc_value or Exception()))
+    threading.excepthook = lambda ended: log.error("thread_failed", **faults.told(ended.exc_value or Exception()))
     try:
         yield
     finally:
