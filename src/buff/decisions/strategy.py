@@ -51,7 +51,6 @@ __all__ = [
     "check_prices",
     "decide",
     "describe",
-    "is_known",
     "known",
     "packages",
     "parse_text",
@@ -110,11 +109,6 @@ def unusable() -> tuple[Unusable, ...]:
 def known() -> tuple[str, ...]:
     """Return the ids that are registered, those of Buff first. No package is imported for it."""
     return *_TABLE, *(name for name in plugins.names() if name not in _TABLE)
-
-
-def is_known(id: str) -> bool:
-    """Say whether the id is registered. Installed packages are asked only for one that is not built in."""
-    return id in _TABLE or id in plugins.names()
 
 
 def strategy(id: str) -> Strategy:

@@ -20,7 +20,7 @@ from buff.decisions.contract import indicators
 from buff.decisions.engine import ACTIONS, BLOCKED, HOLD, STATES
 from buff.decisions.reasons import RULES, of_decision
 from buff.decisions.risk import Limits, limits, watches_days
-from buff.decisions.strategy import Strategy, is_known, source_sha256, strategy
+from buff.decisions.strategy import Strategy, known, source_sha256, strategy
 from buff.errors import RunConfigInvalid, StrategyInvalid
 from buff.market.timeframe import DAY_MS
 from buff.times import iso
@@ -115,17 +115,17 @@ def bar_at(run: "Run", place: int | str) -> int:
 def strategy_of(manifest: Mapping[str, Any]) -> Strategy | str:
     """Return the strategy of a run, or what keeps it from being asked again: it is gone, unusable, or another."""
     wanted = manifest["inputs"]["strategy"]
-    if not is_known(wanted["id"]):
-        came = [
-            f"; it came with {package['name']} {package['version']}" for package in manifest.get("packages", ())[:1]
-        ]
-        return f"strategy {wanted['id']} is not registered any more" + "".join(came)
     try:
         found = strategy(wanted["id"])
         if source_sha256(found) == wanted["source_sha256"]:
             return found
     except StrategyInvalid as error:
-        return error.message
+        if wanted["id"] in known():
+            return error.message
+        came = [
+            f"; it came with {package['name']} {package['version']}" for package in manifest.get("packages", ())[:1]
+        ]
+        return f"strategy {wanted['id']} is not registered any more" + "".join(came)
     return f"the source of strategy {wanted['id']} is not the one of this run"
 
 
