@@ -14,6 +14,7 @@ import numpy as np
 from attrs import define, field
 
 from buff.decisions.metrics import DEFINITIONS
+from buff.files import read_chunks
 
 if TYPE_CHECKING:
     from buff.runs.run import Metric, Run
@@ -24,6 +25,7 @@ Values = dict[str, Any]
 DATASET_DIGITS = 16  # as many as `buff data list` shows
 RECORDS = "decision_records.jsonl"
 PLACES = frozenset({"seq", "trade", "decided"})
+_AT_ONCE = 1_024  # records that are decoded together
 
 
 def contrast(a: "Run", b: "Run", *, limit: int) -> Values:
@@ -186,6 +188,34 @@ def _matched(a: Iterable[Record], b: Iterable[Record]) -> Iterator[tuple[Record 
         else:
             yield one, other
             one, other = next(ones, None), next(others, None)
+
+
+def parting(a: "Run", b: "Run") -> Values | None:
+    """Return the first record in which two runs over the same bars differ, and its members that do; None without one.
+
+    What both files begin with is compared as bytes, so that runs that part late are not decoded up to there.
+    """
+    digests = [item["sha256"] for run in (a, b) for item in run.manifest["artifacts"] if item["name"] == RECORDS]
+    if digests[0] == digests[1]:
+        return None
+    begin = a.records.block_at(_common_bytes(a.artifact_path(RECORDS), b.artifact_path(RECORDS)))
+    for low in range(begin, min(len(a.records), len(b.records)), _AT_ONCE):
+        pairs = zip(a.records[low : low + _AT_ONCE], b.records[low : low + _AT_ONCE], strict=False)
+        for seq, (one, other) in enumerate(pairs, low):
+            members = [] if one == other else differing(placeless(one), placeless(other))
+            if members:
+                return {"seq": seq, "ts": one["ts"], "members": members, "a": one, "b": other}
+    return None
+
+
+def _common_bytes(a: str, b: str) -> int:
+    """Return how many bytes two files have in common at their beginning, to the piece of a mebibyte."""
+    same = 0
+    for one, other in zip(read_chunks(a), read_chunks(b), strict=False):
+        if one != other:
+            break
+        same += len(one)
+    return same
 
 
 # Trades

@@ -79,6 +79,11 @@ class Records(Sequence[Record]):
         for start in range(0, self._length, 8192):
             yield from self[start : start + 8192]
 
+    def block_at(self, offset: int) -> int:
+        """Return the first record of the block of 256 in which a byte of the file lies."""
+        block = int(np.searchsorted(self._offsets, offset, side="right")) - 1
+        return min(block * RECORDS_PER_BLOCK, self._length)
+
     def __repr__(self) -> str:
         return f"<Records {self._length:,}>"
 
