@@ -22,13 +22,13 @@ from buff.errors import LimitExceeded, RateLimited
 from buff.files import Disk
 from buff.intake import ALONE, Progress, Task, check_free
 from buff.runs.directory import Piece
-from buff.staging import STAGING, alive, pid_of
+from buff.staging import MARK, STAGING, alive, pid_of
 from buff.store import Store
 
 MINUTE_SECONDS = 60
 Chunk = TypeVar("Chunk")
 Known = TypeVar("Known")
-_MARK = re.compile(r"(run|ingest|import)-([0-9a-z_]+)\.making")
+_MARK = re.compile(rf"(run|ingest|import)-([0-9a-z_]+){re.escape(MARK)}")
 
 
 @frozen(kw_only=True)
@@ -97,13 +97,16 @@ def admitted(
 ) -> Iterator[Admission]:
     """Hold a place for something to be made, from when it is asked for until it is committed or given up.
 
-    `kind` is run, ingest or import. A build whose place was taken already by `take` keeps that. Raises
+    `kind` is run, ingest or import. A build whose process took its place already by `take` keeps that. Raises
     KillSwitchEngaged, LimitExceeded.
     """
     safety.note(store)
     admission = Admission(store, progress, task)
     admission.check()
     check_free(store)
+    if task.job is not None and store.disk.exists(_path(store, kind, task.job)):
+        yield admission
+        return
     mark = take(store, kind, task.job)
     try:
         yield admission
@@ -117,7 +120,7 @@ def admitted(
 def take(store: Store, kind: str, job: str | None = None) -> str:
     """Take one of the places for what is made at the same time; return the mark that holds it until `give_back`.
 
-    Raises LimitExceeded when all are taken. A build that has its place already keeps it.
+    Raises LimitExceeded when all are taken.
     """
     if store.settings.builds_max is None:
         return _mark(store, kind, job)
@@ -128,7 +131,7 @@ def take(store: Store, kind: str, job: str | None = None) -> str:
 def take_held(store: Store, kind: str, job: str | None = None) -> str:
     """Do what `take` does for a caller who holds the journal's lock, without which two could take the last place."""
     found, most = running(store), store.settings.builds_max
-    if most is not None and len(found) >= most and not (job is not None and job in {work.job for work in found}):
+    if most is not None and len(found) >= most:
         raise _crowded(found, most)
     return _mark(store, kind, job)
 
@@ -161,9 +164,13 @@ def _of(disk: Disk, root: str, owner: str) -> Iterator[Work]:
 
 
 def _mark(store: Store, kind: str, job: str | None) -> str:
-    mark = store.owner.path(f"{kind}-{job or store.host.token()}.making")
+    mark = _path(store, kind, job or store.host.token())
     store.disk.close(store.disk.create(mark))  # never synced: it says what a living process does
     return mark
+
+
+def _path(store: Store, kind: str, name: str) -> str:
+    return store.owner.path(f"{kind}-{name}{MARK}")
 
 
 def _crowded(found: tuple[Work, ...], most: int) -> LimitExceeded:

@@ -19,6 +19,7 @@ ORPHANS: Final = "_orphans"
 INTENT: Final = ".intent"
 LOCK: Final = "lock"
 PROGRESS: Final = "progress"
+MARK: Final = ".making"  # how the name ends of what says that something is being made
 
 
 class Owner:
@@ -80,8 +81,9 @@ class Owner:
         if self._lock < 0:
             return
         with contextlib.suppress(OSError):  # what stays is swept by the next writer
-            if set(self._disk.names(self.directory)) <= {LOCK, PROGRESS}:
-                for name in self._disk.names(self.directory):
+            names = self._disk.names(self.directory)
+            if all(name in (LOCK, PROGRESS) or name.endswith(MARK) for name in names):
+                for name in names:
                     self._disk.unlink(self.path(name))
                 self._disk.rmdir(self.directory)
         self.let_go()
