@@ -6,6 +6,8 @@ Buff. Proven are every byte of the zip, every hash, what the manifest refers to,
 hashes. Whether the same inputs still give these bytes only Buff can say.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
@@ -15,7 +17,6 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import IO, Any
 
 SCHEMA = "bundle.v1"
@@ -90,12 +91,12 @@ def run(bundle: zipfile.ZipFile, said: dict[str, Any]) -> Iterator[str]:
 def journal(lines: Sequence[bytes], said: dict[str, Any]) -> None:
     """Prove the journal's lines: each by its hash and its neighbour's, the first, and the one that made the run."""
     events = [json.loads(line) for line in lines]
-    for line, event in zip(lines, events, strict=True):
+    for line, event in zip(lines, events):  # noqa: B905 - older Pythons know no `strict`
         own = hashlib.sha256(line[:-SEAL_BYTES] + b"}").hexdigest()
         must(
             line[-SEAL_BYTES:] == b',"sha256":"%b"}\n' % own.encode(), f"event {event['seq']!a} is not what was written"
         )
-    for before, event in pairwise(events):
+    for before, event in zip(events, events[1:]):  # noqa: B905, RUF007 - as above
         follows = (
             event["prev"] == before["sha256"] if event["seq"] == before["seq"] + 1 else event["seq"] > before["seq"]
         )

@@ -167,6 +167,23 @@ def test_the_checker_stands_on_the_standard_library_alone() -> None:
     assert imported <= sys.stdlib_module_names
 
 
+OLDER = sorted(
+    str(path)
+    for minor in ("3.8", "3.9", "3.10")
+    for path in Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{minor}.*/bin/python{minor}")
+)
+
+
+@pytest.mark.skipif(not OLDER, reason="no Python older than Buff's own is installed here")
+def test_older_pythons_than_those_of_buff_check_a_bundle(whole: bytes, tmp_path: Path) -> None:
+    """Who gets a bundle has whatever Python there is."""
+    path = tmp_path / "small.zip"
+    path.write_bytes(whole)
+    for python in OLDER:
+        done = subprocess.run([python, "-I", "-S", checker.__file__, path], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr, done.stdout[:12]) == (0, "", "WHOLE  small"), python
+
+
 def test_a_run_at_the_timeframe_of_its_data_has_no_resample(small: Path, tmp_path: Path) -> None:
     write(small, tmp_path / "base.zip", "base")
     assert not [name for name in unpacked((tmp_path / "base.zip").read_bytes()) if name.endswith("resample.json")]
