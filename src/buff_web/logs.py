@@ -5,6 +5,7 @@ people. No body, header, cookie, query, message of an exception or local value i
 kept waiting: a thread of its own writes, and when nobody reads, lines are dropped, counted and never missed by others.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -173,6 +174,8 @@ class Bridge(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError):
+            return  # a request that was cut off when the server ended: its own line says so
         known = next(name for name, level in reversed(LEVELS.items()) if record.levelno >= level or name == "debug")
         says = str(record.msg).partition("\n")[0][:200]
         getattr(self._log, known)(says, logger=record.name, **(faults.told(error) if error else {}))

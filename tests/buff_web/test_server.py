@@ -27,6 +27,13 @@ def _said(server: Any, code: int, by: int = signal.SIGTERM) -> list[tuple[str, i
     return [(line["event"], line.get("status")) for line in lines]
 
 
+def _until(true: Any) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def _get(server: Any, path: str, **headers: str) -> tuple[int, bytes]:
     host, port = server.local.removeprefix("http://").rsplit(":", 1)
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=20)
@@ -247,3 +254,58 @@ def test_no_address_leaves_what_is_served(root: Path, serve: Any) -> None:
     connection.close()
     assert len(found) >= 300
     assert {status for event, status in _said(server, 0) if event == "request"} <= {200, 400, 404}
+
+
+# Ending with work under way ----------------------------------------------------------------------------------------
+
+
+def _streaming(server: Any, path: str) -> socket.socket:
+    """Open an event stream and return its connection once the first bytes of it came."""
+    host, port = server.local.removeprefix("http://").split(":")
+    stream = socket.create_connection((host, int(port)), timeout=20)
+    stream.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    got = b""
+    while b"retry:" not in got:
+        got += stream.recv(65536)
+    return stream
+
+
+def _mark_of(server: Any) -> dict[str, str]:
+    """Return the headers with which a change is accepted."""
+    host, port = server.local.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection.request("GET", "/api/v1/csrf")
+    answer = connection.getresponse()
+    mark = json.loads(answer.read())
+    connection.close()
+    return {"cookie": answer.headers["set-cookie"].partition(";")[0], mark["header"]: mark["value"]}
+
+
+def test_streams_and_an_upload_do_not_keep_it_and_leave_nothing(root: Path, serve: Any) -> None:
+    server = serve(root, "--create")
+    host, port = server.local.removeprefix("http://").split(":")
+    streams = [_streaming(server, "/api/v1/journal/events") for _ in range(5)]
+    upload = http.client.HTTPConnection(host, int(port), timeout=20)
+    upload.putrequest("PUT", "/api/v1/uploads")
+    for name, text in {**_mark_of(server), "content-type": "text/csv", "content-length": "10000000"}.items():
+        upload.putheader(name, text)
+    upload.endheaders(b"timestamp,open,high,low,close,volume\n" * 100_000)
+    _until(lambda: any(path.stat().st_size for path in (root / "_staging").glob("*/*.part")))
+    began = time.monotonic()
+    code, text = server.end()
+    took = time.monotonic() - began
+    assert took < 3 + SLACK_SECONDS
+    assert code == 0, text
+    for stream in streams:
+        while stream.recv(65536):
+            pass
+        stream.close()
+    upload.close()
+    assert not list(root.rglob("*.part"))
+    lines = [json.loads(line) for line in text.splitlines()]
+    ended = [line for line in lines if line.get("path") == "/api/v1/journal/events"]
+    assert [line["status"] for line in ended] == [200] * 5
+    assert not [line["frames"] for line in lines if "frames" in line]
+    assert [(line["path"], line["status"]) for line in lines if line.get("whole") is False] == [
+        ("/api/v1/uploads", None)
+    ]
