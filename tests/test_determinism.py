@@ -104,9 +104,12 @@ def test_the_dataset_does_not_depend_on_the_size_of_blocks(tmp_path: Path, block
 
 
 @pytest.mark.parametrize("pool", ["processes", "threads"])
-def test_the_golden_runs_are_the_same_made_by_many_at_once(tmp_path: Path, pool: str) -> None:
+def test_the_golden_runs_are_the_same_made_by_many_at_once(
+    tmp_path: Path, pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each of them twice, in one root: who comes second finds the run that is there, or waits for it."""
     write_sample(tmp_path)
+    monkeypatch.setenv("BUFF_BUILDS_MAX", "4")  # however few processors there are
     before = Path.cwd()
     workers = (
         ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))

@@ -269,9 +269,9 @@ def engaging(root: Path, at: int) -> tuple[Engaging, list[str]]:
 
 
 def test_whenever_it_is_turned_on_nothing_half_made_stays(tmp_path: Path, stored: Path, door: Door) -> None:
-    """Invariants checked, for a switch that is turned on before any change on disk: what was asked for is there whole and
-    told of, or refused with KILL_SWITCH_ENGAGED and not there; nothing is left in any folder; and once the switch is off
-    the same request makes what it would have made.
+    """Invariants checked, for a switch that is turned on before any change on disk: what was asked for is there whole
+    and told of, or refused with KILL_SWITCH_ENGAGED and not there; nothing is left in any folder; and once the switch
+    is off the same request makes what it would have made.
     """
     pristine = place(door, stored, _made(tmp_path / "pristine"))
     refused = finished = 0
