@@ -14,7 +14,8 @@ import pytest
 
 from buff.errors import RunConfigInvalid
 from buff_web.server import listen
-from whole import buff, process
+from visitor import Visitor
+from whole import buff, opened, process, write_csv
 
 SLACK_SECONDS = 2  # of a machine that is busy with other tests
 
@@ -27,8 +28,8 @@ def _said(server: Any, code: int, by: int = signal.SIGTERM) -> list[tuple[str, i
     return [(line["event"], line.get("status")) for line in lines]
 
 
-def _until(true: Any) -> None:
-    end = time.monotonic() + 20
+def _until(true: Any, seconds: int = 20) -> None:
+    end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -270,24 +271,13 @@ def _streaming(server: Any, path: str) -> socket.socket:
     return stream
 
 
-def _mark_of(server: Any) -> dict[str, str]:
-    """Return the headers with which a change is accepted."""
-    host, port = server.local.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=20)
-    connection.request("GET", "/api/v1/csrf")
-    answer = connection.getresponse()
-    mark = json.loads(answer.read())
-    connection.close()
-    return {"cookie": answer.headers["set-cookie"].partition(";")[0], mark["header"]: mark["value"]}
-
-
 def test_streams_and_an_upload_do_not_keep_it_and_leave_nothing(root: Path, serve: Any) -> None:
     server = serve(root, "--create")
     host, port = server.local.removeprefix("http://").split(":")
     streams = [_streaming(server, "/api/v1/journal/events") for _ in range(5)]
     upload = http.client.HTTPConnection(host, int(port), timeout=20)
     upload.putrequest("PUT", "/api/v1/uploads")
-    for name, text in {**_mark_of(server), "content-type": "text/csv", "content-length": "10000000"}.items():
+    for name, text in {**Visitor(server.local).mark, "content-type": "text/csv", "content-length": "10000000"}.items():
         upload.putheader(name, text)
     upload.endheaders(b"timestamp,open,high,low,close,volume\n" * 100_000)
     _until(lambda: any(path.stat().st_size for path in (root / "_staging").glob("*/*.part")))
@@ -309,3 +299,57 @@ def test_streams_and_an_upload_do_not_keep_it_and_leave_nothing(root: Path, serv
     assert [(line["path"], line["status"]) for line in lines if line.get("whole") is False] == [
         ("/api/v1/uploads", None)
     ]
+
+
+_RUN = {
+    "symbol": "BTCUSDT",
+    "timeframe": "1h",
+    "strategy": "ma_cross",
+    "params": {"fast": 2, "slow": 9},
+    "risk_level": 3,
+}
+
+
+def test_one_id_goes_from_a_request_into_the_worker_and_to_the_commit(tmp_path: Path, serve: Any) -> None:
+    (tmp_path / "root").mkdir()
+    server = serve(tmp_path / "root", "--create", env={"BUFF_FREE_BYTES_MIN": "0"})
+    visitor = Visitor(server.local)
+    upload = visitor.upload(write_csv(tmp_path / "minutes.csv"))
+    build = visitor.build({**_RUN, "upload": upload}, **{"X-Request-ID": "mine-7"})
+    run_id = visitor.until(build, "succeeded")["run_id"]
+    code, text = server.end()
+    assert code == 0
+    lines = [line for line in map(json.loads, text.splitlines()) if line.get("request_id") == "mine-7"]
+    assert [(line["category"], line["event"]) for line in lines if line["event"] != "request"] == [
+        ("create", "build_requested"),
+        ("create", "build_started"),
+        ("ingest", "ingest_started"),
+        ("ingest", "ingest_parsed"),
+        ("ingest", "ingest_validated"),
+        ("ingest", "dataset_stored"),
+        ("create", "run_committed"),
+        ("create", "build_finished"),
+    ]
+    assert [(line["method"], line["path"], line["status"]) for line in lines if line["event"] == "request"] == [
+        ("POST", "/api/v1/runs", 202)
+    ]
+    assert {line["job"] for line in lines if line["event"] != "request"} == {build}
+    assert lines[-1]["run_id"] == run_id
+    assert "milliseconds" in lines[-1]
+
+
+def test_builds_go_on_when_the_server_ends(tmp_path: Path, serve: Any) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    server = serve(root, "--create", env={"BUFF_FREE_BYTES_MIN": "0"})
+    visitor = Visitor(server.local)
+    upload = visitor.upload(write_csv(tmp_path / "many.csv", minutes=600_000))
+    build = visitor.build({**_RUN, "upload": upload})
+    visitor.until(build, "running")
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - began < 3 + SLACK_SECONDS
+    _until(lambda: opened(root).state.builds[build].status == "succeeded", seconds=60)
+    assert opened(root).runs().total == 1
+    assert server.end()[0] == 0  # its output is read to the end, which the worker had as well
