@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+import whole
 from buff import builder, builds, intake, safety
 from buff.builds import PROGRESS_BYTES, STALLED_SECONDS, Progress, record_of
 from buff.errors import (
@@ -35,6 +36,7 @@ from buff.store import Store
 from buff.work import Work
 from twin_disk import HastyDisk
 from whole import SETTINGS, events, host, names, request, write_csv
+from whole import process as child_process
 
 DATASET = "d" * 64
 HOLD: dict[str, Any] = {"strategy": "hold", "params": None}
@@ -370,6 +372,62 @@ def test_a_dead_build_that_is_cancelled_before_anybody_looked_ends_then(
     kill(worker)
     assert builds.cancel(server, job).code == "BUILD_CANCELLED"
     assert ends(root) == {job: 1}
+
+
+def test_a_build_that_ends_while_somebody_looks_is_not_taken_for_lost(root: Path, minutes: Path) -> None:
+    """The lock is looked at first: it was held until the end was durable, so whoever finds it free finds the end."""
+    ends_now: list[Callable[[], None]] = []
+
+    class Looking(HastyDisk):
+        def locked(self, path: str) -> bool:
+            while ends_now:
+                ends_now.pop()()
+            return super().locked(path)
+
+    with Store(str(root), host=host(), settings=SETTINGS, disk=Looking()) as server:
+        for look in (
+            lambda job: builds.status(server, job),
+            lambda job: builds.listed(server).items[0],
+            lambda job: (builds.look_after(server), builds.status(server, job))[1],
+        ):
+            job = builds.request(server, request(minutes)).job
+            worker = process(root)
+            work = Work(worker, worker.state.builds[job])
+            assert work.begin()
+            ends_now += [worker.close, work.leave, work.do]
+            assert look(job).status == "succeeded"
+            assert not ends_now
+
+
+FORKING = """
+import os, signal, sys
+from buff.staging import alive
+from whole import opened
+from pathlib import Path
+
+signal.alarm(50)
+with opened(Path(sys.argv[1])) as store:
+    place, (read, write), (heard, say) = store.owner.name, os.pipe(), os.pipe()
+    if os.fork() == 0:
+        signal.alarm(40)
+        os.write(say, b"born!")
+        os.read(read, 1)
+        os.write(say, b"same " if store.owner.name == place else b"other")
+        os._exit(0)
+    assert os.read(heard, 5) == b"born!"
+    living = alive(store.disk, store.root, place)
+    store.owner.let_go()
+    dead = not alive(store.disk, store.root, place)
+    os.write(write, b"x")
+    print(living, dead, os.read(heard, 5).decode())
+    os.wait()
+"""
+
+
+def test_the_child_of_a_fork_keeps_nobody_alive(root: Path) -> None:
+    """It gives up its parent's lock at once, and gets a place of its own when it writes."""
+    done = child_process(["-c", FORKING, str(root)], env={"PYTHONPATH": str(Path(whole.__file__).parent)})
+    assert (done.stdout, done.stderr) == ("True True other\n", "")
 
 
 def test_builds_of_a_dead_server_are_for_the_next_one_in_their_order(root: Path, minutes: Path) -> None:

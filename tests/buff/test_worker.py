@@ -1,0 +1,43 @@
+"""The process of one build, as a server starts it."""
+
+import os
+import signal
+from pathlib import Path
+
+from buff import builds
+from buff.staging import pid_of
+from foremen import LIMITS, opened, until
+from whole import names, request, start, write_csv
+
+
+def test_a_worker_does_its_build_and_says_nothing(root: Path, minutes: Path) -> None:
+    with opened(root) as store:
+        job = builds.request(store, request(minutes, strategy="hold", params=None)).job
+        for _ in range(2):  # the second one finds nothing to do
+            with start(["-m", "buff.worker", store.root, job], env=LIMITS.as_env()) as child:
+                assert (*child.communicate(timeout=60), child.returncode) == ("", "", 0)
+        build = builds.status(store, job)
+        assert (build.status, build.run_id in store.state.runs) == ("succeeded", True)
+        assert [item.event.TYPE for item in store.events()].count("build_started") == 1
+
+
+def test_a_worker_that_is_told_to_end_leaves_nothing(root: Path, tmp_path: Path) -> None:
+    long = write_csv(tmp_path / "long.csv", 600_000)
+    before = names(root)
+    with opened(root) as store:
+        job = builds.request(store, request(long)).job
+        with start(["-m", "buff.worker", store.root, job], env=LIMITS.as_env()) as child:
+            until(lambda: builds.status(store, job).progress is not None)
+            assert pid_of(store.state.builds[job].worker or "") == child.pid
+            os.kill(child.pid, signal.SIGTERM)
+            out, err = child.communicate(timeout=60)
+        assert (out, err, child.returncode) == ("", "", 128 + signal.SIGTERM)
+        assert store.state.builds[job].code == "BUILD_LOST"
+    assert names(root) == before
+
+
+def test_a_build_nobody_asked_for_is_refused(root: Path) -> None:
+    with start(["-m", "buff.worker", str(root), "bld_0000000000000000"], env=LIMITS.as_env()) as child:
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "bld_0000000000000000" in err
