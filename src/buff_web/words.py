@@ -5,7 +5,7 @@ Values go in, text comes out. What is stored is never rounded; the machine form 
 
 from datetime import UTC, datetime, timedelta
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 NOTHING = "–"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def short_time(iso: str) -> str:
 def time_tag(iso: str, *, minutes: bool = False) -> Markup:
     """Return a `<time>` element of an ISO stamp of UTC; seconds are shown where there are any and they are wanted."""
     text = short_time(iso) if minutes else f"{iso[:10]} {iso[11:19]}".removesuffix(":00")
-    return Markup('<time datetime="{0}">{1}</time>').format(iso, text)
+    return Markup(f'<time datetime="{escape(iso)}">{escape(text)}</time>')
 
 
 def ago(then: str, now: str) -> str:
