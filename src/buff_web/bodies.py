@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from buff.errors import BuffError, LimitExceeded, RequestInvalid, RunConfigInvalid
@@ -39,7 +40,10 @@ class StrictRequest(Request[Any, Any, Any]):
         return decode(await self.body(), kind)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body. Raises LimitExceeded before it is read where its length says so, else as soon as it is."""
+        """Yield the body. Raises LimitExceeded before it is read where its length says so, else as soon as it is.
+
+        Where the client goes away, its request is refused: nobody hears it, and it is no fault of the server.
+        """
         try:
             async for chunk in super().stream():
                 yield chunk
@@ -50,6 +54,8 @@ class StrictRequest(Request[Any, Any, Any]):
                 hint="send less",
                 details={"limit": "body_bytes", "most": most},
             ) from error
+        except InternalServerException as error:
+            raise Declined(400, "the client went away before its request was whole") from error
 
 
 def check_type(content_type: str | None, *allowed: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from litestar.datastructures import MutableScopeHeaders
 
 from buff.errors import ForbiddenOrigin
-from buff_web.problems import MEDIA_TYPE, problem
+from buff_web.problems import MEDIA_TYPE, Declined, problem
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -94,6 +94,20 @@ def refusal(method: str, headers: Headers, *, names: Collection[str], any_addres
     return None
 
 
+def _doubtful(headers: Headers) -> Declined | None:
+    """Return why nobody can tell where a request ends, or None: what is between us may have read it otherwise."""
+    named = [name.lower() for name, _ in headers]
+    if b"transfer-encoding" in named and b"content-length" in named:
+        return Declined(
+            400,
+            "the request says its length in two ways",
+            hint="send Content-Length or Transfer-Encoding, not both",
+            details={"header": "Transfer-Encoding"},
+            headers={"connection": "close"},
+        )
+    return None
+
+
 def _ours(host: str, names: Collection[str], *, any_address: bool) -> bool:
     name, colon, port = host.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()):
@@ -124,7 +138,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)  # the server's own start and stop
             return
-        error = refusal(scope["method"], scope["headers"], names=self._names, any_address=self._any_address)
+        error = _doubtful(scope["headers"]) or refusal(
+            scope["method"], scope["headers"], names=self._names, any_address=self._any_address
+        )
         if error is not None:
             await self._refuse(error, scope, send)
         elif scope["method"] == "HEAD":
@@ -132,13 +148,14 @@ class Guard:
         else:
             await self._app(_asked(scope), receive, send)
 
-    async def _refuse(self, error: ForbiddenOrigin, scope: Scope, send: Send) -> None:
+    async def _refuse(self, error: Exception, scope: Scope, send: Send) -> None:
         told = problem(error, root=self._root)
         body = msgspec.json.encode(told.document)
         start: Message = {
             "type": "http.response.start",
             "status": told.status,
-            "headers": [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())],
+            "headers": [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+            + [(name.encode(), text.encode()) for name, text in told.headers.items()],
         }
         await secure(start, scope)
         await send(start)

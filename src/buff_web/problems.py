@@ -120,7 +120,7 @@ def without_paths(value: Any, root: str) -> Any:
     """Return plain values with what stands below the runs root told from there, and of any other path the last name."""
     match value:
         case str():
-            return _PATH.sub(_named, value.replace(root, "RUNS_ROOT"))
+            return _PATH.sub(_named, value.replace(root, "RUNS_ROOT") if root else value)
         case Mapping():
             return {name: without_paths(item, root) for name, item in value.items()}
         case list() | tuple():

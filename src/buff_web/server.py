@@ -27,6 +27,7 @@ from buff_web.app import create_app
 from buff_web.assets import library_path, load
 from buff_web.guard import LOOPBACK, Guard
 from buff_web.logs import Sink, Style, bridged, descriptor, logger
+from buff_web.parser import Parser
 from buff_web.requests import Requests
 from buff_web.trail import Trail, follow
 
@@ -58,9 +59,11 @@ def serve(
         guarded = Guard(app, root=store.root, names=names, any_address=not local)
         config = uvicorn.Config(
             Requests(guarded, log=log, token=store.host.token),
+            http=Parser,
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # whoever asks says of himself whatever he likes
             ws="none",
             timeout_graceful_shutdown=GOODBYE_SECONDS,
         )
