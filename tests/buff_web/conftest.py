@@ -1,5 +1,6 @@
 """What the tests of the web share: a client in this process, a real server beside it, and a real browser."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -48,10 +49,14 @@ class Server:
         module: str = "buff",
         env: Mapping[str, str] | None = None,
         command: Sequence[str] = (),
+        log: Path | None = None,
     ) -> "Server":
+        """Start one. Its log goes into a pipe that nobody reads, or into a file."""
         verb = ["serve"] if module == "buff" else []
         usual = ["-m", module, *verb, "--port", "0", "--runs-root", str(root), *options]
-        process = start(command or usual, env=env)
+        with contextlib.ExitStack() as stack:
+            kept = {"stderr": stack.enter_context(log.open("w"))} if log else {}
+            process = start(command or usual, env=env, **kept)
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         if not found:
