@@ -24,9 +24,9 @@ from buff_web.site import Site
 class Annotation(Body, frozen=True, kw_only=True):
     """What is said of a run for people; what is left out stays as it is, null takes it away."""
 
-    name: str | None | UnsetType = UNSET
-    notes: str | None | UnsetType = UNSET
-    tags: list[str] | None | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    notes: str | UnsetType | None = UNSET
+    tags: list[str] | UnsetType | None = UNSET
 
 
 class Archiving(Body, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ async def verify_run(
 
 
 def _exactly(site: Site, run_id: str) -> str:
-    """Return the id of a run that is there: a change is made of nothing but what was named whole. Raises RunNotFound."""
+    """Return the id of a run that is there: only what is named whole is changed. Raises RunNotFound."""
     return entry_of(site.store, run_id).run_id
 
 

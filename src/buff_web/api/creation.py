@@ -11,12 +11,13 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
-from buff import builds, preview
+from buff import Store, builds, preview
+from buff.builder import checked, stored_entry
 from buff.errors import (
     CreationDisabled,
     DataInvalid,
-    DataSourceNotFound,
     DatasetNotFound,
+    DataSourceNotFound,
     JournalLockTimeout,
     KillSwitchEngaged,
     LimitExceeded,
@@ -30,13 +31,14 @@ from buff.errors import (
     StrategyInvalid,
     UploadNotFound,
 )
+from buff.uploads import files_of
 from buff_web.api.builds import BuildDocument, answer
 from buff_web.api.runs import RunDocument
-from buff_web.api.uploads import Reading, said
+from buff_web.api.uploads import Reading, Texts, said
 from buff_web.logs import REQUEST_ID
 from buff_web.openapi import answers
 from buff_web.reading import run_document
-from buff_web.site import Asked, Site, creation
+from buff_web.site import Site, creation
 
 LOCATION = {"location": "The address of the build, or of the run that is there."}
 
@@ -48,8 +50,8 @@ class NewRun(Reading, frozen=True, kw_only=True):
     file of an archive; `file_name` is what each was called. `symbol` may be left out where a dataset settles it.
     """
 
-    upload: str | list[str] | None = None
-    file_name: str | list[str] | None = None
+    upload: Texts | None = None
+    file_name: Texts | None = None
     dataset: str | None = None
     symbol: str | None = None
     timeframe: str
@@ -71,13 +73,13 @@ class NewRun(Reading, frozen=True, kw_only=True):
 class NewDataset(Reading, frozen=True, kw_only=True):
     """Uploaded files that are to be stored as one dataset."""
 
-    upload: str | list[str]
-    file_name: str | list[str] | None = None
+    upload: Texts
+    file_name: Texts | None = None
     symbol: str
 
 
 class Preview(msgspec.Struct, kw_only=True):
-    """What a request comes to: its resolved inputs, the id they give, whether that run exists, and the disk it takes."""
+    """What a request comes to: its resolved inputs, the id they give, whether that run exists, the disk it takes."""
 
     run_id: str
     inputs_hash: str
@@ -134,6 +136,7 @@ async def create_run(
     """
     values, writing = said(data), site.writing
     if dry_run:
+        await writing.do(_possible, site.store, values)
         return _json(await writing.errands.run("preview", values), status=200)
     known = await writing.do(preview.known, site.store, values)
     if known is not None:
@@ -151,6 +154,15 @@ async def create_run(
 async def create_dataset(data: JSONBody[NewDataset], site: NamedDependency[Site]) -> Response[bytes]:
     """Ask for uploaded files to be stored as one dataset; return the build that does it."""
     return await _asked(site, said(data), "ingest")
+
+
+def _possible(store: Store, values: dict[str, Any]) -> None:
+    """Raise what is wrong with a request that can be said without its data: it need not wait for a process."""
+    request, _ = checked(values)
+    if request.dataset is None:
+        files_of(store.root, request)
+    else:
+        stored_entry(store, request)
 
 
 async def _asked(site: Site, values: dict[str, Any], kind: str) -> Response[bytes]:

@@ -4,6 +4,7 @@ The bytes of one file are the body of a request; its hash comes out, by which re
 client never names a path of this machine.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -19,10 +20,12 @@ from buff.errors import (
     LimitExceeded,
     ProfileInvalid,
     RateLimited,
+    RunConfigInvalid,
     StorageFull,
     UploadNotFound,
 )
-from buff.uploads import Arrival, Upload, find
+from buff.runs.request import uploads_from
+from buff.uploads import Arrival, Upload, find, kept
 from buff_web.bodies import Body
 from buff_web.openapi import answers, stream_of
 from buff_web.problems import Declined, without_paths
@@ -33,6 +36,11 @@ FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 MEDIA_TYPES = ("application/octet-stream", "text/csv", "application/gzip", "application/zip")
 
 UploadId = Annotated[str, PathParameter(description="the SHA-256 of the file's bytes, 64 hex digits")]
+
+
+# One or several. Bounds are judged by the request itself: msgspec 0.22 crashes at the end of a process that described
+# constrained members of such a union.
+Texts = str | list[str]
 
 
 class UploadDocument(msgspec.Struct, kw_only=True):
@@ -59,8 +67,8 @@ class Reading(Body, frozen=True, kw_only=True):
 class NewInspection(Reading, frozen=True, kw_only=True):
     """Uploads to be looked at, what they were called, and how they are to be read."""
 
-    upload: str | list[str]
-    file_name: str | list[str] | None = None
+    upload: Texts
+    file_name: Texts | None = None
 
 
 class Inspection(msgspec.Struct, kw_only=True):
@@ -165,9 +173,20 @@ async def inspect_uploads(data: JSONBody[NewInspection], site: NamedDependency[S
 
     Nothing is stored. The files are read whole, which takes a second for a million rows.
     """
-    told = await site.writing.errands.run("inspect", said(data))
+    values = said(data)
+    await site.writing.do(_there, site.store.root, values)
+    told = await site.writing.errands.run("inspect", values)
     body = msgspec.json.encode(without_paths(told, site.store.root), order="sorted")
     return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _there(root: str, values: Mapping[str, Any]) -> None:
+    """Raise what is wrong with the uploads that are named: it need not wait for a process."""
+    named = uploads_from(values["upload"], values.get("file_name"))
+    if not named:
+        raise RunConfigInvalid("upload is missing", hint="name an uploaded file", details={"field": "upload"})
+    for each in named:
+        kept(root, each)
 
 
 def said(body: Body) -> dict[str, Any]:
