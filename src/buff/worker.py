@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+NICENESS = 10  # somebody waits for every page that is read; who asked for a build looks in later
+
 
 def main(arguments: Sequence[str]) -> int:
     """Do the build; return the exit code."""
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     from buff.work import run
 
     end_on_signals()
+    if hasattr(os, "nice"):  # Windows has none
+        os.nice(NICENESS)
     root, job = arguments
     host = this_host()
     sys.excepthook = faults.hook(host.clock, category="create", event="build_process_failed", job=job)

@@ -1,0 +1,268 @@
+"""What the service gives many readers at once while it builds: no error, quick answers, and no growth.
+
+`pytest -m bench -s tests/bench/test_service.py` reads for a minute over fifty connections from a root of 1,000 runs,
+with two builds running all the time, and prints the figures. As an ordinary test it reads for a few seconds from a
+small root, and only what noise cannot break is asserted. The load comes from `wrk` where it is installed, else from a
+client of our own, which takes more of the machine for itself.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from visitor import Visitor
+from whole import make, opened, start, write_csv
+
+CONNECTIONS = 50
+GROWTH_BYTES_MAX = 48 << 20  # of a server whose caches and threads fill while it is watched
+PATIENCE_SECONDS = 60
+
+pytestmark = [pytest.mark.bench, pytest.mark.skipif(sys.platform != "linux", reason="what a process takes is in /proc")]
+
+
+@frozen(kw_only=True)
+class Scale:
+    """How much of everything."""
+
+    seconds: int
+    runs: int
+    minutes: int
+
+
+@frozen(kw_only=True)
+class Load:
+    """What came of a load. Latencies are milliseconds; an answer that is no 2xx is an error."""
+
+    requests: int
+    errors: int
+    seconds: float
+    median: float
+    p99: float
+
+
+@pytest.fixture(scope="module")
+def scale(request: pytest.FixtureRequest) -> Scale:
+    if request.config.getoption("markexpr") == "bench":
+        return Scale(seconds=60, runs=1_000, minutes=500_000)
+    return Scale(seconds=4, runs=6, minutes=100_000)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, scale: Scale) -> Path:
+    """A root with so many runs over one dataset."""
+    root = tmp_path_factory.mktemp("service") / "root"
+    csv = write_csv(tmp_path_factory.mktemp("csv") / "minutes.csv", minutes=14_400)
+    make(root, csv, params={"fast": 2, "slow": 40})
+    dataset = opened(root).datasets()[0].dataset_id
+    for number in range(1, scale.runs):
+        make(root, dataset=dataset, params={"fast": 2 + number % 37, "slow": 40 + number // 37})
+    return root
+
+
+@pytest.fixture
+def served(filled: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server over that root, with its log in a file as a service has it."""
+    with open(tmp_path / "log", "w") as log:
+        command = ["-m", "buff", "serve", "--port", "0", "--create", "--runs-root", str(filled)]
+        env = {"BUFF_BUILDS_MAX": "2", "BUFF_FREE_BYTES_MIN": "0"}
+        process = start(command, env=env, stderr=log)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            yield process, line.split()[3].removesuffix("/runs")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_SECONDS) == 0
+            process.stdout.close()
+    assert '"level":"error"' not in (tmp_path / "log").read_text()
+
+
+@contextlib.contextmanager
+def building(visitor: Visitor, csv: Path) -> Iterator[list[str]]:
+    """Keep two builds running and one waiting, each another run of many minutes; yield those that were asked for."""
+    values = {"symbol": "BTCUSDT", "timeframe": "1m", "strategy": "ma_cross", "params": {"fast": 5, "slow": 60}}
+    upload = visitor.upload(csv)
+    asked: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            open_ones = [job for job in asked if visitor.ask("GET", f"/api/v1/builds/{job}")[1]["status"] in OPEN]
+            if len(open_ones) < 3:
+                more = {"risk_level": 3, "commission_bps": len(asked) / 1000, "upload": upload}
+                asked.append(visitor.build({**values, **more}))
+            over.wait(0.1)
+
+    OPEN = ("queued", "running")
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        while len(asked) < 2:
+            time.sleep(0.05)
+        visitor.until(asked[1], "running", "succeeded")
+        yield asked
+    finally:
+        over.set()
+        asking.join(PATIENCE_SECONDS)
+        for job in asked:
+            visitor.ask("POST", f"/api/v1/builds/{job}/cancel")
+
+
+def paths_of(visitor: Visitor, count: int = 40) -> list[str]:
+    """Return what a reader asks for: lists, and each of so many runs as document, series, tables and page."""
+    runs = [item["run_id"] for item in visitor.ask("GET", f"/api/v1/runs?limit={count}")[1]["items"]]
+    lists = ["/api/v1/runs", "/api/v1/runs?symbol=BTCUSDT&sort=-sharpe&limit=20", "/runs", "/api/v1/health/live"]
+    of_runs = ["/api/v1/runs/{}", "/api/v1/runs/{}/bars?max=500", "/api/v1/runs/{}/trades", "/runs/{}"]
+    return [path for run in runs for path in (*lists, *(each.format(run) for each in of_runs))]
+
+
+def test_many_read_while_two_builds_run(
+    served: tuple[subprocess.Popen[str], str], scale: Scale, tmp_path: Path
+) -> None:
+    process, address = served
+    visitor = Visitor(address)
+    paths = paths_of(visitor)
+    csv = write_csv(tmp_path / "many.csv", minutes=scale.minutes)
+    with building(visitor, csv) as asked:
+        load(address, paths, max(scale.seconds // 4, 2), tmp_path)  # what fills once is full after it
+        resident, files = resident_bytes(process.pid), open_files(process.pid)
+        before = cpu_seconds(process.pid)
+        found = load(address, paths, scale.seconds, tmp_path)
+        cpu = cpu_seconds(process.pid) - before
+        alone = {path: one_by_one(visitor, path) for path in paths[:8]}
+        done = len(asked)
+        states = {visitor.ask("GET", f"/api/v1/builds/{job}")[1]["status"] for job in asked}
+    grown, more = resident_bytes(process.pid) - resident, open_files(process.pid) - files
+    print(
+        f"\n{CONNECTIONS} connections for {found.seconds:.0f} s, {done} builds asked for meanwhile, two at a time:"
+        f"\n  {found.requests:,} answers, {found.requests / found.seconds:,.0f} a second, errors {found.errors} (goal: 0)"
+        f"\n  median {found.median:.1f} ms, p99 {found.p99:.1f} ms (goal: 100)"
+        f"\n  {cpu / max(found.requests, 1) * 1e3:.2f} ms of processor time an answer; load of the machine "
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+        f"\n  resident {resident / 1e6:.0f} MB, {grown / 1e6:+.1f} MB (goal: flat); open files {files}, {more:+d}"
+        f"\n  one reader, builds running:"
+    )
+    for path, milliseconds in alone.items():
+        print(f"    {path[:60]:<60} median {statistics.median(milliseconds):6.1f} ms")
+    assert found.errors == 0
+    assert found.requests > scale.seconds
+    assert grown < GROWTH_BYTES_MAX
+    assert more < CONNECTIONS
+    assert "failed" not in states
+
+
+def one_by_one(visitor: Visitor, path: str, times: int = 20) -> list[float]:
+    """Return how many milliseconds an answer took, each asked for when the one before was there."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        assert visitor.ask("GET", path)[0] == 200
+        found.append((time.perf_counter() - began) * 1e3)
+    return found
+
+
+# What makes the load -----------------------------------------------------------------------------------------------
+
+_LUA = """
+local paths, at = {}, 0
+for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
+request = function()
+  at = at % #paths + 1
+  return wrk.format("GET", paths[at])
+end
+done = function(summary, latency)
+  local errors = summary.errors
+  local count = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  io.write(string.format("FOUND %d %d %d %d %d\\n", summary.requests, count, summary.duration,
+    latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+def load(address: str, paths: Sequence[str], seconds: int, folder: Path) -> Load:
+    """Ask for the paths in turn over many connections, each again as soon as it was answered."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return asyncio.run(_load(address, paths, seconds))
+    (folder / "paths").write_text("\n".join(paths))
+    (folder / "load.lua").write_text(_LUA)
+    command = [
+        wrk,
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}",
+        "--timeout",
+        "30",
+        "-s",
+        str(folder / "load.lua"),
+        address,
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "PATHS": str(folder / "paths")}, capture_output=True, text=True, check=True
+    )
+    requests, errors, duration, median, p99 = map(int, done.stdout.split("FOUND ")[1].split())
+    return Load(requests=requests, errors=errors, seconds=duration / 1e6, median=median / 1e3, p99=p99 / 1e3)
+
+
+async def _load(address: str, paths: Sequence[str], seconds: int) -> Load:
+    host, port = address.removeprefix("http://").split(":")
+    end = time.perf_counter() + seconds
+    milliseconds: list[float] = []
+    errors = 0
+
+    async def read(first: int) -> None:
+        nonlocal errors
+        reader, writer = await asyncio.open_connection(host, int(port))
+        at = first
+        while time.perf_counter() < end:
+            at += 1
+            began = time.perf_counter()
+            writer.write(f"GET {paths[at % len(paths)]} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            await reader.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
+            milliseconds.append((time.perf_counter() - began) * 1e3)
+            errors += not head.startswith("http/1.1 2")
+        writer.close()
+
+    await asyncio.gather(*(read(number * 7) for number in range(CONNECTIONS)))
+    milliseconds.sort()
+    p99 = milliseconds[len(milliseconds) * 99 // 100]
+    median = statistics.median(milliseconds)
+    return Load(requests=len(milliseconds), errors=errors, seconds=seconds, median=median, p99=p99)
+
+
+def test_our_own_client_counts_like_the_tool(served: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
+    _, address = served
+    paths = ["/api/v1/health/live", "/api/v1/nothing"]
+    own = asyncio.run(_load(address, paths, 1))
+    assert own.requests > 0
+    assert 0 < own.errors < own.requests
+    assert 0 < own.median <= own.p99
+
+
+# What a process takes ----------------------------------------------------------------------------------------------
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
