@@ -3,6 +3,7 @@
 The model of the property is a child's: a dictionary of words.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.errors import BuildCancelled, BuildLost, BuildNotFound, DataInvalid
+from buff.files import RealDisk
 from buff.journal import events as facts
 from buff.journal.events import Fact
+from buff.journal.log import read
 from buff.registry import changes, projection
 from buff.registry.index import index_bytes, state_of
 from buff.registry.projection import fold, project
 from buff.registry.queries import find_build
 from buff.registry.state import RegistryState
 from histories import history
+from journals import BOOT
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "builds_v1"
+RUN = "run_652012709a29c09a"
+DATA = "67db9c0bd9977c1021a44b6d57054e84d16b447840f7b6ecada685e7960f483a"
 A, B = "bld_000000000000000a", "bld_000000000000000b"
 
 
@@ -141,3 +148,28 @@ def test_a_failure_says_all_that_its_error_does() -> None:
     event = changes.failed(entry, error, by="me")
     assert (event.job, event.code, event.message, event.hint, event.by) == (A, "DATA_INVALID", "no", "look", "me")
     assert event.details == {"rule": "GAP", "offences": [{"line": 1}]}
+
+
+# The golden journal
+
+
+def test_the_golden_journal_of_the_first_builds_replays_for_ever() -> None:
+    """A run and a dataset that were made, data refused, one cancelled while it waited and one while it ran, one whose
+    process died and one that still waits; and a drill of the kill switch. It is added to, never edited.
+    """
+    reading = read(RealDisk(), str(GOLDEN), boot=BOOT)
+    assert (reading.problem, reading.confirmed) == (None, True)
+    told = {line.type for line in reading.lines}
+    assert told >= {event.TYPE for event in facts.EVENTS if event.TYPE.startswith(("build_", "kill_switch_"))}
+    state = project(reading.events)
+    made, stored, refused, mistaken, dropped, lost, waiting = state.builds.values()
+    assert (made.status, made.run_id, made.existed, made.request_id) == ("succeeded", RUN, False, "req-1")
+    assert (stored.kind, stored.status, stored.dataset_id, stored.existed) == ("ingest", "succeeded", DATA, True)
+    assert (refused.code, refused.details["rule"]) == ("DATA_INVALID", "SPACING")  # type: ignore[index]
+    assert (mistaken.code, mistaken.started, mistaken.cancelled_by) == ("BUILD_CANCELLED", None, "web")
+    assert (dropped.code, dropped.worker, dropped.cancelled_by) == ("BUILD_CANCELLED", "104-000000000000000d", "web")
+    assert (lost.code, lost.retry_of, lost.started) == ("BUILD_LOST", mistaken.job, "2026-02-01T00:00:32.000000Z")
+    assert (waiting.status, waiting.open, waiting.seq, waiting.owner) == ("queued", True, 34, made.owner)
+    assert (list(state.runs), state.switch) == ([RUN], {})
+    keys = {item.key for item in reading.events if item.event.TYPE in ("build_finished", "build_failed")}
+    assert keys == {f"end:{build.job}" for build in state.builds.values() if not build.open}
