@@ -46,6 +46,7 @@ COMMANDS = [
     *(("store", verb) for verb in ("backup", "gc", "restore", "stats")),
     *(("data", verb) for verb in ("diff", "export", "ingest", "ingests", "inspect", "list", "profiles", "show")),
     *(("strategies", verb) for verb in ("list", "new", "show")),
+    *(("kill-switch", verb) for verb in ("off", "on", "status")),
 ]
 
 
