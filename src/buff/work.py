@@ -41,8 +41,9 @@ def run(root: str, job: str, *, host: Host, settings: Settings, disk: Disk | Non
     One that does not wait is left as it is. What is recorded is recorded in the name of who asked for the build. Raises
     BuildNotFound, and what the journal raises where nothing can be recorded; any other error is the end of the build.
     """
-    asked = find_build(Store(root, host=host, settings=settings, disk=disk).state, job)
-    with Store(root, host=host, settings=evolve(settings, user=asked.by), disk=disk) as store:
+    with Store(root, host=host, settings=settings, disk=disk) as store:
+        asked = find_build(store.state, job)
+        store.settings = evolve(settings, user=asked.by)
         work = Work(store, asked)
         try:
             if work.begin():

@@ -1,6 +1,7 @@
 """Builds: asked for, started, ended exactly once, whatever comes between. Here every process is a store of this one."""
 
 import contextlib
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -169,6 +170,8 @@ def test_a_build_runs_and_makes_its_run_in_one_batch(root: Path, server: Store, 
     items = server.events()
     committed, finished = items[-2:]
     assert (committed.event.TYPE, committed.event.job, finished.key) == ("run_committed", job, f"end:{job}")  # type: ignore[union-attr]
+    lines = [json.loads(line) for line in (root / "_journal" / f"{1:020d}.jsonl").read_text().splitlines()]
+    assert [line["b"] for line in lines[-2:]] == [[committed.seq, finished.seq]] * 2
     assert ends(root) == {job: 1}
     assert names(root)["_orphans"] == []
     assert names(root)["_staging"] == [server.owner.name]
