@@ -22,7 +22,7 @@ from unittest.mock import patch
 import msgspec
 from attrs import evolve, field, frozen
 
-from buff import builds, datasets, uploads, work
+from buff import builds, datasets, safety, uploads, work
 from buff.audit import verify_all
 from buff.backup import PARTIAL, copy_root
 from buff.builder import create
@@ -30,7 +30,7 @@ from buff.bundle import bring, bundle
 from buff.canonical import document
 from buff.cli import legacy
 from buff.datasets import check
-from buff.errors import BuffError
+from buff.errors import BuffError, KillSwitchEngaged
 from buff.extract import extract
 from buff.files import Disk, remove_tree
 from buff.host import Host
@@ -513,7 +513,50 @@ def _proven(store: Store, told: Told) -> None:
 
 BUILD = Deed(name="build", prepare=lambda base: (base / "root").mkdir(), do=_build, judge=_built)
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD)
+# What is on its way is stopped by the kill switch
+
+
+def _stop(disk: Disk, base: Path, told: Told) -> None:
+    """A run that is made, then an ingest and a run in the middle of which somebody turns the switch on."""
+    with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+
+        def turn_on(stage: str, done: int, total: int) -> None:
+            if not safety.state(store).engaged:
+                safety.engage(store, stage)
+
+        first, second, other = wishes()
+        created = create(first, root=store, host=store.host, settings=store.settings)
+        told.runs.add(created.run.id)
+        told.datasets.add(created.run.inputs["dataset_id"])
+        stored = {name: value for name, value in second.items() if name != "csv"}
+        stored["dataset"] = created.run.inputs["dataset_id"]
+        for values in (other, stored):
+            safety.release(store)
+            with contextlib.suppress(KillSwitchEngaged):
+                create(values, root=store, host=store.host, settings=store.settings, progress=turn_on)
+                raise AssertionError("it was made while the switch was on")
+    told.done = True
+
+
+def _stopped(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        promise(told.runs <= store.state.runs.keys(), "an acknowledged run is lost")
+        promise(len(store.state.runs) <= 1, "a run was committed although the switch was on")
+        promise(len(store.state.datasets) <= 1, "a dataset was stored although the switch was on")
+        promise(safety.state(store).engaged or not told.done, "the switch is off, and nobody turned it off")
+        whole(store)
+        if again:
+            safety.release(store)
+            for values in wishes():
+                create(values, root=store, host=store.host, settings=store.settings)
+            whole(store)
+
+
+STOP = Deed(name="stop", prepare=lambda base: (base / "root").mkdir(), do=_stop, judge=_stopped)
+
+
+DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD, STOP)
 
 
 # The search
