@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from buff.files import RealDisk, read_chunks, remove_tree, replace_file, write_file
+from lying_disk import LyingDisk
 from watched_disk import WatchedDisk
 
 DISK = RealDisk()
@@ -73,6 +74,27 @@ def test_bytes_are_written_at_an_offset_and_cut(tmp_path: Path) -> None:
     DISK.write(handle, b"end")
     DISK.close(handle)
     assert path.read_bytes() == b"0123abc7end"
+
+
+@pytest.mark.parametrize("kind", [RealDisk, LyingDisk])
+def test_whether_a_lock_is_held_is_seen_without_touching_it(tmp_path: Path, kind: type[Any]) -> None:
+    disk, path = kind(), str(tmp_path / "lock") if kind is RealDisk else "/lock"
+    assert not disk.locked(path)
+    assert not disk.exists(path), "looking makes nothing"
+    mine, other = disk.open_lock(path), disk.open_lock(path)
+    assert not disk.locked(path)
+    assert disk.try_lock(mine)
+    assert disk.locked(path)
+    disk.unlock(mine)
+    assert disk.try_lock(other, shared=True)
+    assert not disk.locked(path), "who only looks holds nobody up"
+    disk.unlock(other)
+    assert disk.try_lock(mine)
+    disk.chmod(path, 0o444)
+    assert disk.locked(path)
+    disk.close(mine)
+    assert not disk.locked(path)
+    disk.close(other)
 
 
 def test_a_lock_is_held_by_one_handle_and_shared_by_readers(tmp_path: Path) -> None:

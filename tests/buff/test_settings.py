@@ -96,3 +96,35 @@ def test_a_token_that_no_header_can_carry_is_refused_and_never_shown(text: str) 
 
 def test_a_token_is_in_no_representation() -> None:
     assert "s3cret" not in repr(Settings(token="s3cret"))
+
+
+numbers = st.integers(1, 10**12 - 1)
+
+
+@given(
+    st.builds(
+        Settings,
+        csv_bytes_max=numbers,
+        rows_max=numbers,
+        free_bytes_min=st.integers(0, 10**12),
+        upload_bytes_max=numbers,
+        requests_per_minute=numbers,
+        builds_max=numbers,
+        queue_max=st.integers(0, 10**12),
+        kill_switch=st.booleans(),
+        user=st.text("abc", min_size=1),
+        token=st.none() | st.just("secret"),
+    )
+)
+def test_a_worker_is_given_the_limits_of_its_server_by_its_environment(settings: Settings) -> None:
+    """Nothing of what a door opens with goes along: neither the token nor that creating is on."""
+    given = settings.as_env()
+    assert Settings.from_env(given) == evolve(settings, token=None)
+    assert not {"BUFF_TOKEN", "BUFF_WEB_CREATE"} & given.keys()
+
+
+def test_no_limit_is_given_as_one_that_nobody_meets() -> None:
+    again = Settings.from_env(Settings().as_env())
+    assert again.requests_per_minute is not None
+    assert again.builds_max is not None
+    assert min(again.requests_per_minute, again.builds_max) >= 10**12
