@@ -7,14 +7,14 @@ below the runs root is told from there, and of any other file only its name.
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from attrs import field, frozen
 from litestar.exceptions import HTTPException
 
-from buff.errors import CODES, BuffError, Internal, LimitExceeded, RequestInvalid
+from buff.errors import CODES, BuffError, Internal, LimitExceeded, Meaning, RequestInvalid
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -67,6 +67,11 @@ class Declined(HTTPException):
         """Keep the parts; `problem` tells them."""
         super().__init__(detail=message, status_code=status, headers=dict(headers or {}))
         self.told = RequestInvalid(message, hint=hint, details={"status": status, **(details or {})})
+
+
+def meanings(codes: Iterable[str]) -> list[tuple[str, Meaning]]:
+    """Return some codes with what they mean, by status."""
+    return sorted(((code, CODES[code]) for code in codes), key=lambda each: (each[1].status, each[0]))
 
 
 def problem(error: Exception, *, root: str) -> Problem:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
-from buff_web.pages import assets, help, run, runs, strategies
+from buff_web.pages import assets, description, help, login, run, runs, strategies
 from buff_web.pages.error import error_page
 
 __all__ = ["error_page", "handlers"]
@@ -17,4 +17,12 @@ __all__ = ["error_page", "handlers"]
 
 def handlers() -> Sequence[HTTPRouteHandler]:
     """Return the handlers of the pages and of what they load."""
-    return [*runs.HANDLERS, *run.HANDLERS, *strategies.HANDLERS, *help.HANDLERS, *assets.HANDLERS]
+    return [
+        *runs.HANDLERS,
+        *run.HANDLERS,
+        *strategies.HANDLERS,
+        *description.HANDLERS,
+        *help.HANDLERS,
+        *login.HANDLERS,
+        *assets.HANDLERS,
+    ]
