@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import buff.journal
+from buff.journal.events import EVENTS
 from buff.journal.recovery import TABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "journal_format.md"
@@ -23,6 +24,14 @@ def block(kind: str, text: str) -> str:
 
 def test_the_example_is_the_golden_journal() -> None:
     assert block("json", "## A line").splitlines() == LINES[:2]
+
+
+def test_the_page_names_every_event_there_is() -> None:
+    part = PAGE.read_text().partition("## Events")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", part, re.MULTILINE)
+    assert sorted(name for cell in cells for name in re.findall(r"`([^`]+)`", cell)) == sorted(
+        event.TYPE for event in EVENTS
+    )
 
 
 def test_the_docstring_of_the_package_shows_the_same_line() -> None:
