@@ -34,7 +34,7 @@ class Errands:
         """Start nothing yet. An errand is done with the settings of the store, in the name of its user."""
         self._store, self._seconds_max = store, seconds_max
         self._room = asyncio.Semaphore(AT_ONCE)
-        self._asked = 0
+        self.asked = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, kind: str, values: Mapping[str, Any]) -> Any:
@@ -42,9 +42,9 @@ class Errands:
 
         Raises RateLimited when too many wait already, LimitExceeded when it takes too long, and what it raised.
         """
-        if self._asked >= AT_ONCE + WAITING_MAX:
+        if self.asked >= AT_ONCE + WAITING_MAX:
             raise RateLimited(
-                f"{self._asked} such requests are under way already",
+                f"{self.asked} such requests are under way already",
                 hint="try again when some are done",
                 details={"limit": AT_ONCE + WAITING_MAX, "retry_after_seconds": RETRY_SECONDS},
             )
@@ -61,12 +61,12 @@ class Errands:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, kind: str, values: Mapping[str, Any]) -> Any:
-        self._asked += 1
+        self.asked += 1
         try:
             async with self._room:
                 return await self._done(kind, values)
         finally:
-            self._asked -= 1
+            self.asked -= 1
 
     async def _done(self, kind: str, values: Mapping[str, Any]) -> Any:
         store = self._store
