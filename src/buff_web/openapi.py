@@ -271,8 +271,8 @@ def _tidied(node: Any) -> Any:
     match node:
         case {"in": "query", "schema": {"oneOf": [shown, {"type": "null"}], **rest}, **others}:
             return _tidied({**others, "in": "query", "schema": {**shown, **rest}})
-        case {"in": "query", "allowEmptyValue": False, **others}:
-            return _tidied({**others, "in": "query", "allowEmptyValue": True})
+        case {"in": "query", "required": False, "allowEmptyValue": False, **others}:
+            return _tidied({**others, "in": "query", "required": False, "allowEmptyValue": True})
         case {"format": "instant"}:
             return {"$ref": "#/components/schemas/Instant"}
         case {"oneOf": kinds, **others}:
