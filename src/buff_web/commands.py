@@ -9,9 +9,19 @@ from collections.abc import Mapping
 from buff import Run, Strategy
 
 
+def show(run_id: str) -> str:
+    """Return the command that shows a run."""
+    return shlex.join(("buff", "run", "show", run_id))
+
+
 def verify(run_id: str) -> str:
     """Return the command that recomputes a run and compares every byte."""
     return shlex.join(("buff", "run", "verify", run_id))
+
+
+def export(run_id: str) -> str:
+    """Return the commands that write a run as tables and as a page."""
+    return "\n".join(shlex.join(("buff", "run", "export", run_id, "--out", f"{run_id}{end}")) for end in ("", ".html"))
 
 
 def create(run: Run) -> str:

@@ -1,20 +1,23 @@
-"""Curves drawn by the server: a sparkline for a list, and the equity curve that stands where no chart can.
+"""Curves drawn by the server: a sparkline for a list, and the picture of a run that stands where no chart can.
 
 Numbers go in; SVG without scripts and without inline style comes out, so that the strict policy has nothing to relax.
 Colours are the stylesheet's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import frozen
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from buff_web.words import number
+from buff import Run
+from buff.runs.drawing import curves, depths, sides
+
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
 SPARK_WIDTH, SPARK_HEIGHT = 112, 28
-STILL_WIDTH, STILL_HEIGHT, STILL_POINTS = 960, 240, 480
-_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 8, 10, 26
 
 
 def sparkline(points: Sequence[float]) -> Markup:
@@ -32,45 +35,42 @@ def sparkline(points: Sequence[float]) -> Markup:
     )
 
 
-def still(equity: NDArray[np.float64], *, first: str, last: str, label: str) -> Markup:
-    """Return the equity curve with its scale, from `first` to `last` on market time; `label` is read aloud."""
-    if not len(equity):
-        return Markup("")
-    places = np.unique(np.linspace(0, len(equity) - 1, STILL_POINTS).astype(np.int64))
-    values = equity[places].tolist()
-    ys = _scaled(values, top=_TOP, bottom=STILL_HEIGHT - _BOTTOM)
-    width = STILL_WIDTH - _LEFT - _RIGHT
-    xs = [_LEFT + width * place / max(len(equity) - 1, 1) for place in places.tolist()]
-    grid = Markup("").join(_grid_line(value, y) for value, y in _scale_marks(values))
-    return Markup(
-        '<svg class="still" viewBox="0 0 {0} {1}" role="img" aria-label="{2}">{3}'
-        '<path class="base" d="M{4} {5:.1f}H{6}"/><path class="curve" d="{7}"/>'
-        '<text x="{4}" y="{8}">{9}</text><text x="{6}" y="{8}" text-anchor="end">{10}</text></svg>'
-    ).format(
-        STILL_WIDTH,
-        STILL_HEIGHT,
-        label,
-        grid,
-        _LEFT,
-        ys[0],
-        STILL_WIDTH - _RIGHT,
-        _path(xs, ys),
-        STILL_HEIGHT - 8,
-        first,
-        last,
+@frozen(kw_only=True)
+class Bought:
+    """Buy and hold of a run: all of the start equity, bought at the first open after the warm-up, free of cost."""
+
+    from_ms: int
+    price: float
+
+
+def bought(run: Run) -> Bought | None:
+    """Return where buy and hold of a run begins (spec/engine.md M2); None where the warm-up leaves no open."""
+    first = _warmup(run) + 1
+    bars = run.bars
+    if first >= len(bars):
+        return None
+    return Bought(from_ms=int(bars.ts[first]), price=float(bars.open[first]))
+
+
+def picture(bars: Columns, equity: Columns, *, start: float, bought: Bought | None, label: str) -> Markup:
+    """Return equity beside buy and hold, when a position was held, and the drawdown; `label` is read aloud.
+
+    `bars` and `equity` are columns of the same buckets, as a chart is cut from (`buff.pyramid`).
+    """
+    ts, lines = bars["ts"], {"equity": equity["equity"]}
+    if bought is not None:
+        hold = np.where(ts < bought.from_ms, start, start * (bars["close"] / bought.price))
+        lines = {"hold": hold, **lines}
+    parts = (
+        curves(ts, lines, label=label),
+        sides(ts, equity["position"], label="When a position was held"),
+        depths(ts, equity["drawdown"], label="Drawdown: equity over its peak, less one"),
     )
+    return Markup("".join(parts))
 
 
-def _scale_marks(values: Sequence[float]) -> list[tuple[float, float]]:
-    low, high = min(values), max(values)
-    marks = [low, (low + high) / 2, high] if high > low else [low]
-    return list(zip(marks, _scaled([*marks, low, high], top=_TOP, bottom=STILL_HEIGHT - _BOTTOM), strict=False))
-
-
-def _grid_line(value: float, y: float) -> Markup:
-    return Markup(
-        '<path class="grid" d="M{0} {1:.1f}H{2}"/><text x="{3}" y="{4:.1f}" text-anchor="end">{5}</text>'
-    ).format(_LEFT, y, STILL_WIDTH - _RIGHT, _LEFT - 8, y + 4, number(value))
+def _warmup(run: Run) -> int:
+    return next((entry["ref"]["seq"] for entry in run.timeline if entry["type"] == "warmup_end"), 0)
 
 
 def _scaled(values: Sequence[float], *, top: float, bottom: float) -> list[float]:

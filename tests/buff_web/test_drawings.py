@@ -1,13 +1,15 @@
 """Pictures drawn by the server: well-formed, inside their frame, without style or script."""
 
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buff_web.drawings import SPARK_HEIGHT, SPARK_WIDTH, STILL_HEIGHT, STILL_WIDTH, sparkline, still
+from buff.pyramid import Detail, Series, Window, bars_series, equity_series
+from buff_web.drawings import SPARK_HEIGHT, SPARK_WIDTH, bought, picture, sparkline
+from whole import make
 
 
 def _points(svg: str, which: str) -> list[tuple[float, float]]:
@@ -24,22 +26,45 @@ def test_a_rising_curve_rises() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert sparkline([]) == ""
-    assert still(np.empty(0), first="a", last="b", label="c") == ""
-
-
-def test_a_label_is_escaped() -> None:
-    picture = still(np.array([1.0, 2.0]), first="<a>", last="b", label='"<script>')
-    assert "<script" not in picture
-    assert ElementTree.fromstring(picture).get("aria-label") == '"<script>'
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=700))
-@pytest.mark.parametrize("draw", ["sparkline", "still"])
-def test_every_curve_stays_in_its_frame(draw: str, values: list[float]) -> None:
+def test_every_sparkline_stays_in_its_frame(values: list[float]) -> None:
     """Invariants checked: well-formed XML; every point inside the frame; no inline style."""
-    if draw == "sparkline":
-        picture, width, height = sparkline(values), SPARK_WIDTH, SPARK_HEIGHT
-    else:
-        picture, width, height = still(np.array(values), first="a", last="b", label="c"), STILL_WIDTH, STILL_HEIGHT
-    assert all(0 <= x <= width and 0 <= y <= height for x, y in _points(picture, "curve"))
-    assert "style=" not in picture
+    drawn = sparkline(values)
+    assert all(0 <= x <= SPARK_WIDTH and 0 <= y <= SPARK_HEIGHT for x, y in _points(drawn, "curve"))
+    assert "style=" not in drawn
+
+
+def _picture(run: Any) -> str:
+    window = Window(buckets=300)
+    bars, equity = (
+        series.cut(window).columns for series in (_detail(bars_series(run)), _detail(equity_series(run, run.bars.ts)))
+    )
+    start = run.inputs["initial_equity"]
+    return picture(bars, equity, start=start, bought=bought(run), label='"<b>')
+
+
+def _detail(series: Series) -> Detail:
+    return Detail(series=series, pyramid=None)
+
+
+def test_the_picture_of_a_run_has_both_curves_and_what_buy_and_hold_made_is_its_metric(
+    minutes: Path, tmp_path: Path
+) -> None:
+    run: Any = make(tmp_path / "root", minutes).run
+    held = bought(run)
+    assert held is not None
+    drawn = _picture(run)
+    assert '"<b>' not in drawn
+    assert "style=" not in drawn
+    assert len(ElementTree.fromstring(f"<div>{drawn}</div>")) == 3
+    for kind in ("equity", "hold", "depth", "grid"):
+        assert f'class="{kind}"' in drawn
+    assert float(run.bars.close[-1]) / held.price - 1 == run.metrics["buy_and_hold"].value
+
+
+def test_a_run_that_only_warms_up_has_no_buy_and_hold(minutes: Path, tmp_path: Path) -> None:
+    run: Any = make(tmp_path / "root", minutes, params={"fast": 3, "slow": 4000}).run
+    assert bought(run) is None
+    assert 'class="hold"' not in _picture(run)

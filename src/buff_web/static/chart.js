@@ -1,18 +1,19 @@
-// Draws a run: candles with volume and trades, equity, drawdown, on one time axis. Everything drawn comes from the API;
-// nothing is computed here. When the reader zooms in, the same stretch is read again in finer buckets.
+// Draws a run on one time axis: candles with volume and trades, equity beside buy and hold, drawdown, position and risk.
+// Everything drawn comes from the API; nothing is computed here but buy and hold, which is the close over a price.
+// When the reader moves, the stretch in sight is read again in the buckets that fit it.
 
-import { readWindow } from "./feed.js";
+import { readTrades, readWindow } from "./feed.js";
+import { TradeMarks, Place } from "./marks.js";
 
-const { BaselineSeries, CandlestickSeries, HistogramSeries, LineSeries, createChart, createSeriesMarkers } =
-  window.LightweightCharts ?? {};
-const PIXELS_PER_TRADE = 14;
+const lib = window.LightweightCharts ?? {};
 const MINUS = "\u2212";
-const figure = document.querySelector(".chart");
-const canvas = figure.querySelector(".canvas");
-const legend = figure.querySelector(".legend");
-const note = figure.querySelector("[data-note]");
-const addresses = figure.dataset;
-const seconds = (ms) => ms / 1000;
+const THIN = "\u202f";
+const SEEN_MIN = 300; // fewer buckets in sight are read again in finer ones
+const EDGE = 0.25; // of what is in sight: nearer to the edge of what is read, more is read
+const PAUSE_MS = 80;
+const STATES = ["GREEN", "YELLOW", "RED"];
+
+export const drawable = () => Boolean(lib.createChart);
 
 // A custom property holds what both themes say; only as the colour of something is it the one of this theme.
 const probe = document.createElement("i");
@@ -22,261 +23,411 @@ document.body.append(probe);
 function palette() {
   const colour = (name) => {
     probe.style.color = `var(--${name})`;
-    const [red, green, blue] = getComputedStyle(probe).color.match(/\d+/g);
-    return `#${[red, green, blue].map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
+    const parts = getComputedStyle(probe).color.match(/\d+/g).slice(0, 3);
+    return `#${parts.map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
   };
+  const named = (...names) => Object.fromEntries(names.map((name) => [name, colour(`chart-${name}`)]));
   return {
-    paper: colour("raised"), ink: colour("quiet"), line: colour("line"), grid: colour("chart-grid"),
-    up: colour("chart-up"), down: colour("chart-down"), equity: colour("chart-equity"),
-    drawdown: colour("chart-drawdown"), long: colour("up"), short: colour("down"),
-  };
-}
-
-function frameOptions(colours) {
-  return {
-    layout: {
-      background: { color: colours.paper }, textColor: colours.ink, fontSize: 11, attributionLogo: false,
-      fontFamily: getComputedStyle(document.body).fontFamily,
-      panes: { separatorColor: colours.line, separatorHoverColor: colours.line },
-    },
-    grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
-    rightPriceScale: { borderColor: colours.line },
-    timeScale: { borderColor: colours.line, timeVisible: true, secondsVisible: false, minBarSpacing: 0.2 },
-    crosshair: { mode: 0 },
-    localization: { locale: "en-GB" },
+    paper: colour("raised"), ink: colour("ink"), quiet: colour("quiet"), line: colour("line"),
+    ...named("grid", "up", "down", "equity", "hold", "drawdown", "yellow", "red", "chosen"),
   };
 }
 
 const decimals = (value) => (Math.abs(value) >= 1000 ? 2 : Math.abs(value) >= 1 ? 4 : 8);
-const amount = (value, places = 2) =>
-  value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }).replace("-", MINUS);
-const percent = (value) => `${amount(value * 100)}\u202f%`;
-const stamp = (time) => new Date(time * 1000).toISOString().slice(0, 16).replace("T", " ");
+const formats = new Map();
+export function amount(value, places = 2) {
+  if (!formats.has(places)) {
+    formats.set(places, new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
+  }
+  return formats.get(places).format(value).replace("-", MINUS);
+}
+const percent = (value) => `${amount(value * 100)}${THIN}%`;
+const stamp = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
+const side = (position) => (position > 0 ? "long" : position < 0 ? "short" : "flat");
 
-class RunChart {
-  constructor() {
-    this.chart = createChart(canvas, { autoSize: true, ...frameOptions(palette()) });
-    const money = { type: "custom", formatter: (value) => amount(value), minMove: 0.01 };
-    this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
-    this.volume = this.chart.addSeries(HistogramSeries, {
-      priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
-    });
-    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
-    this.equity = this.chart.addSeries(LineSeries, { lineWidth: 2, priceLineVisible: false, priceFormat: money, title: "equity" }, 1);
-    this.drawdown = this.chart.addSeries(BaselineSeries, {
-      lineWidth: 1, priceLineVisible: false, title: "drawdown", baseValue: { type: "price", price: 0 },
-      priceFormat: { type: "custom", formatter: percent, minMove: 0.0001 },
-    }, 2);
-    this.markers = createSeriesMarkers(this.candles, []);
-    const [price, equity, drawdown] = this.chart.panes();
-    price.setStretchFactor(6);
-    equity.setStretchFactor(2.2);
-    drawdown.setStretchFactor(1.6);
-    this.chart.subscribeCrosshairMove((move) => this.say(move.time));
-    this.chart.timeScale().subscribeVisibleTimeRangeChange((range) => this.moved(range));
+export class RunChart {
+  // `told` hears of moves: view(first, last, whole), trade(number), place(ms), note(text).
+  constructor(figure, told) {
+    this.figure = figure;
+    this.told = told;
+    this.canvas = figure.querySelector(".canvas");
+    this.api = figure.dataset.api;
+    const { startEquity, boughtMs, boughtPrice } = figure.dataset;
+    this.start = Number(startEquity);
+    this.bought = boughtPrice === undefined ? null : { ms: Number(boughtMs), price: Number(boughtPrice) };
+    this.chart = lib.createChart(this.canvas, { autoSize: true, ...this.frame(palette()) });
+    this.build();
+    this.chart.subscribeCrosshairMove((move) => this.say(move.logical));
+    this.chart.subscribeClick((click) => this.clicked(click));
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.moved(range));
   }
 
-  // Put a window on the chart and keep what the reader looks at.
-  show(view, visible) {
-    this.view = view;
-    this.wanted = undefined;
-    const { columns } = view.bars;
-    this.places = new Map(columns.ts.map((ms, index) => [seconds(ms), index]));
-    const places = decimals(columns.close.at(-1) ?? 1);
-    this.candles.applyOptions({
-      priceFormat: { type: "custom", formatter: (value) => amount(value, places), minMove: 10 ** -places },
+  frame(colours) {
+    return {
+      layout: {
+        background: { color: colours.paper }, textColor: colours.quiet, fontSize: 11, attributionLogo: false,
+        fontFamily: getComputedStyle(document.body).fontFamily,
+        panes: { separatorColor: colours.line, separatorHoverColor: colours.line, enableResize: true },
+      },
+      grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
+      rightPriceScale: { borderColor: colours.line, minimumWidth: 78 },
+      timeScale: { borderColor: colours.line, timeVisible: true, secondsVisible: false, minBarSpacing: 0.05, rightOffset: 0 },
+      crosshair: { mode: 0, vertLine: { labelVisible: true }, horzLine: { labelVisible: true } },
+      localization: { locale: "en-GB" },
+    };
+  }
+
+  build() {
+    const quiet = { priceLineVisible: false };
+    const money = { type: "custom", formatter: (value) => amount(value), minMove: 0.01 };
+    const add = (kind, options, pane) => this.chart.addSeries(lib[kind], { ...quiet, ...options }, pane);
+    const overlay = { lastValueVisible: false, crosshairMarkerVisible: false };
+    this.candles = add("CandlestickSeries", { borderVisible: false });
+    this.volume = add("HistogramSeries", { priceScaleId: "volume", priceFormat: { type: "volume" }, ...overlay });
+    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+    this.hold = add("LineSeries", { lineWidth: 1, priceFormat: money, crosshairMarkerVisible: false }, 1);
+    this.equity = add("LineSeries", { lineWidth: 2, priceFormat: money }, 1);
+    this.drawdown = add("BaselineSeries", {
+      lineWidth: 1, baseValue: { type: "price", price: 0 },
+      priceFormat: { type: "custom", formatter: percent, minMove: 0.0001 },
+    }, 2);
+    const fixed = (minValue, maxValue) => ({ autoscaleInfoProvider: () => ({ priceRange: { minValue, maxValue } }) });
+    this.risk = add("HistogramSeries", { priceScaleId: "risk", ...overlay, ...fixed(0, 2) }, 3);
+    this.chart.priceScale("risk", 3).applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
+    this.position = add("HistogramSeries", {
+      base: 0, lastValueVisible: false, ...fixed(-1.6, 1.6),
+      priceFormat: { type: "custom", minMove: 1, formatter: (value) => (Math.abs(value) === 1 ? side(value) : "") },
+    }, 3);
+    const panes = this.chart.panes();
+    [6, 2.2, 1.4, 0.9].forEach((part, index) => panes[index].setStretchFactor(part));
+    this.names = panes.map((pane) => lib.createTextWatermark(pane, { horzAlign: "left", vertAlign: "top", lines: [] }));
+    this.marks = new TradeMarks(this);
+    this.candles.attachPrimitive(this.marks);
+    this.places = [this.candles, this.equity, this.drawdown, this.position].map((series) => {
+      const place = new Place(this);
+      series.attachPrimitive(place);
+      return place;
     });
-    this.paint();
-    if (visible) this.chart.timeScale().setVisibleRange(visible);
+  }
+
+  // Put a window on the chart; what is in sight stays, or becomes what is asked for in epoch milliseconds.
+  show(view, sight = null) {
+    this.view = view;
+    this.ts = view.bars.ts;
+    const places = decimals(view.bars.close.at(-1) ?? 1);
+    if (places !== this.decimals) {
+      this.decimals = places;
+      this.candles.applyOptions({
+        priceFormat: { type: "custom", formatter: (value) => amount(value, places), minMove: 10 ** -places },
+      });
+    }
+    this.quiet = true; // what setData moves is no move of the reader's
+    this.fill();
+    if (sight) this.look(sight);
     else this.chart.timeScale().fitContent();
+    this.quiet = false;
     this.say();
-    this.tell();
+  }
+
+  fill() {
+    const colours = this.colours ?? this.paint();
+    const { bars, equity } = this.view;
+    const times = Array.from(this.ts, (ms) => ms / 1000);
+    const column = (values) => times.map((time, at) => ({ time, value: values[at] }));
+    const faint = { true: `${colours.down}55`, false: `${colours.up}55` };
+    this.candles.setData(times.map((time, at) => ({
+      time, open: bars.open[at], high: bars.high[at], low: bars.low[at], close: bars.close[at],
+    })));
+    this.volume.setData(times.map((time, at) => ({ time, value: bars.volume[at], color: faint[bars.close[at] < bars.open[at]] })));
+    this.equity.setData(column(equity.equity));
+    this.hold.setData(this.bought ? column(this.ts.map((ms, at) => this.held(ms, bars.close[at]))) : []);
+    this.drawdown.setData(column(equity.drawdown));
+    const held = { 1: colours.up, "-1": colours.down, 0: colours.line };
+    this.position.setData(times.map((time, at) => ({ time, value: equity.position[at], color: held[equity.position[at]] })));
+    const risks = ["transparent", `${colours.yellow}50`, `${colours.red}50`];
+    this.risk.setData(times.map((time, at) => ({ time, value: equity.state[at], color: risks[equity.state[at]] })));
+  }
+
+  // Buy and hold of all of the start equity from the first open after the warm-up, free of cost.
+  held(ms, close) {
+    return ms < this.bought.ms ? this.start : this.start * (close / this.bought.price);
   }
 
   paint() {
-    const colours = palette();
-    this.chart.applyOptions(frameOptions(colours));
-    this.candles.applyOptions({
-      upColor: colours.up, downColor: colours.down, wickUpColor: colours.up, wickDownColor: colours.down,
-    });
+    const colours = (this.colours = palette());
+    this.chart.applyOptions(this.frame(colours));
+    this.candles.applyOptions({ upColor: colours.up, downColor: colours.down, wickUpColor: colours.up, wickDownColor: colours.down });
     this.equity.applyOptions({ color: colours.equity });
+    this.hold.applyOptions({ color: colours.hold });
     this.drawdown.applyOptions({
-      topLineColor: colours.drawdown, bottomLineColor: colours.drawdown,
+      topLineColor: colours.drawdown, bottomLineColor: colours.drawdown, topFillColor1: "transparent", topFillColor2: "transparent",
       bottomFillColor1: `${colours.drawdown}18`, bottomFillColor2: `${colours.drawdown}55`,
     });
-    const { bars: { columns: bars }, equity: { columns: equity } } = this.view;
-    this.candles.setData(bars.ts.map((ms, i) => ({
-      time: seconds(ms), open: bars.open[i], high: bars.high[i], low: bars.low[i], close: bars.close[i],
-    })));
-    this.volume.setData(bars.ts.map((ms, i) => ({
-      time: seconds(ms), value: bars.volume[i], color: `${bars.close[i] < bars.open[i] ? colours.down : colours.up}44`,
-    })));
-    this.equity.setData(equity.ts.map((ms, i) => ({ time: seconds(ms), value: equity.equity[i] })));
-    this.drawdown.setData(equity.ts.map((ms, i) => ({ time: seconds(ms), value: equity.drawdown[i] })));
-    this.markTrades();
+    ["Price and volume", "Equity", "Drawdown", "Position and risk"].forEach((text, index) => {
+      this.names[index].applyOptions({ lines: [{ text, color: colours.quiet, fontSize: 11, fontFamily: this.font() }] });
+    });
+    return colours;
   }
 
-  // Trades are marked where there is room: too many would hide the candles, and the table has them all.
-  markTrades() {
-    const { items, total } = this.view.trades;
-    const range = this.chart.timeScale().getVisibleRange();
-    const seen = range
-      ? items.filter((t) => seconds(Date.parse(t.entry.ts)) <= range.to && (!t.exit || seconds(Date.parse(t.exit.ts)) >= range.from))
-      : items;
-    this.incomplete = items.length < total;
-    this.count = this.incomplete ? total : seen.length;
-    this.crowded = this.incomplete || seen.length > canvas.clientWidth / PIXELS_PER_TRADE;
-    this.markers.setMarkers(this.crowded ? [] : this.marks(seen, palette()));
+  font() {
+    return getComputedStyle(document.body).fontFamily;
   }
 
-  // Longs enter with an arrow up below the bar, shorts with an arrow down above it; both leave with a circle.
-  marks(trades, colours) {
-    const marks = [];
-    for (const trade of trades) {
-      const long = trade.side === "long";
-      const color = long ? colours.long : colours.short;
-      marks.push(this.mark(trade.entry.ts, {
-        shape: long ? "arrowUp" : "arrowDown", position: long ? "belowBar" : "aboveBar", color, id: `entry ${trade.trade}`,
-      }));
-      if (trade.exit) {
-        marks.push(this.mark(trade.exit.ts, {
-          shape: "circle", position: long ? "aboveBar" : "belowBar", size: 0.6, color, id: `exit ${trade.trade}`,
-        }));
-      }
-    }
-    return marks.filter(Boolean).sort((a, b) => a.time - b.time);
+  repaint() {
+    this.paint();
+    this.show(this.view, this.sight());
   }
 
-  // A mark stands on the bucket that holds its bar; one outside the window is left out.
-  mark(ts, options) {
-    const { ts: stamps } = this.view.bars.columns;
-    const ms = Date.parse(ts);
+  // Where things are -------------------------------------------------------------------------------------------------
+
+  step() {
+    return this.ts.length > 1 ? (this.ts.at(-1) - this.ts[0]) / (this.ts.length - 1) : 60_000;
+  }
+
+  // The bucket that holds an instant, as a place on the axis; between and beyond buckets in proportion.
+  logical(ms) {
+    const at = this.bucket(ms);
+    const last = this.ts.length - 1;
+    if (at < 0) return (ms - this.ts[0]) / this.step();
+    if (at === last) return last + (ms - this.ts[last]) / this.step();
+    return at + (ms - this.ts[at]) / (this.ts[at + 1] - this.ts[at]);
+  }
+
+  // The index of the bucket that begins at or before an instant; -1 before the first.
+  bucket(ms) {
     let low = 0;
-    let high = stamps.length;
+    let high = this.ts.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (stamps[middle] <= ms) low = middle + 1;
+      if (this.ts[middle] <= ms) low = middle + 1;
       else high = middle;
     }
-    const outside = low === 0 || (low === stamps.length && ms > stamps.at(-1) && !this.reachesEnd());
-    return outside ? null : { time: seconds(stamps[low - 1]), ...options };
+    return low - 1;
+  }
+
+  instant(logical) {
+    const last = this.ts.length - 1;
+    const at = Math.floor(logical);
+    if (at < 0) return this.ts[0] + logical * this.step();
+    if (at >= last) return this.ts[last] + (logical - last) * this.step();
+    return this.ts[at] + (logical - at) * (this.ts[at + 1] - this.ts[at]);
+  }
+
+  sight() {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    return range && { first: this.instant(range.from), last: this.instant(range.to) };
+  }
+
+  look({ first, last }) {
+    this.chart.timeScale().setVisibleLogicalRange({ from: this.logical(first), to: this.logical(last) });
+  }
+
+  whole() {
+    const { first_ms: first, last_ms: last } = this.view;
+    return this.ts[0] <= first && this.bucket(last) === this.ts.length - 1 && this.reachesEnd();
   }
 
   reachesEnd() {
-    const { columns, last_ms: last, bucket, timeframe } = this.view.bars;
-    return bucket !== timeframe || columns.ts.at(-1) >= last;
+    return this.ts.at(-1) + this.step() * 1.5 >= this.view.last_ms;
   }
 
-  // The legend: the bucket below the crosshair, or the last one.
-  say(time) {
-    const { bars: { columns: bars }, equity: { columns: equity } } = this.view;
-    const index = this.places.get(time) ?? bars.ts.length - 1;
-    if (index < 0) return;
-    const places = decimals(bars.close[index]);
-    legend.textContent =
-      `${stamp(seconds(bars.ts[index]))}   O ${amount(bars.open[index], places)}   H ${amount(bars.high[index], places)}   ` +
-      `L ${amount(bars.low[index], places)}   C ${amount(bars.close[index], places)}   ` +
-      `equity ${amount(equity.equity[index])}   drawdown ${percent(equity.drawdown[index])}`;
-  }
+  // Moving -----------------------------------------------------------------------------------------------------------
 
-  tell() {
-    const { bars } = this.view;
-    const drawn = bars.bucket === bars.timeframe
-      ? `Every bar of ${bars.timeframe} is drawn.`
-      : `Candles of ${bars.bucket} stand for bars of ${bars.timeframe}; zoom in for finer ones.`;
-    const marks = this.crowded
-      ? ` ${this.count.toLocaleString("en-US")} trades are too many to mark here: zoom in.`
-      : " Arrows are entries (up long, down short), circles exits.";
-    note.textContent = drawn + marks;
-  }
-
-  // The reader moved: read finer or farther data once the movement has paused.
   moved(range) {
+    if (!range || this.quiet) return;
+    this.figure.dataset.busy = "";
     clearTimeout(this.pause);
-    if (range) this.pause = setTimeout(() => this.refine(range), 120);
+    this.pause = setTimeout(() => this.refine(), PAUSE_MS);
   }
 
-  async refine({ from, to }) {
-    this.markTrades();
+  async refine() {
+    const turn = (this.turn = Symbol("turn"));
+    await this.fit();
+    if (this.turn === turn) delete this.figure.dataset.busy;
+  }
+
+  async fit() {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const sight = this.sight();
+    if (!range) return;
     this.tell();
-    const { bars } = this.view;
-    const { ts } = bars.columns;
-    const span = to - from;
-    const seen = [...this.places.keys()].filter((time) => time >= from && time <= to).length;
-    const whole = ts.length && ts[0] <= bars.first_ms && this.reachesEnd();
-    const finer = bars.bucket !== bars.timeframe && seen < 300;
-    const beyond = !whole && (from - span / 4 < seconds(ts[0]) || to + span / 4 > seconds(ts.at(-1)));
-    const sparse = this.incomplete && seen < ts.length / 2;
-    if (!finer && !beyond && !sparse) return;
+    this.told.view(sight, this.whole() && range.from < 1 && range.to > this.ts.length - 2);
+    const seen = Math.min(range.to, this.ts.length - 1) - Math.max(range.from, 0);
+    const margin = (range.to - range.from) * EDGE;
+    const { view } = this;
+    const finer = view.bucket !== view.timeframe && seen < SEEN_MIN;
+    const earlier = range.from < margin && this.ts[0] > view.first_ms;
+    const later = range.to > this.ts.length - 1 - margin && !this.reachesEnd();
+    if ((finer || earlier || later) && !(await this.read(sight))) return;
+    await this.readMarks();
+  }
+
+  async read(sight, { keep = true } = {}) {
     const asked = (this.asked = Symbol("window"));
+    const span = sight.last - sight.first;
     try {
-      const view = await readWindow(addresses, { first: (from - span) * 1000, last: (to + span) * 1000 });
-      const found = view.bars.columns.ts;
-      const same = view.bars.bucket === bars.bucket && found[0] === ts[0] && found.at(-1) === ts.at(-1);
-      if (this.asked !== asked || same || !found.length) return;
-      // The reader may have moved on while the answer was under way: keep what is seen now, and look again.
-      const now = this.chart.timeScale().getVisibleRange();
-      this.show(view, now);
-      this.moved(now);
+      const view = await readWindow(this.api, { first: sight.first - span, last: sight.last + span });
+      if (this.asked !== asked || !view.bars.ts.length) return true;
+      const { bars, bucket } = this.view ?? { bars: { ts: [] } };
+      const same = bucket === view.bucket && bars.ts[0] === view.bars.ts[0] && bars.ts.at(-1) === view.bars.ts.at(-1);
+      const began = performance.now();
+      // The reader may have moved on while the answer was under way: what is in sight now stays in sight.
+      if (!same) this.show(view, keep ? this.sight() : sight);
+      this.swap = performance.now() - began;
+      this.figure.dataset.bucket = view.bucket;
+      this.tell();
+      return true;
     } catch (error) {
-      note.textContent = `Finer data could not be read. ${error.message}`;
+      this.told.note(`Finer data could not be read. ${error.message}`);
+      return false;
     }
+  }
+
+  // Trades are read where few enough are in sight; where there are more, buckets say how many were entered.
+  async readMarks() {
+    const sight = this.sight();
+    const count = this.entered(sight);
+    if (count > this.room()) {
+      this.marks.set(null);
+      return this.tell();
+    }
+    const span = sight.last - sight.first;
+    const has = this.marked;
+    if (has && this.marks.trades && sight.first >= has.first && sight.last <= has.last) return this.tell();
+    const part = { first: sight.first - span / 2, last: sight.last + span / 2 };
+    const asked = (this.askedMarks = Symbol("trades"));
+    try {
+      const trades = await readTrades(this.api, part);
+      if (this.askedMarks !== asked) return undefined;
+      this.marked = part;
+      this.marks.set(trades);
+    } catch (error) {
+      this.told.note(`The trades could not be read. ${error.message}`);
+      return undefined;
+    }
+    return this.tell();
+  }
+
+  room() {
+    return Math.max(this.canvas.clientWidth / 9, 30);
+  }
+
+  // How many trades are entered in a stretch.
+  entered({ first, last }) {
+    const counts = this.counts();
+    let sum = 0;
+    for (let at = Math.max(this.bucket(first), 0); at <= this.bucket(last); at += 1) sum += counts[at];
+    return sum;
+  }
+
+  counts() {
+    const { entries_long: long, entries_short: short } = this.view.equity;
+    if (this.counted !== long) {
+      this.counted = long;
+      this.sums = long.map((count, at) => count + short[at]);
+    }
+    return this.sums;
   }
 
   // A move shows with the next frame; until then the following one goes on from where it will be.
   do(what) {
-    if (what === "all") return this.whole();
+    if (what === "all") return this.all();
     const scale = this.chart.timeScale();
     const { from, to } = this.wanted ?? scale.getVisibleLogicalRange();
     const [left, right] = MOVES[what];
     this.wanted = { from: from + (to - from) * left, to: to + (to - from) * right };
     scale.setVisibleLogicalRange(this.wanted);
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => requestAnimationFrame(() => { this.wanted = undefined; }));
+    cancelAnimationFrame(this.soon);
+    this.soon = requestAnimationFrame(() => requestAnimationFrame(() => { this.wanted = undefined; }));
+    return undefined;
   }
 
-  whole() {
-    if (this.view === this.first) this.chart.timeScale().fitContent();
-    else this.show(this.first);
+  async all() {
+    if (!this.whole()) {
+      this.first ??= await readWindow(this.api);
+      this.show(this.first);
+      this.figure.dataset.bucket = this.first.bucket;
+    }
+    this.chart.timeScale().fitContent();
+    this.refine();
+  }
+
+  // Bring a stretch into sight with room around it; what is not read yet is read.
+  async go(first, last) {
+    const now = this.sight();
+    const least = Math.min(this.finest() * 80, this.view.last_ms - this.view.first_ms);
+    const span = Math.max((last - first) * 3, least);
+    const middle = (first + last) / 2;
+    const sight = { first: middle - span / 2, last: middle + span / 2 };
+    const near = first >= now.first && last <= now.last && now.last - now.first < span * 6;
+    if (near) return;
+    if (sight.first >= this.ts[0] && sight.last <= this.ts.at(-1) && this.logical(sight.last) - this.logical(sight.first) >= 40) {
+      this.look(sight);
+    } else {
+      if (!(await this.read(sight, { keep: false }))) return;
+      this.look(sight);
+    }
+    await this.refine();
+  }
+
+  finest() {
+    const { bars } = this.view;
+    return this.step() / Math.max(bars.bars[bars.bars.length >> 1], 1);
+  }
+
+  // Choosing ---------------------------------------------------------------------------------------------------------
+
+  clicked({ logical, point, paneIndex }) {
+    if (logical === undefined || !point) return;
+    const hit = paneIndex ? null : this.marks.at(point.x, point.y);
+    if (hit === null) this.told.place(this.ts[Math.min(Math.max(Math.round(logical), 0), this.ts.length - 1)]);
+    else this.told.trade(hit);
+  }
+
+  // A chosen trade is drawn wherever the others are only counted.
+  choose(trade) {
+    this.marks.choose(trade);
+    const first = trade && Date.parse(trade.entry.ts);
+    const last = trade && (trade.exit ? Date.parse(trade.exit.ts) : this.view.last_ms);
+    for (const place of this.places) place.set(trade && { first, last });
+    return trade ? this.go(first, last) : undefined;
+  }
+
+  point(ms) {
+    this.marks.choose(null);
+    for (const place of this.places) place.set(ms === null ? null : { first: ms, last: ms });
+    return ms === null ? undefined : this.go(ms, ms);
+  }
+
+  // Telling ----------------------------------------------------------------------------------------------------------
+
+  // The legend: the bucket below the crosshair, or the last one.
+  say(logical) {
+    const { bars, equity } = this.view;
+    const last = this.ts.length - 1;
+    const at = logical === undefined || logical === null ? last : Math.min(Math.max(Math.round(logical), 0), last);
+    if (at < 0) return;
+    const close = bars.close[at];
+    const price = (value) => amount(value, this.decimals);
+    const parts = [
+      ["", stamp(this.ts[at])], ["O", price(bars.open[at])], ["H", price(bars.high[at])], ["L", price(bars.low[at])],
+      ["C", price(close)], ["V", amount(bars.volume[at], 0)], ["equity", amount(equity.equity[at])],
+      ...(this.bought ? [["hold", amount(this.held(this.ts[at], close))]] : []),
+      ["drawdown", percent(equity.drawdown[at])], ["", side(equity.position[at])], ["", STATES[equity.state[at]]],
+    ];
+    this.told.legend(parts);
+  }
+
+  tell() {
+    const { bucket, timeframe } = this.view;
+    const drawn = bucket === timeframe ? `Every bar of ${timeframe}.` : `Candles of ${bucket} stand for bars of ${timeframe}.`;
+    const drawnTrades = this.marks.alive(this.sight());
+    const counted = !drawnTrades || drawnTrades.length > this.room()
+      ? "Numbers count the trades entered; zoom in to see each."
+      : "Triangles enter (up long, down short), dots leave; a dashed line lost.";
+    this.told.note(`${drawn} ${counted}`);
   }
 }
 
 // What a step changes at the left and the right edge, in parts of what is seen.
 const MOVES = { earlier: [-0.25, -0.25], later: [0.25, 0.25], closer: [0.2, -0.2], wider: [0.2 / -0.6, 0.2 / 0.6] };
-const KEYS = { ArrowLeft: "earlier", ArrowRight: "later", "+": "closer", "=": "closer", "-": "wider", 0: "all", Home: "all" };
-
-function control(chart) {
-  const tools = figure.querySelector(".tools");
-  tools.hidden = false;
-  tools.addEventListener("click", ({ target }) => {
-    const button = target.closest("[data-do]");
-    if (button) chart.do(button.dataset.do);
-  });
-  figure.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
-    event.preventDefault();
-    chart.do(KEYS[event.key]);
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.paint());
-  addEventListener("themechange", () => chart.paint());
-}
-
-async function start() {
-  figure.dataset.state = "loading";
-  try {
-    if (!createChart) throw new Error("the chart library did not load");
-    const view = await readWindow(addresses);
-    canvas.hidden = false;
-    const chart = new RunChart();
-    chart.first = view;
-    chart.show(view);
-    control(chart);
-    requestAnimationFrame(() => requestAnimationFrame(() => { figure.dataset.state = "drawn"; }));
-  } catch (error) {
-    canvas.hidden = true;
-    figure.dataset.state = "failed";
-    note.textContent = `The chart could not be drawn, so this is a still picture of the equity. ${error.message}`;
-  }
-}
-
-start();

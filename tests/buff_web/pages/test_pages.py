@@ -10,7 +10,10 @@ from litestar.testing import TestClient
 from outline import Outline, ids_of, page_of
 from whole import loosen, make
 
-PAGES = ("/runs", "/runs/RUN", "/runs/nothing", "/nothing", "/strategies", "/strategies/ma_cross", "/help")
+PAGES = (
+    *("/runs", "/runs/RUN", "/runs/RUN?trade=1", "/runs/RUN/trades", "/runs/RUN/trades/1", "/runs/RUN/decisions"),
+    *("/runs/RUN/decisions/90", "/strategies", "/strategies/ma_cross", "/help", "/runs/nothing", "/nothing"),
+)
 
 
 def test_what_people_typed_is_escaped(client: TestClient[Any]) -> None:
@@ -44,7 +47,7 @@ def test_every_page_is_whole(client: TestClient[Any], path: str) -> None:
 def test_everything_a_page_loads_is_there_and_immutable(client: TestClient[Any]) -> None:
     _, page = page_of(client, f"/runs/{ids_of(client)['1m']}")
     loaded = [str(tag.get("src") or tag.get("href")) for name in ("script", "link") for tag in page.all(name)]
-    assert len(loaded) == 6
+    assert len(loaded) == 9
     for address in loaded:
         answer = client.get(address)
         assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)

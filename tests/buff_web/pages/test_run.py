@@ -21,7 +21,9 @@ def test_a_run(client: TestClient[Any], several: Path) -> None:
     _, page = page_of(client, f"/runs/{run_id}")
     text = re.sub(r"\s+", " ", page.text)
     assert [
-        h for h in ("What was run", "Headline numbers", "Metrics", "Trades", "Timeline", "Provenance") if h not in text
+        name
+        for name in ("What was run", "Headline numbers", "Metrics", "Trades", "Decisions", "Timeline", "Provenance")
+        if name not in text
     ] == []
     assert run.manifest["inputs_hash"] in text
     assert f"buff run verify {run_id}" in text
@@ -50,7 +52,7 @@ def test_trades_in_pages(client: TestClient[Any], several: Path, monkeypatch: py
     _, page = page_of(client, f"/runs/{run_id}?after=10")
     rows = [row["id"] for row in page.all("tr") if str(row.get("id")).startswith("trade-")]
     assert rows == [f"trade-{number}" for number in range(10, 20)]
-    assert [link["href"] for link in page.all("a") if link.get("rel") == "prev"] == [f"/runs/{run_id}#trades"]
+    assert [link["href"] for link in page.all("a") if link.get("rel") == "prev"] == [f"/runs/{run_id}/trades"]
     _, page = page_of(client, f"/runs/{run_id}?after=99999")
     assert "There are only" in page.text
 
@@ -64,9 +66,65 @@ def test_a_chart_library_that_is_not_official_is_not_served(several: Path, clien
         html, page = page_of(client, f"/runs/{run_id}")
         assert [name for tag in page.all("script") if "lwc" in (name := str(tag["src"])) or "chart" in name] == []
         assert "is not the official file: its SHA-256 differs" in page.text
-        assert any(svg.get("class") == "still" for svg in page.all("svg"))
+        assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == 3
         assert "tradingview" not in html
         assert client.get("/assets/lwc-756b0ba9.js").status_code == 404
+
+
+def test_a_place_in_a_run(client: TestClient[Any], several: Path) -> None:
+    """Without scripts an address is enough: the page of the trade, its story, and the decisions around it."""
+    run_id = ids_of(client)["1m"]
+    run = opened(several).run(run_id)
+    trade = run.trades[7]
+    html, page = page_of(client, f"/runs/{run_id}?trade=7&from=2024-01-01T06:00:00Z&to=2024-01-01T07:00:00Z")
+    assert [row["id"] for row in page.all("tr") if row.get("aria-current")] == [
+        "trade-7",
+        f"bar-{trade['entry']['decided']}",
+    ]
+    assert f'data-from="{1704088800000}" data-to="{1704092400000}"' in html
+    text = re.sub(r"\s+", " ", page.text)
+    assert f"Trade 7: {trade['side']}, " in text
+    assert words.number(trade["pnl"], signed=True) in text
+    _, page = page_of(client, f"/runs/{run_id}?bar=1500")
+    assert [row["id"] for row in page.all("tr") if row.get("aria-current")] == ["bar-1500"]
+    assert f"buff run explain {run_id} --bar 1500" in page.text
+
+
+@pytest.mark.parametrize("query", ["trade=999999", "bar=999999", "trade=x", "from=2024-01-02&to=2024-01-01", "page=2"])
+def test_a_place_that_is_not_there_is_an_error_page(client: TestClient[Any], query: str) -> None:
+    _, page = page_of(client, f"/runs/{ids_of(client)['1m']}?{query}", status=400)
+    assert "RUN_CONFIG_INVALID" in page.text
+
+
+def test_the_parts_of_a_run_are_pages_of_their_own(client: TestClient[Any], several: Path) -> None:
+    run_id = ids_of(client)["1m"]
+    run = opened(several).run(run_id)
+    trade, near = run.trades[3], run.records[1000]
+    for path, part, said in (
+        ("/trades?after=100", "trades", str(run.trades[100]["trade"])),
+        ("/trades/3", "story", words.number(trade["pnl"], signed=True)),
+        ("/decisions?after=200", "decisions", "bars 200–299 of 2,880"),
+        (f"/decisions?at={near['ts']}", "decisions", "bars 950–1,049 of 2,880"),
+        ("/decisions?bar=2879", "decisions", "bars 2,780–2,879 of 2,880"),
+        ("/decisions/1000", "story", f"Bar 1,000, {words.short_time(near['ts'])}"),
+    ):
+        _, page = page_of(client, f"/runs/{run_id}{path}")
+        assert part in page.ids
+        assert said in re.sub(r"\s+", " ", page.text)
+        assert f"/runs/{run_id}" in [link["href"] for link in page.all("a")]
+
+
+def test_decisions_are_the_records(client: TestClient[Any], several: Path) -> None:
+    run_id = ids_of(client)["1m"]
+    html, page = page_of(client, f"/runs/{run_id}/decisions?after=40")
+    rows = [str(row["id"]) for row in page.all("tr") if str(row.get("id")).startswith("bar-")]
+    assert rows == [f"bar-{seq}" for seq in range(40, 140)]
+    records = opened(several).run(run_id).records[40:140]
+    fills = [fill for record in records for fill in record.get("fills", ())]
+    assert fills
+    assert all(f"{fill['effect'].lower()} {words.number(fill['quantity'], 6, signed=True)}" in html for fill in fills)
+    acted = [row for row in page.all("tr") if row.get("class") == "acted"]
+    assert len(acted) == sum(record["action"] != "HOLD" for record in records)
 
 
 @pytest.mark.parametrize(
