@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, fields, frozen
 from msgspec import UNSET, UnsetType
@@ -21,6 +22,9 @@ from buff.errors import RunConfigInvalid
 from buff.market.options import CsvOptions
 from buff.market.timeframe import BASES, Timeframe
 from buff.runs.identity import check_run_id
+
+if TYPE_CHECKING:
+    import cattrs
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._/-]{1,32}")
 _TAG = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
@@ -217,13 +221,21 @@ def _structure(values: dict[str, Any]) -> _Document:
     """Give every value its declared type, strictly: no text becomes a number, no number text."""
     import cattrs
 
+    try:
+        return _converter().structure(values, _Document)
+    except cattrs.BaseValidationError as error:
+        raise _refused(error, values) from error
+
+
+@cache
+def _converter() -> "cattrs.Converter":
+    """Return the one converter of requests: it writes and compiles code for a type the first time it sees it."""
+    import cattrs
+
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(str, _strict_text)
     converter.register_structure_hook(float, _strict_number)
-    try:
-        return converter.structure(values, _Document)
-    except cattrs.BaseValidationError as error:
-        raise _refused(error, values) from error
+    return converter
 
 
 def _strict_text(value: Any, _: type) -> str:
