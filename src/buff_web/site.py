@@ -15,13 +15,14 @@ from litestar import MediaType, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from buff import Store, __version__
+from buff import Store, __version__, safety
 from buff.errors import CreationDisabled
 from buff.health import Health
 from buff.pyramid import Details
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
 from buff_web.gauges import Gauges
+from buff_web.problems import without_paths
 from buff_web.writing import Writing
 
 Asked: TypeAlias = Request[Any, Any, Any]
@@ -78,10 +79,22 @@ class Site:
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
         """Return a page. It is rendered here, in the thread of the route, not in the event loop."""
         html = self.environment.get_template(template).render(
-            now=self.store.host.clock(), assets=self.assets, problem=self.store.problem, **values
+            now=self.store.host.clock(),
+            assets=self.assets,
+            problem=self.store.problem,
+            stopped=self._stopped(),
+            **values,
         )
         headers = {"cache-control": REVALIDATE}
         return Response(html.encode(), status_code=status, media_type=MediaType.HTML, headers=headers)
+
+    def _stopped(self) -> Mapping[str, Any] | None:
+        """Return the refusal of everything new while the kill switch is on; a journal in doubt has its own."""
+        found = safety.state(self.store)
+        if not set(found.sources) - {"journal"}:
+            return None
+        told: Mapping[str, Any] = without_paths(found.error.as_dict(), self.store.root)
+        return told
 
 
 def details_of(store: Store) -> Details:
