@@ -141,10 +141,13 @@ class Work:
 
     def fail(self, error: BuffError) -> None:
         """Record the end with an error, unless the build has ended: then what came after it is no concern of it."""
-        store = self._store
+        store, event = self._store, self._failed(error)
         with store.journal().exclusive() as hold:
             if store.state.builds[self._job].open:
-                hold.append([changes.end(self._failed(error))])
+                try:
+                    hold.append([changes.end(event)])
+                except (LimitExceeded, ValueError):  # it cannot be written as it is; the build ends all the same
+                    hold.append([changes.end(changes.shortened(event))])
 
     def _failed(self, error: BuffError) -> BuildFailed:
         return changes.failed(self._build, error, by=self._store.settings.user)

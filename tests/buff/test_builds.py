@@ -212,6 +212,28 @@ def test_data_that_are_refused_end_the_build_with_their_code(root: Path, server:
     assert ends(root) == {job: 1}
 
 
+ODD: list[dict[str, object]] = [
+    {"value": object()},
+    {"value": float("nan")},
+    {"value": "\udcff"},
+    {"value": "x" * (1 << 21)},
+    {"value": 1 << 60},
+]
+
+
+@pytest.mark.parametrize("details", ODD, ids=["object", "nan", "surrogate", "long", "large"])
+def test_a_build_ends_whatever_its_error_holds(
+    root: Path, server: Store, minutes: Path, details: dict[str, object]
+) -> None:
+    job = builds.request(server, request(minutes)).job
+    with working(root, job) as (_, work):
+        work.fail(RunConfigInvalid("no \udcff", hint="look", details=details))
+    entry = builds.status(server, job).entry
+    assert (entry.status, entry.code, entry.hint) == ("failed", "RUN_CONFIG_INVALID", "look")
+    assert str(entry.message).startswith("no ")
+    assert ends(root) == {job: 1}
+
+
 def test_a_bug_ends_the_build_and_is_not_hidden(
     root: Path, server: Store, minutes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,9 +53,18 @@ def failed(entry: BuildEntry, error: BuffError, *, by: str) -> BuildFailed:
         code=error.code,
         message=error.message,
         hint=error.hint,
-        details=msgspec.to_builtins(dict(error.details)),
+        details=msgspec.to_builtins(dict(error.details), enc_hook=repr),
         by=by,
     )
+
+
+def shortened(event: BuildFailed) -> BuildFailed:
+    """Return the end of a build in few words that the journal can hold surely: its details may be no JSON, or too much.
+
+    They may hold what a user's file held, or what a strategy from outside raised.
+    """
+    message, hint = (text.encode("ascii", "backslashreplace").decode()[:500] for text in (event.message, event.hint))
+    return msgspec.structs.replace(event, message=message, hint=hint, details={"job": event.job})
 
 
 def lost(entry: BuildEntry, *, by: str) -> BuildFailed:
