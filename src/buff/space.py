@@ -29,7 +29,7 @@ from buff.uploads import FOLDER as UPLOADS
 from buff.uploads import names_of
 
 KINDS = ("archived-runs", "datasets", "uploads", "orphans", "quarantine")
-SHARED = ("datasets", "uploads")  # what a living process may use without the journal saying so
+SHARED = ("datasets",)  # what a living process may use without the journal saying so
 TRASH = "_trash"
 QUARANTINE = f"{JOURNAL}/quarantine"
 UPLOAD_AGE_SECONDS = 24 * 3600

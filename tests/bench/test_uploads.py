@@ -1,7 +1,7 @@
 """What a large upload costs the server: memory that does not depend on the size of the file, and nothing left over.
 
-`pytest -m bench -s tests/bench/test_uploads.py` sends 300 MB to a real server, an ordinary test a tenth of that; the bound
-on memory is the same. Prints the peak of the server's memory and how fast the file came in.
+`pytest -m bench -s tests/bench/test_uploads.py` sends 300 MB to a real server, an ordinary test a tenth of that; the
+bound on memory is the same. Prints the peak of the server's memory and how fast the file came in.
 """
 
 import hashlib

@@ -198,11 +198,11 @@ def test_what_a_living_process_may_use_is_kept_and_the_plan_says_so(full: Path) 
     with opened(full) as living:
         owner = os.path.basename(living.owner.directory)
         says = plan(opened(full))
-        assert set(says.kept) == {"datasets", "uploads"}
+        assert set(says.kept) == {"datasets"}
         assert owner in says.kept["datasets"]
-        assert {kind for kind, _ in found(says)} == {"orphans", "quarantine"}
-        assert found(freed(full, "datasets", "uploads")) == set()
-    assert {kind for kind, _ in found(freed(full, "datasets", "uploads"))} == {"datasets", "uploads"}
+        assert {kind for kind, _ in found(says)} == {"orphans", "quarantine", "uploads"}
+        assert {kind for kind, _ in found(freed(full, "datasets", "uploads"))} == {"uploads"}
+    assert {kind for kind, _ in found(freed(full, "datasets", "uploads"))} == {"datasets"}
 
 
 def test_a_restore_that_comes_first_keeps_the_run(full: Path) -> None:

@@ -11,12 +11,14 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buff import builds
 from buff.builder import create
 from buff.deposit import deposit
 from buff.errors import (
     BuffError,
     DataInvalid,
     DataSourceNotFound,
+    KillSwitchEngaged,
     LimitExceeded,
     RequestInvalid,
     RunConfigInvalid,
@@ -269,3 +271,27 @@ def test_an_upload_goes_after_a_day_and_not_before(store: Store, minutes: Path) 
     with opened(Path(store.root)) as again, pytest.raises(BuffError) as refused:
         created(again, values)
     assert refused.value.code == "UPLOAD_NOT_FOUND"
+
+
+def test_an_upload_stays_until_the_build_that_needs_it_has_ended(store: Store, minutes: Path) -> None:
+    values = asked(store, minutes.read_bytes())
+    job = builds.request(store, values).job
+    later = Store(store.root, host=host(clock=lambda: "2999-01-01T00:00:00.000000Z"), settings=SETTINGS)
+    assert free(later, ["uploads"]).items == ()
+    builds.cancel(store, job)
+    assert [item.name for item in free(later, ["uploads"]).items] == [f"{values['upload']}.csv"]
+    later.close()
+
+
+def test_the_kill_switch_stops_one_before_it_begins_and_while_it_comes(store: Store) -> None:
+    switch = Path(store.root) / "_kill_switch"
+    with Arrival(store, size_bytes=None) as arrival:
+        arrival.take(b"before")
+        switch.touch()
+        with pytest.raises(KillSwitchEngaged):
+            arrival.finish()
+    with pytest.raises(KillSwitchEngaged):
+        Arrival(store, size_bytes=None)
+    assert files(Path(store.root)) == []
+    switch.unlink()
+    assert upload(store, b"after").size_bytes == 5
