@@ -1,5 +1,6 @@
 """The process of one build, as a server starts it."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,21 @@ def test_a_worker_does_its_build_and_says_nothing(root: Path, minutes: Path) -> 
         build = builds.status(store, job)
         assert (build.status, build.run_id in store.state.runs) == ("succeeded", True)
         assert [item.event.TYPE for item in store.events()].count("build_started") == 1
+
+
+def test_of_many_workers_for_one_build_one_does_it(root: Path, minutes: Path) -> None:
+    """As after a server was killed that had just started one, and the next one starts another."""
+    with opened(root) as store:
+        job = builds.request(store, request(minutes, strategy="hold", params=None)).job
+        with contextlib.ExitStack() as stack:
+            children = [
+                stack.enter_context(start(["-m", "buff.worker", store.root, job], env=LIMITS.as_env()))
+                for _ in range(4)
+            ]
+            assert [(*child.communicate(timeout=60), child.returncode) for child in children] == [("", "", 0)] * 4
+        told = [item.event.TYPE for item in store.events()]
+        assert (told.count("build_started"), told.count("build_finished"), len(store.state.runs)) == (1, 1, 2)
+    assert (names(root)["_staging"], names(root)["_orphans"]) == ([], [])
 
 
 def test_a_worker_that_is_told_to_end_leaves_nothing(root: Path, tmp_path: Path) -> None:
