@@ -132,10 +132,13 @@ async def marked(connection: Asking, handler: BaseRouteHandler) -> None:
     if not isinstance(connection, Request) or connection.method in READS or access.bearer(connection):
         return
     shown = connection.headers.get(HEADER, "")
-    formed = connection.content_type[0] == RequestEncodingType.URL_ENCODED
+    formed = connection.content_type[0] in (RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART)
     if not shown and formed and "stream" not in handler.opt:
-        field = (await connection.form()).get(FIELD, "")
+        form = await connection.form()
+        field = form.get(FIELD, "")
         shown = field if isinstance(field, str) else ""
+        if not access.is_marked(connection, shown):
+            await form.close()  # files that came with it; Litestar closes those of a request that passed
     if not access.is_marked(connection, shown):
         raise ForbiddenOrigin(
             "a change needs the mark of a page of this server",

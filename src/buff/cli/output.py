@@ -17,7 +17,7 @@ import msgspec
 import rich_click as click
 
 from buff import canonical
-from buff.errors import BuffError, OutputFailed, RunConfigInvalid
+from buff.errors import BuffError, OutputFailed
 from buff.host import Host, this_host
 from buff.settings import Settings
 
@@ -61,23 +61,17 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             if options["profile"] is not None:
                 raise click.UsageError("--profile and --profile-file cannot both be given.")
             options["profile"] = document(profile_file)
-        return command(columns=None if columns is None else named(columns), **options)
+        return command(columns=None if columns is None else _columns(columns), **options)
 
     for option in reversed(_READING):
         reading = option(reading)
     return reading
 
 
-def named(text: str) -> dict[str, str]:
-    """Return `close=Last,ts=Time` as roles and names of columns. Raises RunConfigInvalid."""
-    pairs = [each.partition("=") for each in text.split(",")]
-    if not all(role and name for role, _, name in pairs):
-        raise RunConfigInvalid(
-            f"--columns {text!r} is not of the form column=name,column=name",
-            hint="write --columns close=Last,ts=Time",
-            details={"field": "columns", "value": text},
-        )
-    return {role.strip(): name for role, _, name in pairs}
+def _columns(text: str) -> dict[str, str]:
+    from buff.runs.request import columns_from  # imported when it is needed: numpy comes with it
+
+    return columns_from(text)
 
 
 def surroundings() -> tuple[Host, Settings]:

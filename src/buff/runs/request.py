@@ -393,6 +393,14 @@ def _options(document: _Document) -> CsvOptions:
     return read_as
 
 
+def columns_from(text: str) -> dict[str, str]:
+    """Return `close=Last,ts=Time` as roles and names of columns. Raises RunConfigInvalid."""
+    pairs = [each.partition("=") for each in text.split(",")]
+    if not all(role and name for role, _, name in pairs):
+        raise _wrong("columns", text, "columns must be of the form column=name,...", "write close=Last,ts=Time")
+    return {role.strip(): name for role, _, name in pairs}
+
+
 def instant(value: str | None, name: str) -> int | None:
     """Return epoch ms of `2022-01-01` (a UTC date) or an ISO time with Z or an offset. Raises RunConfigInvalid."""
     if value is None:

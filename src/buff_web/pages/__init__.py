@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
-from buff_web.pages import assets, description, help, login, run, runs, strategies
+from buff_web.pages import assets, builds, description, help, login, new, run, runs, strategies
 from buff_web.pages.error import error_page
 
 __all__ = ["error_page", "handlers"]
@@ -17,12 +17,5 @@ __all__ = ["error_page", "handlers"]
 
 def handlers() -> Sequence[HTTPRouteHandler]:
     """Return the handlers of the pages and of what they load."""
-    return [
-        *runs.HANDLERS,
-        *run.HANDLERS,
-        *strategies.HANDLERS,
-        *description.HANDLERS,
-        *help.HANDLERS,
-        *login.HANDLERS,
-        *assets.HANDLERS,
-    ]
+    modules = (runs, new, builds, run, strategies, description, help, login, assets)
+    return [handler for module in modules for handler in module.HANDLERS]
