@@ -80,7 +80,7 @@ def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
         if request.scope["path"].startswith(("/api/", "/assets/")):
             return problem_answer(told)
         if isinstance(error, Unauthorized):
-            return login.form(site, request, goal=request.scope["path"], status=told.status)
+            return login.refusal(site, request, status=told.status)
         page = pages.error_page(site, told)
         page.headers.update(told.headers)
         return page

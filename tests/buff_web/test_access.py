@@ -76,6 +76,7 @@ def test_a_form_without_scripts_sends_the_mark_in_a_field(free: TestClient[Any])
     value = free.get("/api/v1/csrf").json()["value"]
     assert free.post("/api/v1/changes", data={"_csrf": value, "a": "b"}).json() == "changed"
     assert free.post("/api/v1/changes", data={"_csrf": value[:-1], "a": "b"}).status_code == 403
+    assert free.post("/api/v1/changes", data={"_csrf": value}, files={"a": ("a", b"b")}).json() == "changed"
     assert free.post("/api/v1/changes", files={"_csrf": ("a", value)}).status_code == 403
 
 
@@ -193,6 +194,11 @@ def test_a_browser_logs_in_where_it_was_and_logs_out(closed: TestClient[Any]) ->
     out = closed.post("/logout", data={"_csrf": mark}, follow_redirects=False)
     assert out.headers["location"] == "/login"
     assert closed.get("/runs").status_code == 401
+
+
+def test_the_form_leads_to_the_whole_address_that_was_asked_for(closed: TestClient[Any]) -> None:
+    page = closed.get("/runs?symbol=BTCUSDT&tag=%C3%BC").text
+    assert _field(page, "next") == "/runs?symbol=BTCUSDT&amp;tag=%C3%BC"
 
 
 def test_a_wrong_token_begins_no_session(closed: TestClient[Any]) -> None:

@@ -4,6 +4,7 @@ A form with the token goes in; a session comes out, in a cookie that no script c
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -38,6 +39,13 @@ async def log_in(request: Asked, site: NamedDependency[Site]) -> Response[Any]:
 def log_out(request: Asked) -> Response[Any]:
     """End the session."""
     return Redirect("/login", status_code=303, headers={"set-cookie": access.of(request).no_session_cookie(request)})
+
+
+def refusal(site: Site, request: Asked, *, status: int) -> Response[bytes]:
+    """Return the form in place of a page, to which it leads once the token is given."""
+    path, query_string = quote(request.scope["path"]), request.scope["query_string"].decode("latin-1")
+    goal = f"{path}?{query_string}" if query_string else path
+    return form(site, request, goal=goal if request.method == "GET" else HOME, status=status)
 
 
 def form(site: Site, request: Asked, *, goal: str, status: int, wrong: bool = False) -> Response[bytes]:
