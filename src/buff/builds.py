@@ -151,6 +151,7 @@ def cancel(store: Store, job: str, *, why: str | None = None) -> BuildEntry:
 
 def retry(store: Store, job: str, *, request_id: str | None = None) -> BuildEntry:
     """Ask for the same once more, as a new build, where a build failed; return that. Raises what `request` raises."""
+    look_after(store)  # it may have died a moment ago
     build = find_build(store.state, job)
     if build.status != "failed":
         raise RunConfigInvalid(
@@ -232,8 +233,7 @@ def _cancelled(build: BuildEntry, why: str | None, by: str, *, waits: bool) -> l
 
 def status(store: Store, job: str) -> Build:
     """Return a build as it is now, by its id or the beginning of it. Nothing is written. Raises BuildNotFound."""
-    known = find_build(store.state, job).job
-    return _look(store, (known,))[0]
+    return _look(store, (find_build(store.state, job),))[0]
 
 
 def listed(store: Store, *, limit: int = 100, after: int = 0) -> Page[Build]:
@@ -245,10 +245,10 @@ def listed(store: Store, *, limit: int = 100, after: int = 0) -> Page[Build]:
         raise RunConfigInvalid(
             f"limit {limit} is not between 1 and {LIMIT_MAX}", details={"field": "limit", "value": limit}
         )
-    jobs = [build.job for build in sorted(store.state.builds.values(), key=lambda build: build.seq, reverse=True)]
-    items = _look(store, jobs[after : after + limit])
+    found = sorted(store.state.builds.values(), key=lambda build: build.seq, reverse=True)
+    items = _look(store, found[after : after + limit])
     end = after + len(items)
-    return Page(items=items, total=len(jobs), next=end if end < len(jobs) else None)
+    return Page(items=items, total=len(found), next=end if end < len(found) else None)
 
 
 def queue(state: RegistryState) -> tuple[BuildEntry, ...]:
@@ -265,14 +265,14 @@ def look_after(store: Store) -> None:
     store.look_after()
 
 
-def _look(store: Store, jobs: Sequence[str]) -> tuple[Build, ...]:
+def _look(store: Store, known: Sequence[BuildEntry]) -> tuple[Build, ...]:
     """Look at the locks first and at the journal second: a process holds its lock until its last event is durable."""
-    before = store.state.builds
-    dead = {job for job in jobs if store.abandoned(before[job])}
+    dead = {build.job for build in known if store.abandoned(build)}
     state = store.state
     positions = {build.job: place for place, build in enumerate(queue(state), 1)}
     return tuple(
-        _shown(store, state.builds.get(job, before[job]), positions.get(job), dead=job in dead) for job in jobs
+        _shown(store, state.builds.get(build.job, build), positions.get(build.job), dead=build.job in dead)
+        for build in known
     )
 
 

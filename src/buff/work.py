@@ -135,7 +135,7 @@ class Work:
         """Record a result that was there before; one that was made is recorded with what made it."""
         store = self._store
         with store.journal().exclusive() as hold:
-            if store.state.builds[self._job].open:
+            if self._open():
                 self.guard()
                 hold.append(self._ended(run_id, dataset_id, existed))
 
@@ -143,11 +143,15 @@ class Work:
         """Record the end with an error, unless the build has ended: then what came after it is no concern of it."""
         store, event = self._store, self._failed(error)
         with store.journal().exclusive() as hold:
-            if store.state.builds[self._job].open:
+            if self._open():
                 try:
                     hold.append([changes.end(event)])
                 except (LimitExceeded, ValueError):  # it cannot be written as it is; the build ends all the same
                     hold.append([changes.end(changes.shortened(event))])
+
+    def _open(self) -> bool:
+        build = self._store.state.builds.get(self._job)
+        return build is not None and build.open
 
     def _failed(self, error: BuffError) -> BuildFailed:
         return changes.failed(self._build, error, by=self._store.settings.user)

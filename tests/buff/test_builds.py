@@ -478,6 +478,15 @@ def test_a_failed_build_is_asked_for_again_with_the_same_inputs(server: Store, m
     assert again.job != job
 
 
+def test_a_build_that_died_a_moment_ago_can_be_asked_for_again(root: Path, server: Store, minutes: Path) -> None:
+    job = builds.request(server, request(minutes)).job
+    worker = process(root)
+    assert Work(worker, worker.state.builds[job]).begin()
+    kill(worker)
+    assert builds.retry(server, job).retry_of == job
+    assert server.state.builds[job].code == "BUILD_LOST"
+
+
 # Progress
 
 
