@@ -18,6 +18,7 @@ from buff.journal.events import DatasetStored, IngestParsed, IngestRejected, Ing
 from buff.journal.record import Recorded
 from buff.market.bars import COLUMNS, DTYPES
 from buff.registry.queries import find_dataset
+from buff.registry.state import DatasetEntry
 from buff.space import tree_bytes
 from buff.staging import LOCK, ORPHANS, STAGING
 from buff.store import Store
@@ -189,6 +190,11 @@ def _after(entry: IngestLog, event: IngestParsed | IngestValidated | DatasetStor
 
 def listed(store: Store) -> list[dict[str, Any]]:
     """Return every stored dataset, the newest first, with the bytes it takes on disk, resamples included."""
+    return rows(store, store.datasets())
+
+
+def rows(store: Store, entries: Iterable[DatasetEntry]) -> list[dict[str, Any]]:
+    """Return some stored datasets as plain values, with the bytes each takes on disk, resamples included."""
     return [
         {
             "dataset_id": entry.dataset_id,
@@ -207,7 +213,7 @@ def listed(store: Store) -> list[dict[str, Any]]:
             "source": dict(entry.source),
             "size_bytes": tree_bytes(os.path.join(store.root, FOLDER, entry.dataset_id)),
         }
-        for entry in store.datasets()
+        for entry in entries
     ]
 
 
@@ -216,10 +222,21 @@ def described(store: Store, dataset_id: str) -> dict[str, Any]:
 
     Raises DatasetNotFound, RunDamaged.
     """
-    state = store.state
-    entry = find_dataset(state, dataset_id)
+    entry = find_dataset(store.state, dataset_id)
+    came = [each for each in ingests(store) if each.dataset_id == entry.dataset_id and each.state == STORED]
+    return {
+        **about(store, entry),
+        "ingests": [each.as_dict() for each in came],
+        "runs": [
+            {"run_id": run.run_id, "symbol": run.symbol, "timeframe": run.timeframe, "state": run.state}
+            for run in reversed(store.runs_of(entry.dataset_id))
+        ],
+    }
+
+
+def about(store: Store, entry: DatasetEntry) -> dict[str, Any]:
+    """Return what the files of a dataset say: its columns, its quality report, its resamples. Raises RunDamaged."""
     dataset = load(store.root, entry.dataset_id)
-    came = [each for each in ingests(store) if each.dataset_id == dataset.id and each.state == STORED]
     return {
         "dataset_id": dataset.id,
         "schema": SCHEMA,
@@ -244,12 +261,6 @@ def described(store: Store, dataset_id: str) -> dict[str, Any]:
             for name in COLUMNS
         ],
         "quality": report_of(store.root, dataset),
-        "ingests": [each.as_dict() for each in came],
-        "runs": [
-            {"run_id": run.run_id, "symbol": run.symbol, "timeframe": run.timeframe, "state": run.state}
-            for run in state.runs.values()
-            if run.dataset_id == dataset.id and run.state != "reclaimed"
-        ],
         "resamples": [
             {
                 "timeframe": each.quality["timeframe"],

@@ -16,9 +16,15 @@ from buff.journal.record import Recorded, recorded
 from buff.journal.survey import Unreadable, locate
 from buff.store import Store
 
+
+def kind_of(event: Event | type[Event]) -> str:
+    """Return the type of an event as its line names it, without the version of its form: `dataset_stored`."""
+    return event.TYPE.partition(".")[0]
+
+
 LIMIT_MAX = 1_000
 SCAN_MAX = 5_000  # events that are looked at for one page: what is rare is found over several
-TYPES = tuple(sorted(each.TYPE for each in EVENTS))  # of events, as their lines name them
+TYPES = tuple(sorted({kind_of(each) for each in EVENTS}))
 _STEP = 500
 
 
@@ -36,7 +42,7 @@ class Chapter:
 
 
 def newest(store: Store, *, before: int | None = None, limit: int = 100, types: Collection[str] = ()) -> Chapter:
-    """Return events ahead of event `before`, the newest first; `types` are the only ones, if any are named.
+    """Return events ahead of event `before`, the newest first; only those of some types (TYPES), if any are named.
 
     Raises RunConfigInvalid on a type that no event has or a limit that cannot be, StorageUnreadable.
     """
@@ -55,10 +61,13 @@ def newest(store: Store, *, before: int | None = None, limit: int = 100, types: 
     return Chapter(items=tuple(found), total=last, next=floor + 1 if floor else None)
 
 
-def oldest(store: Store, *, after: int = 0, limit: int = 100, types: Collection[str] = ()) -> Chapter:
-    """Return events behind event `after`, the oldest first; otherwise as `newest`."""
+def oldest(
+    store: Store, *, after: int = 0, before: int | None = None, limit: int = 100, types: Collection[str] = ()
+) -> Chapter:
+    """Return events behind event `after` and ahead of event `before`, the oldest first; otherwise as `newest`."""
     _check(limit, types)
-    last = store.state.seq
+    total = store.state.seq
+    last = total if before is None else min(max(before - 1, 0), total)
     begin = min(max(after, 0), last)
     ceiling = min(begin + SCAN_MAX, last)
     found: list[Recorded] = []
@@ -68,8 +77,8 @@ def oldest(store: Store, *, after: int = 0, limit: int = 100, types: Collection[
             if _is_of(item.event, types):
                 found.append(item)
             if len(found) == limit:
-                return Chapter(items=tuple(found), total=last, next=item.seq if item.seq < last else None)
-    return Chapter(items=tuple(found), total=last, next=ceiling if ceiling < last else None)
+                return Chapter(items=tuple(found), total=total, next=item.seq if item.seq < last else None)
+    return Chapter(items=tuple(found), total=total, next=ceiling if ceiling < last else None)
 
 
 def _check(limit: int, types: Collection[str]) -> None:
@@ -87,7 +96,7 @@ def _check(limit: int, types: Collection[str]) -> None:
 
 
 def _is_of(event: Event, types: Collection[str]) -> bool:
-    return not types or event.TYPE in types
+    return not types or kind_of(event) in types
 
 
 def _between(store: Store, after: int, last: int) -> list[Recorded]:

@@ -18,6 +18,7 @@ once released. This module does no I/O and no formatting, and it never describes
     ├── NotFound                 the thing named does not exist
     │   ├── RunNotFound            RUN_NOT_FOUND
     │   ├── DatasetNotFound        DATASET_NOT_FOUND
+    │   ├── StrategyNotFound       STRATEGY_NOT_FOUND      no such page or address; a request is STRATEGY_INVALID
     │   ├── ArtifactNotFound       ARTIFACT_NOT_FOUND
     │   ├── BuildNotFound          BUILD_NOT_FOUND
     │   └── UploadNotFound         UPLOAD_NOT_FOUND
@@ -77,6 +78,7 @@ CODES: Mapping[str, Meaning] = {
     "BUNDLE_INVALID": Meaning(exit_code=4, status=422, says="The file is not a whole bundle of a run."),
     "RUN_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such run in this root."),
     "DATASET_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such dataset in this root."),
+    "STRATEGY_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such registered strategy."),
     "ARTIFACT_NOT_FOUND": Meaning(exit_code=5, status=404, says="The run has no artifact of that name."),
     "BUILD_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such build in this root."),
     "UPLOAD_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such uploaded file in this root."),
@@ -221,6 +223,12 @@ class DatasetNotFound(NotFound):
     """No such dataset in this root."""
 
     code = "DATASET_NOT_FOUND"
+
+
+class StrategyNotFound(NotFound):
+    """No such registered strategy, where one is looked up; a request that names it is STRATEGY_INVALID."""
+
+    code = "STRATEGY_NOT_FOUND"
 
 
 class ArtifactNotFound(NotFound):

@@ -146,6 +146,12 @@ class Store:
         state = self.state
         return self._looks.of(state.runs, "facets", lambda: queries.facets(state))
 
+    def runs_of(self, dataset_id: str) -> tuple[RunEntry, ...]:
+        """Return the runs that were made of a dataset, the newest first; without those whose files were given up."""
+        state = self.state
+        known = self._looks.of(state.runs, "datasets", lambda: queries.runs_by_dataset(state))
+        return tuple(state.runs[run_id] for run_id in known.get(dataset_id, ()))
+
     def entry(self, run_id: str) -> RunEntry:
         """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""
         return queries.find(self.state, run_id)

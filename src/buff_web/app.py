@@ -22,6 +22,7 @@ from buff_web.assets import Assets, library_path, load
 from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
 from buff_web.gauges import Gauges, counting
 from buff_web.guard import AS_STORED, secure
+from buff_web.listing import Listing
 from buff_web.openapi import document
 from buff_web.pages import login
 from buff_web.problems import MEDIA_TYPE, Problem, problem
@@ -46,6 +47,7 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         health=Health(store),
         gauges=Gauges(store),
         details=details_of(store),
+        listing=Listing(store, store.settings.artifacts_root),
         writing=Writing(store),
     )
     app = Litestar(

@@ -25,7 +25,7 @@ from litestar.utils.signature import ParsedSignature
 from buff import Timeframe
 from buff.errors import RequestInvalid, RunConfigInvalid
 from buff.pyramid import Window
-from buff.registry.queries import SORTS
+from buff.registry.queries import SORTS, STATES
 
 RUNS_LIMIT, RUNS_LIMIT_MAX = 50, 200
 TRADES_LIMIT, TRADES_LIMIT_MAX = 100, 1_000
@@ -219,7 +219,7 @@ Buckets = Annotated[int, number("max", low=BUCKETS_MIN, high=BUCKETS_MAX, says="
 
 def window(first: First = None, last: Last = None, buckets: Buckets = BUCKETS_MAX) -> Window:
     """Return a window of a run: `from`, `to` and `max`."""
-    first_ms, last_ms = _bounds(first, last)
+    first_ms, last_ms = bounds(first, last)
     return Window(first_ms=first_ms, last_ms=last_ms, buckets=buckets)
 
 
@@ -230,7 +230,7 @@ def trades_asked(
     after: After = 0,
 ) -> TradesAsked:
     """Return a page of trades: `from`, `to`, `limit` and `after`."""
-    first_ms, last_ms = _bounds(first, last)
+    first_ms, last_ms = bounds(first, last)
     return TradesAsked(first_ms=first_ms, last_ms=last_ms, limit=limit, after=after)
 
 
@@ -239,7 +239,15 @@ def runs_asked(
     timeframe: Annotated[Timeframe | None, QueryParameter(description="only runs at this timeframe")] = None,
     strategy: Annotated[str | None, text(says="only runs of this strategy")] = None,
     risk_level: Annotated[int | None, number(low=1, high=5, says="only runs at this risk level")] = None,
+    standing: Annotated[  # Litestar keeps the name `state` for itself
+        str | None,
+        choice("state", of=STATES, says="only runs in this state; left out: all but archived and reclaimed ones"),
+    ] = None,
     tag: Annotated[str | None, text(says="only runs that have exactly this tag")] = None,
+    words: Annotated[
+        str | None,
+        text("text", says="only runs with all these words in id, name, notes, symbol or strategy, in any case"),
+    ] = None,
     since: Annotated[str | None, instant(says="only runs created at or after")] = None,
     until: Annotated[str | None, instant(says="only runs created before")] = None,
     sort: Annotated[
@@ -248,6 +256,9 @@ def runs_asked(
     ] = "-created",
     limit: Annotated[int, number(low=1, high=RUNS_LIMIT_MAX, says="at most so many runs")] = RUNS_LIMIT,
     after: After = 0,
+    cursor: Annotated[
+        str | None, text(says="the `cursor` of the page before, which holds while runs are committed; `after` does not")
+    ] = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments of `Store.runs` that a query describes."""
     filters = {
@@ -255,7 +266,10 @@ def runs_asked(
         "timeframe": timeframe and timeframe.value,
         "strategy": strategy,
         "risk_level": risk_level,
+        "state": standing,
         "tag": tag,
+        "text": words,
+        "cursor": cursor,
         "since": since and _wall_clock(instant_ms("since", since)),
         "until": until and _wall_clock(instant_ms("until", until)),
     }
@@ -295,7 +309,8 @@ def _instant(said: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _bounds(first: str | None, last: str | None) -> tuple[int | None, int | None]:
+def bounds(first: str | None, last: str | None) -> tuple[int | None, int | None]:
+    """Return the bounds of a window in epoch milliseconds, None where it is open. Raises RunConfigInvalid."""
     first_ms = None if first is None else instant_ms("from", first)
     last_ms = None if last is None else instant_ms("to", last)
     if first_ms is not None and last_ms is not None and first_ms >= last_ms:
@@ -308,6 +323,13 @@ def _bounds(first: str | None, last: str | None) -> tuple[int | None, int | None
 def _wall_clock(ms: int) -> str:
     """Return an instant in the form of the journal's times, which compare as text."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def contradiction(one: str, other: str) -> RunConfigInvalid:
+    """Return the refusal of two parameters that cannot both be meant."""
+    return RunConfigInvalid(
+        f"{one} and {other} contradict each other", hint="give one of them", details={"field": other}
+    )
 
 
 def _wrong(name: str, said: str, says: str, hint: str) -> RunConfigInvalid:

@@ -1,36 +1,25 @@
-"""What pages and API both say of a root: the list with its damage, one run, its trades.
+"""What pages and API both say of one run, and of an event of the journal.
 
-A store goes in; plain values come out, the same for a page and for its machine form. A run that cannot be read never
-hides the others: it is marked, with the error that says why.
+A store or a run goes in; plain values come out, the same for a page and for its machine form.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
 
 import msgspec
+import numpy as np
 from attrs import frozen
 
-from buff import Page, Run, RunEntry, Store
-from buff.errors import BuffError, RunNotFound
+from buff import LegacyRun, Run, RunEntry, Store
+from buff.errors import RunDamaged, RunNotFound
 from buff.journal.record import Recorded
 from buff_web.problems import without_paths
 from buff_web.query import TradesAsked
 from buff_web.words import stamp
 
 Trade = Mapping[str, Any]
-
-
-@frozen(kw_only=True)
-class Row:
-    """A run in a list: what the registry holds, and what is wrong with its directory."""
-
-    entry: RunEntry
-    fault: BuffError | None
-
-    @property
-    def state(self) -> str:
-        """`damaged` where the directory or the last verification says so, else what the registry says."""
-        return "damaged" if self.fault is not None else self.entry.state
+LEGACY_DECISIONS_MAX = 1_000
 
 
 @frozen(kw_only=True)
@@ -52,30 +41,17 @@ def entry_of(store: Store, run_id: str) -> RunEntry:
     return entry
 
 
-def rows(store: Store, page: Page[RunEntry]) -> tuple[Row, ...]:
-    """Return the rows of a page, each run's manifest looked at."""
-    return tuple(Row(entry=entry, fault=fault(store, entry)) for entry in page.items)
-
-
-def fault(store: Store, entry: RunEntry) -> BuffError | None:
-    """Return why a run's manifest cannot be read, or None. The other artifacts are checked when they are read."""
-    try:
-        store.run(entry.run_id)
-    except BuffError as error:
-        return error
-    return None
-
-
-def row_document(row: Row) -> dict[str, Any]:
-    """Return a run of a list as plain values."""
-    return {**msgspec.structs.asdict(row.entry), "state": row.state, "code": row.fault.code if row.fault else None}
-
-
 def public_manifest(run: Run) -> dict[str, Any]:
     """Return the manifest without the path its data once had on somebody's disk."""
     data = run.manifest["data"]
-    source = {name: value for name, value in data["source"].items() if name != "path"}
-    return {**run.manifest, "data": {**data, "source": source}}
+    return {**run.manifest, "data": {**data, "source": public_source(data["source"])}}
+
+
+def public_source(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of where data came from, without the path of any file; their names and hashes stay."""
+    files = [{name: value for name, value in each.items() if name != "path"} for each in source.get("files", ())]
+    told = {name: value for name, value in source.items() if name != "path"}
+    return {**told, "files": files} if "files" in source else told
 
 
 def run_document(run: Run) -> dict[str, Any]:
@@ -85,34 +61,85 @@ def run_document(run: Run) -> dict[str, Any]:
         "registry": dict(run.facts),
         "manifest": public_manifest(run),
         "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+        "legacy": None,
     }
+
+
+def legacy_document(run: LegacyRun) -> dict[str, Any]:
+    """Return a legacy run as plain values, with what it has: as it was written, but without the path of its data.
+
+    Of its decisions the first 1,000 are among them; `decision_count` says how many there are.
+    """
+    told = {**run.as_dict(), "legacy": True, "decision_count": len(run.decisions)}
+    if told["request"] is not None:
+        told["request"] = {name: value for name, value in told["request"].items() if name != "source"}
+    told["decisions"] = told["decisions"][:LEGACY_DECISIONS_MAX]
+    return told
 
 
 def event_document(item: Recorded, root: str) -> dict[str, Any]:
     """Return an event of the journal as plain values that name no path of this machine: its line, read."""
+    data = msgspec.to_builtins(item.event)
+    if isinstance(data.get("source"), dict):
+        data["source"] = public_source(data["source"])
     return {
         "seq": item.seq,
         "time": item.time,
         "type": type(item.event).TYPE,
         "key": item.key,
-        "data": without_paths(msgspec.to_builtins(item.event), root),
+        "data": without_paths(data, root),
         "sha256": item.sha256,
     }
 
 
 def trades_of(run: Run, asked: TradesAsked) -> Trades:
-    """Return one page of the trades alive between two instants, in the order of entry."""
+    """Return one page of the trades alive between two instants, in the order of entry. Raises RunDamaged.
+
+    One position is held at a time, so entries and exits both come in order, and the page is found by halving: of a
+    hundred thousand trades only those of the page are parsed, and a few on the way.
+    """
+    trades = _Lines(run)
     first, last = (stamp(ms) if ms is not None else None for ms in (asked.first_ms, asked.last_ms))
-    found = list(_alive(run.trades, first, last))
-    items = tuple(found[asked.after : asked.after + asked.limit])
+    low = 0 if first is None else bisect_left(trades, first, key=_left)
+    high = len(trades) if last is None else bisect_left(trades, last, key=lambda trade: trade["entry"]["ts"])
+    total = max(high - low, 0)
+    begin = low + asked.after
+    items = tuple(trades[begin : min(begin + asked.limit, high)])
     end = asked.after + len(items)
-    return Trades(items=items, total=len(found), next=end if items and end < len(found) else None)
+    return Trades(items=items, total=total, next=end if items and end < total else None)
 
 
-def _alive(trades: Iterable[Trade], first: str | None, last: str | None) -> Iterable[Trade]:
-    """Yield the trades that overlap [first, last): stamps of one form compare as text."""
-    for trade in trades:
-        over = first is not None and "exit" in trade and trade["exit"]["ts"] < first
-        ahead = last is not None and trade["entry"]["ts"] >= last
-        if not over and not ahead:
-            yield trade
+def _left(trade: Trade) -> str:
+    """Return when a trade was left; what is still open sorts behind every stamp."""
+    return str(trade["exit"]["ts"]) if "exit" in trade else "open"
+
+
+class _Lines(Sequence[Trade]):
+    """The trades of a run, each parsed when it is asked for."""
+
+    def __init__(self, run: Run) -> None:
+        """Find where the lines end. Raises RunDamaged when the file cannot be read."""
+        self._run_id, self._data = run.id, run.artifact("trades.jsonl")
+        ends = np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
+        self._bounds = np.concatenate(([0], ends + 1))
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Trade: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Trade]: ...
+    def __getitem__(self, place: int | slice) -> Trade | list[Trade]:
+        if isinstance(place, slice):
+            return [self[index] for index in range(len(self))[place]]
+        begin, end = self._bounds[place : place + 2].tolist()
+        try:
+            trade: Trade = msgspec.json.decode(memoryview(self._data)[begin:end])
+        except msgspec.DecodeError as error:
+            raise RunDamaged(
+                f"line {place + 1} of trades.jsonl of {self._run_id} is not JSON",
+                hint=f"run `buff run verify {self._run_id}`",
+                details={"run_id": self._run_id, "artifact": "trades.jsonl"},
+            ) from error
+        return trade

@@ -22,6 +22,7 @@ from buff.pyramid import Details
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
 from buff_web.gauges import Gauges
+from buff_web.listing import Listing
 from buff_web.problems import without_paths
 from buff_web.writing import Writing
 
@@ -46,6 +47,7 @@ def templates() -> Environment:
         words.price,
         words.size,
         words.short_time,
+        words.stamp,
         words.time_tag,
         metrics.reason,
         metrics.because,
@@ -73,6 +75,7 @@ class Site:
     health: Health
     gauges: Gauges
     details: Details
+    listing: Listing
     writing: Writing
     environment: Environment = field(factory=templates)
 
@@ -83,6 +86,7 @@ class Site:
             assets=self.assets,
             problem=self.store.problem,
             stopped=self._stopped(),
+            creating=self.store.settings.web_create,
             **values,
         )
         headers = {"cache-control": REVALIDATE}

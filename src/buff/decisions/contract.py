@@ -15,7 +15,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from attrs import field, frozen
@@ -129,6 +129,35 @@ def resolve(strategy: Strategy, given: Mapping[str, object]) -> dict[str, Value]
             details={"strategy": strategy.id, "params": params},
         )
     return params
+
+
+def parameters_schema(strategy: Strategy) -> dict[str, Any]:
+    """Return the parameters of `strategy` as a JSON Schema (2020-12): types, bounds, choices, defaults, and no others.
+
+    What a combination may not be (`Strategy.check`) no schema says.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": strategy.id,
+        "type": "object",
+        "properties": {param.name: _property(param) for param in strategy.params},
+        "additionalProperties": False,
+    }
+
+
+def _property(param: Param) -> dict[str, Any]:
+    told = {
+        "type": _JSON_TYPES[param.kind],
+        "description": param.says,
+        "default": param.default,
+        "minimum": param.low,
+        "maximum": param.high,
+        "enum": list(param.choices) or None,
+    }
+    return {name: value for name, value in told.items() if value is not None and value != ""}
+
+
+_JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
 
 
 def parse_text(strategy: Strategy, texts: Mapping[str, str]) -> dict[str, object]:

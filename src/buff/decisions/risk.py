@@ -75,3 +75,31 @@ def limits(level: object, timeframe: Timeframe = Timeframe.MINUTE_1) -> Limits:
     """
     chosen = LEVELS[check_level(level)]
     return chosen if watches_days(timeframe) else evolve(chosen, day_red=0.0, day_yellow=0.0)
+
+
+def means(level: object) -> dict[str, float | str]:
+    """Return what a level allows as plain values: parts of equity as fractions, and all of it in a sentence.
+
+    Raises RiskInvalid.
+    """
+    found = limits(level)
+    told = {
+        "position": found.fraction,
+        "position_yellow": found.half,
+        "daily_loss": _loss(found.day_red),
+        "daily_loss_yellow": _loss(found.day_yellow),
+        "drawdown": _loss(found.drawdown_red),
+        "drawdown_yellow": _loss(found.drawdown_yellow),
+    }
+    percent = {name: f"{value * 100:g} %" for name, value in told.items()}
+    sentence = (
+        f"An entry takes {percent['position']} of equity. A loss of {percent['daily_loss']} since the last UTC "
+        f"midnight closes the position until the next day, a fall of {percent['drawdown']} from the highest equity "
+        "for good; "
+        f"at {percent['daily_loss_yellow']} or {percent['drawdown_yellow']} entries take {percent['position_yellow']}."
+    )
+    return {**told, "means": sentence}
+
+
+def _loss(floor: float) -> float:
+    return round(1.0 - floor, 6)  # shown and never applied: what is applied is the floor

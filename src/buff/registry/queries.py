@@ -372,6 +372,15 @@ def datasets(state: RegistryState) -> tuple[DatasetEntry, ...]:
     return tuple(sorted(state.datasets.values(), key=lambda entry: entry.seq, reverse=True))
 
 
+def runs_by_dataset(state: RegistryState) -> Mapping[str, tuple[str, ...]]:
+    """Return the ids of the runs that were made of each dataset, the newest first; without those given up."""
+    found: dict[str, list[str]] = {}
+    for row in reversed(state.runs.rows()):
+        if row.state != "reclaimed":
+            found.setdefault(row.dataset_id, []).append(row.run_id)
+    return {dataset_id: tuple(run_ids) for dataset_id, run_ids in found.items()}
+
+
 def find_dataset(state: RegistryState, dataset_id: str) -> DatasetEntry:
     """Return the entry of a dataset by its id, or by the only id that begins so. Raises DatasetNotFound."""
     begin = [known for known in state.datasets if dataset_id and known.startswith(dataset_id)]

@@ -101,6 +101,11 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unk
         return _decode_metrics(self.detail).metrics
 
     @property
+    def dataset_id(self) -> str:
+        """The dataset it was made of."""
+        return _decode_detail(self.detail).dataset_id
+
+    @property
     def entry(self) -> RunEntry:
         """All that is known of the run."""
         members = msgspec.structs.asdict(self)

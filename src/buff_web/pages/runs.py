@@ -14,7 +14,6 @@ from litestar.response import Redirect
 
 from buff_web import commands, query
 from buff_web.query import Given
-from buff_web.reading import rows
 from buff_web.site import Asked, Site
 
 SORTS = (
@@ -52,12 +51,12 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     filters = query.run_filters(asked)
     page = site.store.runs(**filters)
     known = site.store.facets()
-    chosen = {name: text for name, text in asked.items() if name not in ("sort", "limit", "after")}
+    chosen = {name: text for name, text in asked.items() if name not in ("sort", "limit", "after", "cursor")}
     kept = {name: text for name, text in asked.items() if name != "after"}
     before = max(filters["after"] - filters["limit"], 0)
     return site.page(
         "runs.html",
-        rows=rows(site.store, page),
+        rows=site.listing.rows(page),
         total=page.total,
         everything=known.total,
         first=filters["after"],
