@@ -85,6 +85,9 @@ def test_rows_are_a_mapping_of_which_nothing_ever_changes(count: int, steps: lis
         if seq % 3 == 0:
             assert list(rows) == list(model)
     for then, told in said:
+        newest = [*reversed(told.values()), None]
+        assert all(then.last(place) is each for place, each in enumerate(newest, 1))
+        assert then.last(0) is newest[0]
         assert len(then) == len(told)
         assert all(then.row(run_id) is each for run_id, each in told.items())
         assert then.rows() == list(told.values()) == sorted(told.values(), key=lambda each: each.seq)
