@@ -67,6 +67,10 @@ class Access:
         kind, _, text = connection.headers.get("authorization", "").partition(" ")
         return kind.lower() == "bearer" and self.is_token(text.strip())
 
+    def knows(self, connection: Asking) -> bool:
+        """Say whether who asks may read: everybody where there is no token."""
+        return self.token is None or self.bearer(connection) or self.session(connection)
+
     def session(self, connection: Asking) -> bool:
         """Say whether a request comes from a browser that gave the token."""
         return self.is_signed(_SESSION, connection.cookies.get(_named(_SESSION, connection), ""))
@@ -114,7 +118,7 @@ def _named(cookie: str, connection: Asking) -> str:
 async def authorised(connection: Asking, handler: BaseRouteHandler) -> None:
     """Let a request pass that may read: a guard of Litestar. Raises Unauthorized."""
     access = of(connection)
-    if access.token is None or handler.opt.get("open") or access.bearer(connection) or access.session(connection):
+    if handler.opt.get("open") or access.knows(connection):
         return
     raise Unauthorized(
         "this server answers only to who knows its token",

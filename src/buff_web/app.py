@@ -12,6 +12,7 @@ import msgspec
 from litestar import Litestar, Response, Router
 from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 
 from buff import Store
 from buff.errors import Unauthorized
@@ -50,6 +51,7 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         listing=Listing(store, store.settings.artifacts_root),
         writing=Writing(store),
     )
+    access = Access(token=store.settings.token)
     app = Litestar(
         # One router for all: where an address is registered twice, for two verbs, Litestar 2.25 would wrap the handler
         # of the first once more for its thread.
@@ -59,7 +61,7 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         request_max_body_size=BODY_BYTES_MAX,
         guards=[authorised, marked],
         middleware=[counting()],
-        exception_handlers={Exception: _told(site)},
+        exception_handlers={Exception: _told(site, access)},
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=GZIP_LEVEL, minimum_size=PACKED_MIN, exclude_opt_key=AS_STORED
         ),
@@ -70,19 +72,21 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.site = site
-    app.state.access = Access(token=store.settings.token)
+    app.state.access = access
     app.state.closing = asyncio.Event()
     app.state.streams = Streams(app.state.closing, root=store.root)
     return app
 
 
-def _told(site: Site) -> Callable[[Asked, Exception], Response[Any]]:
+def _told(site: Site, access: Access) -> Callable[[Asked, Exception], Response[Any]]:
     def handler(request: Asked, error: Exception) -> Response[Any]:
         told = problem(error, root=site.store.root)
         if request.scope["path"].startswith(("/api/", "/assets/")):
             return problem_answer(told)
-        if isinstance(error, Unauthorized):
-            return login.refusal(site, request, status=told.status)
+        # An address that is not there tells a stranger nothing, not even that.
+        lost = isinstance(error, NotFoundException | MethodNotAllowedException)
+        if isinstance(error, Unauthorized) or (lost and not access.knows(request)):
+            return login.refusal(site, request)
         page = pages.error_page(site, told)
         page.headers.update(told.headers)
         return page

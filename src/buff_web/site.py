@@ -80,15 +80,19 @@ class Site:
     environment: Environment = field(factory=templates)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
-        """Return a page. It is rendered here, in the thread of the route, not in the event loop."""
-        html = self.environment.get_template(template).render(
-            now=self.store.host.clock(),
-            assets=self.assets,
-            problem=self.store.problem,
-            stopped=self._stopped(),
-            creating=self.store.settings.web_create,
+        """Return a page. It is rendered here, in the thread of the route, not in the event loop.
+
+        What every page shows of the root can be given another value: a stranger is shown nothing of it.
+        """
+        shown = {
+            "now": self.store.host.clock(),
+            "assets": self.assets,
+            "problem": self.store.problem,
+            "stopped": self._stopped(),
+            "creating": self.store.settings.web_create,
             **values,
-        )
+        }
+        html = self.environment.get_template(template).render(shown)
         headers = {"cache-control": REVALIDATE}
         return Response(html.encode(), status_code=status, media_type=MediaType.HTML, headers=headers)
 

@@ -201,6 +201,17 @@ def test_the_form_leads_to_the_whole_address_that_was_asked_for(closed: TestClie
     assert _field(page, "next") == "/runs?symbol=BTCUSDT&amp;tag=%C3%BC"
 
 
+def test_a_stranger_is_told_nothing_of_the_root(root: Path, closed: TestClient[Any]) -> None:
+    (root / "_kill_switch").write_text("a secret reason")
+    for path in ("/runs", "/login", "/nothing", "/runs/run_0/nothing"):
+        page = closed.get(path)
+        assert (page.status_code, "token" in page.text) == (200 if path == "/login" else 401, True)
+        assert "secret" not in page.text
+        assert "KILL_SWITCH" not in page.text
+    assert "KILL_SWITCH" in closed.get("/runs", headers=BEARER).text
+    assert closed.get("/nothing", headers=BEARER).status_code == 404
+
+
 def test_a_wrong_token_begins_no_session(closed: TestClient[Any]) -> None:
     mark = _field(closed.get("/login").text, "_csrf")
     for token in ("", "wrong", TOKEN + "x"):

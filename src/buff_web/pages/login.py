@@ -3,6 +3,7 @@
 A form with the token goes in; a session comes out, in a cookie that no script can read and no other site's page sends.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from buff_web.query import Given
 from buff_web.site import Asked, Site
 
 HOME = "/runs"
+NOTHING: Mapping[str, Any] = {"problem": None, "stopped": None, "creating": False}  # what a stranger sees of the root
 
 
 @get("/login", sync_to_thread=True, opt=access.OPEN)
@@ -41,11 +43,11 @@ def log_out(request: Asked) -> Response[Any]:
     return Redirect("/login", status_code=303, headers={"set-cookie": access.of(request).no_session_cookie(request)})
 
 
-def refusal(site: Site, request: Asked, *, status: int) -> Response[bytes]:
+def refusal(site: Site, request: Asked) -> Response[bytes]:
     """Return the form in place of a page, to which it leads once the token is given."""
     path, query_string = quote(request.scope["path"]), request.scope["query_string"].decode("latin-1")
     goal = f"{path}?{query_string}" if query_string else path
-    return form(site, request, goal=goal if request.method == "GET" else HOME, status=status)
+    return form(site, request, goal=goal if request.method == "GET" else HOME, status=401)
 
 
 def form(site: Site, request: Asked, *, goal: str, status: int, wrong: bool = False) -> Response[bytes]:
@@ -60,6 +62,7 @@ def form(site: Site, request: Asked, *, goal: str, status: int, wrong: bool = Fa
         goal=local({"next": goal}),
         field=access.FIELD,
         mark=known.mark(request),
+        **({} if known.knows(request) else NOTHING),
     )
 
 
