@@ -94,11 +94,16 @@ class Foreman:
 
     def look(self) -> None:
         """Do one round: end what died, end what does not end, start what waits. Raises what the journal raises."""
-        self._store.journal()
-        self._reap()
-        self._store.look_after()
-        self._kill_cancelled()
-        self._start_waiting()
+        for step in (
+            self._store.journal,
+            self._reap,
+            self._store.look_after,
+            self._kill_cancelled,
+            self._start_waiting,
+        ):
+            if self._stopping.is_set():
+                return  # who stops us is about to close the store
+            step()
 
     def _reap(self) -> None:
         """Take leave of processes that ended. One that did not even begin its build would not do so another time."""
