@@ -43,6 +43,14 @@ def test_no_line_shows_what_people_wrote_or_files_held() -> None:
         assert not set(shown.fields) & (TOLD - safe), kind
 
 
+def test_the_page_says_what_each_line_shows() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "service.md").read_text(encoding="utf-8")
+    for kind, shown in TABLE.items():
+        fields = ", ".join(f"`{name}`" for name in shown.fields)
+        row = f"| `{kind.TYPE.partition('.')[0]}` | {shown.category} | {fields}{' ' if fields else ''}|"
+        assert row in page
+
+
 def _lines(root: Path, after: int = 0) -> list[dict[str, Any]]:
     store = opened(root)
     return [{"level": level, **fields} for level, fields in Trail(store).lines(store.events(after=after))]

@@ -99,6 +99,15 @@ def test_the_service_in_numbers(several: Path, client_over: Any) -> None:
     assert run_id not in text
 
 
+def test_the_page_names_every_number_and_every_check(several: Path, client: TestClient[Any]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "service.md").read_text(encoding="utf-8")
+    numbers = set(re.findall(r"^# HELP (buff_\w+)", client.get("/api/v1/metrics").text, re.MULTILINE))
+    assert {"buff_requests", "buff_runs", "buff_free_bytes"} <= {name.removesuffix("_total") for name in numbers}
+    checks = {each["name"] for each in client.get("/api/v1/health/ready").json()["checks"]}
+    unnamed = {name for name in numbers | checks if f"`{name}`" not in page}
+    assert {name for name in unnamed if not name.endswith("_created")} == set()  # of each counter there is one
+
+
 def test_a_path_of_its_own_makes_no_number_of_its_own(client: TestClient[Any]) -> None:
     """What a stranger asks for must not grow what is kept in memory."""
     for number in range(20):
