@@ -9,7 +9,22 @@ from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
-from buff_web.pages import assets, builds, description, help, login, new, run, runs, strategies
+from buff_web.pages import (
+    assets,
+    builds,
+    compare,
+    datasets,
+    description,
+    health,
+    help,
+    journal,
+    legacy,
+    login,
+    new,
+    run,
+    runs,
+    strategies,
+)
 from buff_web.pages.error import error_page
 
 __all__ = ["error_page", "handlers"]
@@ -17,5 +32,6 @@ __all__ = ["error_page", "handlers"]
 
 def handlers() -> Sequence[HTTPRouteHandler]:
     """Return the handlers of the pages and of what they load."""
-    modules = (runs, new, builds, run, strategies, description, help, login, assets)
+    everyday = (runs, new, builds, run, legacy, compare, datasets, strategies)
+    modules = (*everyday, journal, health, help, description, login, assets)
     return [handler for module in modules for handler in module.HANDLERS]

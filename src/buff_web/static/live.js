@@ -9,6 +9,8 @@ const AGAIN_MS = 2000; // after the server did not answer
 const build = document.querySelector("#build[data-live]");
 if (build) follow(build);
 if (document.querySelector("#builds[data-poll]")) poll();
+const feed = document.querySelector("#events[data-feed]");
+if (feed) listen(feed.dataset.feed);
 
 // One build: its events end with its end. A page that nobody looks at holds no connection.
 function follow(part) {
@@ -73,4 +75,23 @@ async function poll() {
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
   }
+}
+
+// The journal at its newest: what is recorded now appears, at most so often. Opened details stay open.
+function listen(address) {
+  let due = 0;
+  const source = new EventSource(address);
+  source.addEventListener("message", () => {
+    if (due || document.hidden) return;
+    due = setTimeout(() => refresh().finally(() => { due = 0; }), POLL_MS);
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+async function refresh() {
+  const open = [...document.querySelectorAll("#events details[open]")].map((each) => each.closest("tr").id);
+  const before = document.querySelector("#events tbody tr")?.id;
+  const now = await swap("events", location.href);
+  for (const id of open) now.querySelector(`#${id} details`)?.setAttribute("open", "");
+  if (now.querySelector("tbody tr")?.id !== before) now.querySelector("[data-said]").textContent = "New events appeared.";
 }
