@@ -6,6 +6,7 @@ and two servers share one root. A build is never started twice: whose process di
 foreman touches no build.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Self
@@ -23,6 +24,8 @@ REAP_SECONDS = 0.05  # between two looks at processes of our own
 CANCEL_SECONDS = 5.0  # so long a cancelled build may take to end by itself
 STOP_SECONDS = 1.0
 WORKER = ("-m", "buff.worker")
+
+_LOG = logging.getLogger("buff")
 
 
 class Foreman:
@@ -84,13 +87,18 @@ class Foreman:
         return any(child.ended() is not None for child in self._children.values())
 
     def _look_safely(self) -> None:
+        before, self.problem = self.problem, self._looked()
+        if self.problem is not None and (before is None or before.code != self.problem.code):
+            _LOG.warning("builds cannot be looked after", exc_info=self.problem)
+
+    def _looked(self) -> BuffError | None:
         try:
             self.look()
-            self.problem = None
         except BuffError as error:
-            self.problem = error
+            return error
         except OSError as error:
-            self.problem = not_written(error, "builds cannot be looked after", hint="it is tried again all the time")
+            return not_written(error, "builds cannot be looked after", hint="it is tried again all the time")
+        return None
 
     def look(self) -> None:
         """Do one round: end what died, end what does not end, start what waits. Raises what the journal raises."""

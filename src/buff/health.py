@@ -56,22 +56,26 @@ class _Look:
 class Health:
     """The checks of one root, kept for a moment: a process or a sync for everyone who asks would hurt."""
 
-    def __init__(self, store: Store) -> None:
-        """Know nothing yet: what is asked for first is looked at then."""
+    def __init__(self, store: Store, *, builds: Callable[[], BuffError | None] | None = None) -> None:
+        """Know nothing yet: what is asked for first is looked at then.
+
+        `builds` is what keeps a foreman from looking after them, where there is one: it is a check of its own then.
+        """
         self._store = store
+        self._looks = LOOKS if builds is None else (*LOOKS, _Look(name="builds", look=lambda _: _looked_after(builds)))
         self._known: dict[str, tuple[Check, float]] = {}  # and until when it holds
         self._looking = threading.Lock()
 
     def checks(self) -> Sequence[Check]:
         """Return every check, in the order of the table. One thread looks; others get what was known, if anything."""
-        first = len(self._known) < len(LOOKS)
+        first = len(self._known) < len(self._looks)
         if self._looking.acquire(blocking=first):
             try:
-                for each in LOOKS:
+                for each in self._looks:
                     self._renew(each)
             finally:
                 self._looking.release()
-        return [self._known[each.name][0] for each in LOOKS]
+        return [self._known[each.name][0] for each in self._looks]
 
     def _renew(self, each: _Look) -> None:
         now = self._store.host.monotonic()
@@ -171,6 +175,13 @@ def _disk(store: Store) -> str:
 def _switch(store: Store) -> str:
     safety.check(store)
     return "the kill switch is off"
+
+
+def _looked_after(problem: Callable[[], BuffError | None]) -> str:
+    found = problem()
+    if found is not None:
+        raise found
+    return "builds are started and looked after"
 
 
 LOOKS: Final = (

@@ -41,15 +41,16 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
     `app.state.closing` is set when the server begins to end: streams wait for it beside what they wait for.
     """
     describe = cache(lambda: document(api.router()))
+    writing = Writing(store)
     site = Site(
         store=store,
         assets=assets or load(library_path()),
         describe=describe,
-        health=Health(store),
+        health=Health(store, builds=(lambda: writing.problem) if store.settings.web_create else None),
         gauges=Gauges(store),
         details=details_of(store),
         listing=Listing(store, store.settings.artifacts_root),
-        writing=Writing(store),
+        writing=writing,
     )
     access = Access(token=store.settings.token)
     app = Litestar(

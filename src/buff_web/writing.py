@@ -13,7 +13,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from attrs import evolve
 
-from buff import Store
+from buff import BuffError, Store
 from buff.foreman import Foreman
 from buff_web.errands import Errands
 
@@ -47,6 +47,11 @@ class Writing:
         """Let the foreman look at once: a build was asked for, or cancelled."""
         if self._foreman is not None:
             self._foreman.wake()
+
+    @property
+    def problem(self) -> BuffError | None:
+        """What keeps builds from being looked after now, if anything does."""
+        return None if self._foreman is None else self._foreman.problem
 
     def start(self) -> None:
         """Begin to look after builds, where creating is on."""

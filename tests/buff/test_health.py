@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from buff import health
-from buff.errors import CODES
+from buff.errors import CODES, JournalLockTimeout
 from buff.files import RealDisk
 from buff.health import LOOKS, OK, Health
 from buff.store import Store
@@ -100,6 +100,12 @@ def test_a_worker_that_does_not_get_ready_is_ended(root: Path, monkeypatch: pyte
     began = time.monotonic()
     assert _failed(opened(root)) == {"worker": "BUILD_LOST"}
     assert time.monotonic() - began < PATIENCE_SECONDS
+
+
+def test_builds_that_nobody_can_look_after(root: Path) -> None:
+    looking = Health(opened(root), builds=lambda: JournalLockTimeout("somebody holds it"))
+    assert {check.name: check.code for check in looking.checks() if not check.ok} == {"builds": "JOURNAL_LOCK_TIMEOUT"}
+    assert Health(opened(root), builds=lambda: None).checks()[-1].name == "builds"
 
 
 def test_a_system_that_starts_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
