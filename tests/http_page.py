@@ -74,6 +74,32 @@ What is read is sent as gzip to whom names it in `Accept-Encoding`; artifacts ar
 `If-Range` takes its tag.
 Several ranges at once are answered with the whole.
 
+**Lists** are `{"items": […], "total": …, "next": …}`.
+`next` is what the following page is asked for with, and `null` at the end.
+`after` counts places, so a run that is committed between two pages shifts them; the `cursor` of `/runs` names the last \
+run that was shown, and holds.
+
+**Columns**: `/bars` and `/equity` answer with `application/vnd.buff.columns` where `Accept` prefers it: the same head \
+and the same columns as the JSON, every column as float64, laid out to be mapped without copying a number.
+
+| byte | length | what it is |
+|---|---|---|
+| 0 | 8 | `BUFFSHT1` |
+| 8 | 4 | H, the length of the head, an unsigned 32-bit integer, little-endian; 16 + H is a multiple of 8 |
+| 12 | 4 | 0 |
+| 16 | H | the head: JSON in UTF-8, padded with spaces; `columns` lists their names, types, rows and offsets |
+| 16 + H | | the columns, little-endian, each from its `offset` on, which counts from here and is a multiple of 8 |
+
+```js
+const answer = await fetch(url, { headers: { accept: "application/vnd.buff.columns" } });
+const buffer = await answer.arrayBuffer();
+const length = new DataView(buffer).getUint32(8, true);
+const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
+const columns = Object.fromEntries(
+  head.columns.map(({ name, rows, offset }) => [name, new Float64Array(buffer, 16 + length + offset, rows)]),
+);
+```
+
 **Errors** are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, `application/problem+json`:
 
 ```json

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from buff.registry.rows import Rows
 
-KEPT = 8  # lists of every run that matches are long: one place in memory for each
+KEPT = 24  # lists of every run that matches are long: one place in memory for each
 
 Found = TypeVar("Found")
 
