@@ -4,7 +4,7 @@ A run or the filters of a list go in; one line for a shell comes out.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from buff import Run, Strategy
 
@@ -12,6 +12,11 @@ from buff import Run, Strategy
 def show(run_id: str) -> str:
     """Return the command that shows a run."""
     return shlex.join(("buff", "run", "show", run_id))
+
+
+def compare(run_ids: Sequence[str]) -> str:
+    """Return the command that compares the first of some runs with the second."""
+    return shlex.join(("buff", "run", "diff", *run_ids[:2]))
 
 
 def verify(run_id: str) -> str:

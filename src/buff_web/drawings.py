@@ -69,6 +69,12 @@ def picture(bars: Columns, equity: Columns, *, start: float, bought: Bought | No
     return Markup("".join(parts))
 
 
+def overlay(ts: Sequence[int], lines: Sequence[Sequence[float | None]], *, label: str, fractions: bool) -> Markup:
+    """Return curves of several runs on one axis, the classes `r1` to `r8` in their order; None is not drawn."""
+    named = {f"r{place}": np.array(values, np.float64) for place, values in enumerate(lines, 1)}
+    return Markup(curves(np.array(ts, np.int64), named, label=label, fractions=fractions))
+
+
 def _warmup(run: Run) -> int:
     return next((entry["ref"]["seq"] for entry in run.timeline if entry["type"] == "warmup_end"), 0)
 

@@ -124,6 +124,19 @@ def text(name: str, metric: Metric) -> str:
             return number(value, signed=name in SIGNED)
 
 
+def delta(name: str, metric: Metric, by: float | int) -> str:
+    """Return how far a value of a metric lies from another one, with its sign; percentages differ in points."""
+    match metric.unit:
+        case "epoch_ms" | "ms":
+            return f"{'−' if by < 0 else '+'}{duration(abs(int(by)))}" if by else "same"
+        case "ratio" if name in PERCENTAGES:
+            return f"{number(by * 100, signed=True)} points"
+        case "count" | "bars":
+            return number(by, 0 if isinstance(by, int) else 1, signed=True)
+        case _:
+            return number(by, signed=True)
+
+
 def unit(name: str, metric: Metric) -> str:
     """Return the unit as a heading would say it: nothing where the value already does."""
     if metric.unit == "ratio":

@@ -24,13 +24,16 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def curves(ts: Integers, lines: Mapping[str, Floats], *, label: str, height: int = 300) -> str:
-    """Return curves over the same bars, by the class each is drawn with, with a scale and dates; `label` is read."""
-    low = min(float(values.min()) for values in lines.values())
-    high = max(float(values.max()) for values in lines.values())
+def curves(ts: Integers, lines: Mapping[str, Floats], *, label: str, height: int = 300, fractions: bool = False) -> str:
+    """Return curves over the same bars, by the class each is drawn with, with a scale and dates; `label` is read.
+
+    A curve is not drawn where it is NaN, and has a value somewhere. The scale of `fractions` is in percent.
+    """
+    known = [values[np.isfinite(values)] for values in lines.values()]
+    low, high = min(float(values.min()) for values in known), max(float(values.max()) for values in known)
     scale = _Scale(low, high, top=12, bottom=height - 26)
     drawn = "".join(f'<path class="{name}" d="{_path(ts, values, scale)}"/>' for name, values in lines.items())
-    return _svg(height, label, _grid(scale, _round) + _dates(ts, height) + drawn)
+    return _svg(height, label, _grid(scale, _percent if fractions else _round) + _dates(ts, height) + drawn)
 
 
 def depths(ts: Integers, drawdown: Floats, *, label: str, height: int = 120) -> str:
@@ -149,7 +152,8 @@ def _places(ts: Integers, at: Integers) -> list[float]:
 
 
 def _path(ts: Integers, values: Floats, scale: _Scale) -> str:
-    at = thinned(values, DOTS)
+    known = np.flatnonzero(np.isfinite(values))
+    at = known[thinned(values[known], DOTS)]
     xs, ys = _places(ts, ts[at]), scale.heights(values[at].tolist())
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True))
 

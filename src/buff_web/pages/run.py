@@ -16,11 +16,12 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from buff import Run
-from buff.errors import RunDamaged
+from buff.errors import RunDamaged, RunNotFound
 from buff.pyramid import Window
 from buff.runs.story import SIDES
 from buff.runs.words import GROUPS
 from buff_web import commands, drawings, metrics, query, words
+from buff_web.pages.legacy import shown as legacy_page
 from buff_web.query import TradesAsked
 from buff_web.reading import entry_of, public_manifest, trades_of
 from buff_web.site import Site
@@ -58,7 +59,13 @@ def place(
 )
 def run_page(site: NamedDependency[Site], run_id: FromPath[str], place: NamedDependency[Place]) -> Response[Any]:
     """Return one run, or what is known of it and what is wrong when it cannot be read."""
-    entry = site.store.entry(run_id)
+    try:
+        entry = site.store.entry(run_id)
+    except RunNotFound:
+        legacy = site.listing.legacy_run(run_id)
+        if legacy is None:
+            raise
+        return legacy_page(site, legacy)
     if entry.run_id != run_id:
         return Redirect(f"/runs/{entry.run_id}", status_code=302)  # the beginning of an id is enough to find it
     shared = {

@@ -11,6 +11,7 @@ const THIN = "\u202f";
 const SEEN_MIN = 300; // fewer buckets in sight are read again in finer ones
 const EDGE = 0.25; // of what is in sight: nearer to the edge of what is read, more is read
 const PAUSE_MS = 80;
+const MARGIN = 0.5; // what is read beyond each side, in parts of what is in sight
 const STATES = ["GREEN", "YELLOW", "RED"];
 
 export const drawable = () => Boolean(lib.createChart);
@@ -41,9 +42,19 @@ export function amount(value, places = 2) {
   }
   return formats.get(places).format(value).replace("-", MINUS);
 }
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const percent = (value) => `${amount(value * 100)}${THIN}%`;
 const stamp = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 const side = (position) => (position > 0 ? "long" : position < 0 ? "short" : "flat");
+
+// What is set on the axis is there two frames later.
+const frames = () => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
+
+// A stretch with what is read beside it, so that a small move needs nothing new.
+export function around({ first, last }) {
+  const margin = (last - first) * MARGIN;
+  return { first: first - margin, last: last + margin };
+}
 
 export class RunChart {
   // `told` hears of moves: view(first, last, whole), trade(number), place(ms), note(text).
@@ -84,7 +95,7 @@ export class RunChart {
     const overlay = { lastValueVisible: false, crosshairMarkerVisible: false };
     this.candles = add("CandlestickSeries", { borderVisible: false });
     this.volume = add("HistogramSeries", { priceScaleId: "volume", priceFormat: { type: "volume" }, ...overlay });
-    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
     this.hold = add("LineSeries", { lineWidth: 1, priceFormat: money, crosshairMarkerVisible: false }, 1);
     this.equity = add("LineSeries", { lineWidth: 2, priceFormat: money }, 1);
     this.drawdown = add("BaselineSeries", {
@@ -134,7 +145,7 @@ export class RunChart {
     const { bars, equity } = this.view;
     const times = Array.from(this.ts, (ms) => ms / 1000);
     const column = (values) => times.map((time, at) => ({ time, value: values[at] }));
-    const faint = { true: `${colours.down}55`, false: `${colours.up}55` };
+    const faint = { true: `${colours.down}44`, false: `${colours.up}44` };
     this.candles.setData(times.map((time, at) => ({
       time, open: bars.open[at], high: bars.high[at], low: bars.low[at], close: bars.close[at],
     })));
@@ -258,15 +269,17 @@ export class RunChart {
     const finer = view.bucket !== view.timeframe && seen < SEEN_MIN;
     const earlier = range.from < margin && this.ts[0] > view.first_ms;
     const later = range.to > this.ts.length - 1 - margin && !this.reachesEnd();
-    if ((finer || earlier || later) && !(await this.read(sight))) return;
+    if (finer || earlier || later) {
+      if (!(await this.read(sight))) return;
+      await frames();
+    }
     await this.readMarks();
   }
 
   async read(sight, { keep = true } = {}) {
     const asked = (this.asked = Symbol("window"));
-    const span = sight.last - sight.first;
     try {
-      const view = await readWindow(this.api, { first: sight.first - span, last: sight.last + span });
+      const view = await readWindow(this.api, around(sight));
       if (this.asked !== asked || !view.bars.ts.length) return true;
       const { bars, bucket } = this.view ?? { bars: { ts: [] } };
       const same = bucket === view.bucket && bars.ts[0] === view.bars.ts[0] && bars.ts.at(-1) === view.bars.ts.at(-1);
@@ -291,10 +304,9 @@ export class RunChart {
       this.marks.set(null);
       return this.tell();
     }
-    const span = sight.last - sight.first;
     const has = this.marked;
     if (has && this.marks.trades && sight.first >= has.first && sight.last <= has.last) return this.tell();
-    const part = { first: sight.first - span / 2, last: sight.last + span / 2 };
+    const part = around(sight);
     const asked = (this.askedMarks = Symbol("trades"));
     try {
       const trades = await readTrades(this.api, part);
@@ -349,7 +361,8 @@ export class RunChart {
       this.figure.dataset.bucket = this.first.bucket;
     }
     this.chart.timeScale().fitContent();
-    this.refine();
+    await frames();
+    await this.refine();
   }
 
   // Bring a stretch into sight with room around it; what is not read yet is read.
@@ -367,6 +380,7 @@ export class RunChart {
       if (!(await this.read(sight, { keep: false }))) return;
       this.look(sight);
     }
+    await frames();
     await this.refine();
   }
 
@@ -411,7 +425,7 @@ export class RunChart {
     const price = (value) => amount(value, this.decimals);
     const parts = [
       ["", stamp(this.ts[at])], ["O", price(bars.open[at])], ["H", price(bars.high[at])], ["L", price(bars.low[at])],
-      ["C", price(close)], ["V", amount(bars.volume[at], 0)], ["equity", amount(equity.equity[at])],
+      ["C", price(close)], ["V", compact.format(bars.volume[at])], ["equity", amount(equity.equity[at])],
       ...(this.bought ? [["hold", amount(this.held(this.ts[at], close))]] : []),
       ["drawdown", percent(equity.drawdown[at])], ["", side(equity.position[at])], ["", STATES[equity.state[at]]],
     ];

@@ -2,7 +2,7 @@
 // Tables and stories are parts of the server's own pages; without scripts the same links lead to them.
 
 import { say, swap, typing } from "./frame.js";
-import { RunChart, drawable } from "./chart.js";
+import { RunChart, around, drawable } from "./chart.js";
 import { ask, readTrade, readWindow } from "./feed.js";
 
 const figure = document.querySelector(".chart");
@@ -220,7 +220,7 @@ function annotating(form, button) {
     const said = {
       name: name.value.trim() || null,
       notes: notes.value.trim() || null,
-      tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),
+      tags: tags.value.split(/[\s,]+/).filter(Boolean),
     };
     try {
       const headers = { "content-type": "application/json", ...mine() };
@@ -276,8 +276,7 @@ async function start() {
   figure.dataset.state = "loading";
   try {
     if (!drawable()) throw new Error("The chart library did not load.");
-    const span = sight ? sight.last - sight.first : 0;
-    const view = await readWindow(api, sight ? { first: sight.first - span, last: sight.last + span } : {});
+    const view = await readWindow(api, sight ? around(sight) : {});
     figure.querySelector(".canvas").hidden = false;
     chart = new RunChart(figure, HEARS);
     chart.show(view, sight);

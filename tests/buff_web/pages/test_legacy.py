@@ -1,0 +1,60 @@
+"""The page of a legacy run: whatever layout it has, it is shown with what it has, and written to nowhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from attrs import evolve
+from litestar.testing import TestClient
+
+import old_runs
+from buff_web.app import create_app
+from outline import page_of
+from whole import SETTINGS, opened
+
+
+@pytest.fixture
+def beside(several: Path, tmp_path: Path) -> Iterator[TestClient[Any]]:
+    """A client over the root `several` with legacy runs of every layout beside it."""
+    old_runs.every_layout(tmp_path / "artifacts")
+    store = opened(several)
+    store.settings = evolve(SETTINGS, artifacts_root=str(tmp_path / "artifacts"))
+    with TestClient(create_app(store), base_url="http://127.0.0.1:8780", raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_every_layout_is_shown_with_what_it_has(beside: TestClient[Any], tmp_path: Path) -> None:
+    before = old_runs.fingerprint(tmp_path / "artifacts")
+    items = beside.get("/api/v1/runs?state=legacy").json()["items"]
+    assert len(items) >= 4
+    for item in items:
+        told = beside.get(f"/api/v1/legacy/{item['run_id']}").json()
+        html, page = page_of(beside, f"/legacy/{quote(item['run_id'])}")
+        text = re.sub(r"\s+", " ", page.text)
+        assert item["run_id"] in text
+        assert "legacy" in text
+        for problem in told["problems"]:
+            assert problem["says"] in text
+        for name in told["files"]:
+            assert name in text
+        for name, value in told["metrics"].items():
+            if isinstance(value, int | float):
+                assert name in text
+                assert str(value) in text
+        assert str(tmp_path) not in html
+        if "/" not in item["run_id"]:
+            assert page_of(beside, f"/runs/{item['run_id']}")[0].count("<h1>") == 1
+    assert old_runs.fingerprint(tmp_path / "artifacts") == before
+
+
+def test_one_that_is_not_there_is_an_error_page(beside: TestClient[Any]) -> None:
+    assert "RUN_NOT_FOUND" in page_of(beside, "/legacy/nothing", status=404)[1].text
+
+
+def test_bars_are_drawn_where_there_are_any(beside: TestClient[Any]) -> None:
+    html, page = page_of(beside, "/legacy/stage5_demo")
+    assert 'class="equity"' in html
+    assert "Trades" in page.text
