@@ -16,6 +16,7 @@ from litestar.testing import TestClient
 
 from buff_web.app import create_app
 from buff_web.guard import Guard
+from visits import Visit
 from whole import make, opened, start
 
 LAUNCH = (
@@ -143,3 +144,17 @@ def browser() -> Iterator[Any]:
         found = playwright.chromium.launch(executable_path=program, headless=True, args=list(LAUNCH))
         yield found
         found.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Any]:
+    """A function that opens a tab with a colour scheme; all are closed with the test."""
+    begun: list[Visit] = []
+
+    def begin(scheme: str = "light", **options: Any) -> Visit:
+        begun.append(Visit(browser, scheme, **options))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.context.close()
