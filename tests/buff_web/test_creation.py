@@ -119,6 +119,11 @@ def test_a_file_is_looked_at_before_anything_is_made(clerk: Clerk, root: Path, m
     assert str(root) not in str((told, held))
 
 
+def test_a_server_that_creates_makes_its_root(serve: Any, tmp_path: Path, minutes: Path) -> None:
+    clerk = Clerk(serve(tmp_path / "new" / "root", env=ON, log=tmp_path / "log").local)
+    assert clerk.ended(clerk.request(minutes.read_bytes()).told["build_id"])["status"] == "succeeded"
+
+
 # What is refused
 
 

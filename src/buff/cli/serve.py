@@ -4,7 +4,7 @@ import importlib
 
 import rich_click as click
 
-from buff.cli.output import root_option
+from buff.cli.output import root_option, surroundings
 from buff.errors import RunConfigInvalid
 
 
@@ -34,7 +34,11 @@ def command(
 ) -> int:
     """Serve the runs of a root as pages and API, on this machine only, until Ctrl-C or SIGTERM."""
     from buff.api import open as open_store
+    from buff.builder import open_root
 
+    _, settings = surroundings()
+    if settings.web_create if create is None else create:
+        open_root(runs_root or settings.runs_root)  # as `buff run create` does: the first run may come through the web
     store = open_store(runs_root)
     try:
         web = importlib.import_module("buff_web.server")
