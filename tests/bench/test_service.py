@@ -120,47 +120,60 @@ def building(visitor: Visitor, csv: Path) -> Iterator[list[str]]:
             visitor.ask("POST", f"/api/v1/builds/{job}/cancel")
 
 
-def paths_of(visitor: Visitor, count: int = 40) -> list[str]:
-    """Return what a reader asks for: lists, and each of so many runs as document, series, tables and page."""
+API = ("/api/v1/runs/{}", "/api/v1/runs/{}/bars?max=500", "/api/v1/runs/{}/equity?max=500", "/api/v1/runs/{}/trades")
+LISTS = ("/api/v1/runs", "/api/v1/runs?symbol=BTCUSDT&sort=-sharpe&limit=20", "/api/v1/health/live")
+PAGES = ("/runs", "/runs/{}")
+
+
+def paths_of(visitor: Visitor, patterns: Sequence[str], count: int = 40) -> list[str]:
+    """Return what a reader asks for: each pattern for each of so many runs."""
     runs = [item["run_id"] for item in visitor.ask("GET", f"/api/v1/runs?limit={count}")[1]["items"]]
-    lists = ["/api/v1/runs", "/api/v1/runs?symbol=BTCUSDT&sort=-sharpe&limit=20", "/runs", "/api/v1/health/live"]
-    of_runs = ["/api/v1/runs/{}", "/api/v1/runs/{}/bars?max=500", "/api/v1/runs/{}/trades", "/runs/{}"]
-    return [path for run in runs for path in (*lists, *(each.format(run) for each in of_runs))]
+    return [pattern.format(run) for run in runs for pattern in patterns]
 
 
 def test_many_read_while_two_builds_run(
     served: tuple[subprocess.Popen[str], str], scale: Scale, tmp_path: Path
 ) -> None:
+    """First as programs read, lists and runs as JSON; then as people do beside them, with pages of HTML."""
     process, address = served
     visitor = Visitor(address)
-    paths = paths_of(visitor)
+    programs = paths_of(visitor, (*LISTS, *API))
+    people = paths_of(visitor, (*LISTS, *API, *PAGES))
     csv = write_csv(tmp_path / "many.csv", minutes=scale.minutes)
+    print(f"\n{CONNECTIONS} connections, two builds running; load of the machine {os.getloadavg()[0]:.1f}")
     with building(visitor, csv) as asked:
-        load(address, paths, max(scale.seconds // 4, 2), tmp_path)  # what fills once is full after it
+        load(address, people, max(scale.seconds // 4, 2), tmp_path)  # what fills once is full after it
         resident, files = resident_bytes(process.pid), open_files(process.pid)
-        before = cpu_seconds(process.pid)
-        found = load(address, paths, scale.seconds, tmp_path)
-        cpu = cpu_seconds(process.pid) - before
-        alone = {path: one_by_one(visitor, path) for path in paths[:8]}
-        done = len(asked)
+        found = [
+            watched(process.pid, name, address, paths, scale.seconds, tmp_path)
+            for name, paths in (("as programs", programs), ("and people", people))
+        ]
+        for path in dict.fromkeys(people[: len((*LISTS, *API, *PAGES))]):
+            print(f"    one reader: {path[:58]:<58} median {statistics.median(one_by_one(visitor, path)):6.1f} ms")
         states = {visitor.ask("GET", f"/api/v1/builds/{job}")[1]["status"] for job in asked}
     grown, more = resident_bytes(process.pid) - resident, open_files(process.pid) - files
     print(
-        f"\n{CONNECTIONS} connections for {found.seconds:.0f} s, {done} builds asked for meanwhile, two at a time:"
-        f"\n  {found.requests:,} answers, {found.requests / found.seconds:,.0f} a second, errors {found.errors} (goal: 0)"
-        f"\n  median {found.median:.1f} ms, p99 {found.p99:.1f} ms (goal: 100)"
-        f"\n  {cpu / max(found.requests, 1) * 1e3:.2f} ms of processor time an answer; load of the machine "
-        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
-        f"\n  resident {resident / 1e6:.0f} MB, {grown / 1e6:+.1f} MB (goal: flat); open files {files}, {more:+d}"
-        f"\n  one reader, builds running:"
+        f"  {len(asked)} builds asked for meanwhile; resident {resident / 1e6:.0f} MB, {grown / 1e6:+.1f} MB (goal: flat)"
+        f"\n  open files {files}, {more:+d}; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     )
-    for path, milliseconds in alone.items():
-        print(f"    {path[:60]:<60} median {statistics.median(milliseconds):6.1f} ms")
-    assert found.errors == 0
-    assert found.requests > scale.seconds
+    assert [each.errors for each in found] == [0, 0]
+    assert all(each.requests > scale.seconds for each in found)
     assert grown < GROWTH_BYTES_MAX
     assert more < CONNECTIONS
     assert "failed" not in states
+
+
+def watched(pid: int, name: str, address: str, paths: Sequence[str], seconds: int, folder: Path) -> Load:
+    """Make a load, and print what came of it and what it took of the server."""
+    before = cpu_seconds(pid)
+    found = load(address, paths, seconds, folder)
+    cpu = cpu_seconds(pid) - before
+    print(
+        f"  {name:<12} {found.requests:,} answers in {found.seconds:.0f} s, errors {found.errors} (goal: 0), "
+        f"median {found.median:.1f} ms, p99 {found.p99:.1f} ms (goal: 100), "
+        f"{cpu / max(found.requests, 1) * 1e3:.2f} ms of processor time an answer"
+    )
+    return found
 
 
 def one_by_one(visitor: Visitor, path: str, times: int = 20) -> list[float]:
