@@ -17,7 +17,6 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
@@ -322,20 +321,11 @@ def check(root: str, dataset_id: str) -> Dataset:
     """Return a stored dataset after hashing its columns and deriving its facts again. Raises RunDamaged."""
     dataset = load(root, dataset_id)
     bars = base_bars(root, dataset)
-    with ThreadPoolExecutor(1, "buff-facts") as beside:
-        again = beside.submit(_again, bars, dataset.columns)
-        _prove(dataset_id, bars, dataset.columns)
-    # Only now: of bytes that are not what was stored the facts say nothing, not even that they cannot be had.
-    if again.result() != dataset:
+    _prove(dataset_id, bars, dataset.columns)
+    decimals = {name: volume.decimals(getattr(bars, name)) for name in VALUES}
+    if _dataset(bars, dataset.columns, quality.dataset_facts(bars, decimals)) != dataset:
         raise _damaged(dataset_id, "dataset.json", "its facts are not those of its columns")
     return dataset
-
-
-def _again(bars: Bars, hashes: Mapping[str, str]) -> Dataset:
-    """Return the dataset that mapped bars are, its facts derived anew."""
-    with np.errstate(all="ignore"):  # of a damaged column anything may come, and nobody looks at it
-        decimals = {name: volume.decimals(getattr(bars, name)) for name in VALUES}
-        return _dataset(bars, hashes, quality.dataset_facts(bars, decimals))
 
 
 def _directory(root: str, dataset_id: str) -> str:

@@ -10,6 +10,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -19,7 +20,7 @@ from attrs import frozen
 
 from buff.builder import silent, windowed
 from buff.columns import HEADER_BYTES, read
-from buff.datasets import base_bars, check, load
+from buff.datasets import Dataset, base_bars, check, load
 from buff.decisions.plugins import version
 from buff.decisions.strategy import check_no_lookahead
 from buff.errors import BuffError, DataInvalid, DatasetNotFound, RunDamaged, StrategyInvalid
@@ -143,13 +144,17 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
         manifest = committed_manifest(store.disk, directory, entry.run_id, entry.manifest_sha256)
     except RunDamaged as error:
         return _verdict(entry, "damaged", [error.message], Difference(artifact=NAME))
-    faulty = tuple(faults(directory, manifest))
-    findings = [f"{fault.name} {fault.says}" for fault in faulty]
-    outcome, blamed = _inputs(store, manifest, sources, progress)
-    findings += blamed
+    early: _Remade | None = None
+    with ThreadPoolExecutor(1, "buff-check") as beside:
+        checked = beside.submit(check, store.root, manifest["inputs"]["dataset_id"])
+        faulty = tuple(faults(directory, manifest))
+        if not sources and not no_lookahead and _rule(manifest) is None:
+            early = _early(store, manifest, directory, progress)
+        outcome, blamed = _inputs(store, manifest, sources, progress, checked)
+    findings = [*(f"{fault.name} {fault.says}" for fault in faulty), *blamed]
     remade = _Remade()
     if outcome is None or (faulty and outcome != "inputs_missing"):
-        remade = _remade(store, manifest, directory, progress, no_lookahead)
+        remade = early or _remade(store, manifest, directory, progress, no_lookahead)
         findings += remade.findings
     elif no_lookahead:
         findings.append("whether the strategy looks ahead was not tried, since the run could not be made again")
@@ -178,12 +183,12 @@ def _verdict(entry: RunEntry, outcome: str, findings: Sequence[str], difference:
 
 
 def _inputs(
-    store: Store, manifest: Mapping[str, Any], sources: Sequence[str], progress: Progress
+    store: Store, manifest: Mapping[str, Any], sources: Sequence[str], progress: Progress, checked: Future[Dataset]
 ) -> tuple[str | None, list[str]]:
     """Say whether data, strategy and engine are those of the manifest; None means that they all are."""
     inputs = manifest["inputs"]
     try:
-        check(store.root, inputs["dataset_id"])
+        checked.result()
     except DatasetNotFound:
         return "inputs_missing", [f"dataset {inputs['dataset_id']} is not in this root"]
     except RunDamaged as error:
@@ -192,12 +197,17 @@ def _inputs(
         found, known = _reread(manifest, sources, store, progress)
         if found != inputs["dataset_id"]:
             return "data_changed", [f"the source files now make dataset {found}, not {inputs['dataset_id']}", *known]
-    rule = strategy_of(manifest)
+    return _rule(manifest) or (None, [])
+
+
+def _rule(manifest: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+    """Say what is wrong with the strategy or the engine, None where both are those of the manifest."""
+    inputs, rule = manifest["inputs"], strategy_of(manifest)
     if isinstance(rule, str):
         return "strategy_changed", [rule]
     if inputs["engine_version"] != ENGINE_VERSION:
         return "engine_changed", [f"this engine is version {ENGINE_VERSION}, the run's is {inputs['engine_version']}"]
-    return None, []
+    return None
 
 
 def _other_packages(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -258,6 +268,19 @@ def _named(sources: Sequence[Mapping[str, Any]]) -> str:
     names = [f"{each['name']} ({_read_as(each)})" for each in sources]
     more = f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else ""
     return f"the dataset is known from other files: {', '.join(names[:NAMED_MAX])}{more}"
+
+
+def _early(store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress) -> _Remade | None:
+    """Make the run again while its data are still being checked, so that both together take no longer than one.
+
+    What comes of data that are then found to be others is thrown away. None where anything was raised: that may be
+    their fault, and it is tried again once they are proven.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return _remade(store, manifest, directory, progress, no_lookahead=False)
+    except Exception:
+        return None
 
 
 def _remade(

@@ -317,7 +317,7 @@ def test_a_changed_value_is_found_by_hashing(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("junk", [b"\xff", b"\x7f", b"\x80", b"\0"])
 @pytest.mark.parametrize("name", COLUMNS)
 def test_of_bytes_that_are_not_those_stored_only_that_is_said(tmp_path: Path, name: str, junk: bytes) -> None:
-    """Facts are derived beside the hashes: times no calendar has and prices that are no number must not show."""
+    """Times no calendar has and prices that are no number: nothing is derived from them before the hashes."""
     dataset = stored(tmp_path, whole(9))
     path = tmp_path / "_datasets" / dataset.id / f"{name}.npy"
     content = path.read_bytes()

@@ -446,6 +446,32 @@ def test_only_a_trial_takes_back_that_a_rule_looks_ahead(root: Path, minutes: Pa
     assert opened(root).entry(run.id).verdict == "damaged"
 
 
+@pytest.mark.parametrize("name", ["ts", "close", "volume"])
+def test_what_junk_makes_of_a_run_is_never_seen(root: Path, minutes: Path, name: str) -> None:
+    """The run is made again while its data are still being hashed: whatever comes of them, the data are to blame."""
+    run = make(root, minutes).run
+    (path,) = (root / "_datasets").glob(f"*/{name}.npy")
+    content = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(content[:HEADER_BYTES] + b"\xff" * (len(content) - HEADER_BYTES))
+    found = verdict_on(root, run.id)
+    assert (found.outcome, found.difference) == ("data_changed", None)
+    assert f"{name}.npy" in found.findings[0]
+
+
+def test_a_bug_in_making_a_run_again_is_not_swallowed(
+    root: Path, minutes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(root, minutes).run
+
+    def broken(*given: Any, **named: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("buff.proof.build", broken)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        verdict_on(root, run.id)
+
+
 def test_a_strategy_that_is_not_installed_any_more_leaves_its_runs_as_they_are(
     root: Path, minutes: Path, site: Path
 ) -> None:
