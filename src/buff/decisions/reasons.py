@@ -60,7 +60,8 @@ RULES: Mapping[str, str] = {
     "max_drawdown": "the fall from the highest equity",
 }
 OF_RISK: Mapping[str, str] = {
-    f"risk_{rule}": f"the risk policy takes the position out because {says} is at its limit" for rule, says in RULES.items()
+    f"risk_{rule}": f"the risk policy takes the position out because {says} is at its limit"
+    for rule, says in RULES.items()
 }
 OF_METRICS: Mapping[str, str] = {
     "span_under_1_day": "the run spans less than a day, so nothing can be annualised",
