@@ -76,7 +76,7 @@ Several ranges at once are answered with the whole.
 
 **Lists** are `{"items": […], "total": …, "next": …}`.
 `next` is what the following page is asked for with, and `null` at the end.
-`after` counts places, so a run that is committed between two pages shifts them; the `cursor` of `/runs` names the last \
+`after` counts places, so a run committed between two pages shifts them; the `cursor` of `/runs` names the last \
 run that was shown, and holds.
 
 **Columns**: `/bars` and `/equity` answer with `application/vnd.buff.columns` where `Accept` prefers it: the same head \

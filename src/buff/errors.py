@@ -90,7 +90,7 @@ CODES: Mapping[str, Meaning] = {
     "BUILD_LOST": Meaning(exit_code=7, status=500, says="The process that built the run died."),
     "BUILD_CANCELLED": Meaning(exit_code=7, status=409, says="The build was cancelled."),
     "UNAUTHORIZED": Meaning(exit_code=7, status=401, says="The token is missing or wrong."),
-    "FORBIDDEN_ORIGIN": Meaning(exit_code=7, status=403, says="The Host or Origin of the request is not this server."),
+    "FORBIDDEN_ORIGIN": Meaning(exit_code=7, status=403, says="The Host, Origin or mark is not of this server."),
     "RUNS_ROOT_UNSET": Meaning(exit_code=8, status=503, says="No runs root was given."),
     "RUNS_ROOT_INVALID": Meaning(exit_code=8, status=503, says="The runs root is not a directory Buff can use."),
     "JOURNAL_CORRUPT": Meaning(exit_code=8, status=503, says="The journal is damaged; reading serves what is proven."),
@@ -302,7 +302,7 @@ class Unauthorized(Refused):
 
 
 class ForbiddenOrigin(Refused):
-    """The Host or Origin of the request is not this server."""
+    """The Host or Origin of a request is not this server, or a change lacks the mark of its pages."""
 
     code = "FORBIDDEN_ORIGIN"
 
