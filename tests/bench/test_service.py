@@ -153,8 +153,8 @@ def test_many_read_while_two_builds_run(
         states = {visitor.ask("GET", f"/api/v1/builds/{job}")[1]["status"] for job in asked}
     grown, more = resident_bytes(process.pid) - resident, open_files(process.pid) - files
     print(
-        f"  {len(asked)} builds asked for meanwhile; resident {resident / 1e6:.0f} MB, {grown / 1e6:+.1f} MB (goal: flat)"
-        f"\n  open files {files}, {more:+d}; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+        f"  {len(asked)} builds asked for meanwhile; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()}"
+        f"\n  resident {resident / 1e6:.0f} MB, {grown / 1e6:+.1f} MB (goal: flat); open files {files}, {more:+d}"
     )
     assert [each.errors for each in found] == [0, 0]
     assert all(each.requests > scale.seconds for each in found)
