@@ -53,6 +53,8 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         writing=writing,
     )
     access = Access(token=store.settings.token)
+    closing = asyncio.Event()
+    streams = Streams(closing, root=store.root)
     app = Litestar(
         # One router for all: where an address is registered twice, for two verbs, Litestar 2.25 would wrap the handler
         # of the first once more for its thread.
@@ -68,14 +70,13 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         ),
         before_send=[give_mark, secure],
         on_startup=[site.writing.start],
-        on_shutdown=[site.writing.stop],
+        on_shutdown=[site.writing.stop, streams.close],
         openapi_config=None,
         logging_config=None,
     )
     app.state.site = site
     app.state.access = access
-    app.state.closing = asyncio.Event()
-    app.state.streams = Streams(app.state.closing, root=store.root)
+    app.state.closing, app.state.streams = closing, streams
     return app
 
 

@@ -31,6 +31,7 @@ HEADERS = {
 }
 AS_STORED = "as_stored"  # the `opt` of a handler whose answers are neither compressed nor changed in any other way
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+HEADERS_ALONE = "buff_web.headers_alone"  # in the scope of what was asked by HEAD: an endless answer must know
 _READS = ("GET", "HEAD")
 _NO_WEIGHT = re.compile(r"q=0(\.0*)?")
 
@@ -144,7 +145,8 @@ class Guard:
         if error is not None:
             await self._refuse(error, scope, send)
         elif scope["method"] == "HEAD":
-            await self._app(_asked({**scope, "method": "GET"}, without=b"range"), receive, _bodiless(send))
+            alone = {**scope, "method": "GET", HEADERS_ALONE: True}
+            await self._app(_asked(alone, without=b"range"), receive, _bodiless(send))
         else:
             await self._app(_asked(scope), receive, send)
 

@@ -16,7 +16,9 @@ from litestar.response import Stream
 
 from buff import BuffError
 from buff.errors import RateLimited, RunConfigInvalid
+from buff_web.guard import HEADERS_ALONE
 from buff_web.problems import problem
+from buff_web.site import Asked
 
 MEDIA_TYPE: Final = "text/event-stream"
 STREAMS_MAX: Final = 32
@@ -89,11 +91,12 @@ class Streams:
                 details={"limit": self._most, "retry_after_seconds": RETRY_SECONDS},
             )
 
-    def response(self, source: Source) -> Stream:
-        """Return the answer that tells what a source tells. Raises RateLimited."""
+    def response(self, request: Asked, source: Source) -> Stream:
+        """Return the answer that tells what a source tells; to HEAD, one that ends at once. Raises RateLimited."""
         self.check()
+        told = self.told(source) if HEADERS_ALONE not in request.scope else _nothing()
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return Stream(self.told(source), media_type=MEDIA_TYPE, headers=headers)
+        return Stream(told, media_type=MEDIA_TYPE, headers=headers)
 
     async def told(self, source: Source) -> AsyncIterator[bytes]:
         """Yield the bytes of a stream, until its end."""
@@ -134,3 +137,7 @@ class Streams:
     def close(self) -> None:
         """Give back the threads; what they read is read to its end."""
         self._pool.shutdown(wait=False)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""

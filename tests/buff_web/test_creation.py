@@ -344,6 +344,11 @@ def test_what_is_recorded_is_told_as_it_happens(clerk: Clerk, root: Path, minute
     assert (answer.status, answer.told["details"]["field"]) == (400, "after")
 
 
+def test_the_headers_of_a_stream_alone_have_an_end(clerk: Clerk) -> None:
+    answer = clerk.ask("HEAD", "/api/v1/journal/events")
+    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
+
+
 def test_there_are_so_many_streams_at_most_and_left_ones_do_not_count(clerk: Clerk) -> None:
     path = "/api/v1/journal/events"
 

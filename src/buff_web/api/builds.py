@@ -136,7 +136,7 @@ async def follow_build(
     build = await streams.ask(lambda: builds.status(site.store, build_id))
     if not build.entry.open and seen is not None and 0 < _changed(site.store.state, build) <= seen:
         return Response(None, status_code=204)
-    return streams.response(BuildSource(site, build.job))  # type: ignore[no-any-return]
+    return streams.response(request, BuildSource(site, build.job))  # type: ignore[no-any-return]
 
 
 @post(

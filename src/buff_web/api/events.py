@@ -42,7 +42,7 @@ async def follow_journal(
     """Tell every event of the journal as it is recorded, behind Last-Event-ID or `after`."""
     streams, seen = request.app.state.streams, resumed(last_event_id, after)
     streams.check()
-    return streams.response(await streams.ask(lambda: JournalSource(site, seen)))  # type: ignore[no-any-return]
+    return streams.response(request, await streams.ask(lambda: JournalSource(site, seen)))  # type: ignore[no-any-return]
 
 
 class JournalSource:
