@@ -38,7 +38,7 @@ from buff.registry.index import index_chunks, state_of
 from buff.registry.looks import Looks
 from buff.registry.projection import fold
 from buff.registry.queries import Facets, Page, Query
-from buff.registry.rows import RunEntry
+from buff.registry.rows import Row, RunEntry
 from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
 from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
@@ -138,8 +138,13 @@ class Store:
         if as_of is not None:
             return queries.runs(self.as_of(as_of), query)
         queries.check(query)
-        state, listing = self.state, queries.listing(query)
-        return queries.page(self._looks.of(state.runs, listing, lambda: queries.ordered(state, listing)), query)
+        state, listing, look = self.state, queries.listing(query), self._looks.of
+
+        def ordered() -> list[Row]:
+            rows = look(state.runs, (query.state, query.archived), lambda: queries.let_in(state.runs.rows(), query))
+            return queries.ordered(rows, listing)
+
+        return queries.page(look(state.runs, listing, ordered), query)
 
     def facets(self) -> Facets:
         """Return what a list can be narrowed by: the values its runs have, and how many runs have each."""

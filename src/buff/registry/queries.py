@@ -117,12 +117,23 @@ def runs(state: RegistryState, query: Query) -> Page[RunEntry]:
     Raises RunConfigInvalid on a state, sort, limit or cursor that cannot be.
     """
     check(query)
-    return page(ordered(state, query), query)
+    return page(ordered(let_in(state.runs.rows(), query), query), query)
 
 
-def ordered(state: RegistryState, query: Query) -> list[Row]:
-    """Return every run that matches, in order; of the query only what `listing` keeps of it is looked at."""
-    found = _matching(state.runs.rows(), query)
+def let_in(rows: list[Row], query: Query) -> list[Row]:
+    """Return the rows of the state that is asked for, in the same order: only `state` and `archived` are looked at."""
+    match query.state:
+        case None:
+            return rows if query.archived else _listed(rows)
+        case "any":
+            return rows
+        case standing:
+            return [row for row in rows if row.state == standing]
+
+
+def ordered(rows: list[Row], query: Query) -> list[Row]:
+    """Return those of the runs let in that match, in order; of the query only what `listing` keeps is looked at."""
+    found = _narrowed(rows, query)
     return _ordered(found, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
 
 
@@ -249,10 +260,9 @@ def _comes_after(value: Any, seq: int, cursor: Cursor, *, descending: bool) -> b
 # Filters and order
 
 
-def _matching(rows: list[Row], query: Query) -> list[Row]:
-    """Return the rows that match, in the same order: one pass for each filter that was asked for, most ask for few."""
+def _narrowed(rows: list[Row], query: Query) -> list[Row]:
+    """Return those of the rows let in that match: one pass for each filter that was asked for, most ask for few."""
     wanted = {name: getattr(query, name) for name in FACETS} | {"symbol": query.symbol and query.symbol.upper()}
-    rows = _let_in(rows, query)
     for name, value in wanted.items():
         if value is not None:
             member = attrgetter(name)
@@ -268,20 +278,10 @@ def _matching(rows: list[Row], query: Query) -> list[Row]:
     return rows
 
 
-def _let_in(rows: list[Row], query: Query) -> list[Row]:
-    match query.state:
-        case None:
-            return rows if query.archived else _listed(rows)
-        case "any":
-            return rows
-        case state:
-            return [row for row in rows if row.state == state]
-
-
 def _with_word(rows: list[Row], word: str) -> list[Row]:
     """Return the rows that have a word, which is folded. Symbols and strategies are few: each is looked at once."""
-    symbols = {symbol for symbol in {row.symbol for row in rows} if word in symbol.casefold()}
-    strategies = {name for name in {row.strategy for row in rows} if word in name.casefold()}
+    symbols = {symbol for symbol in set(map(attrgetter("symbol"), rows)) if word in symbol.casefold()}
+    strategies = {name for name in set(map(attrgetter("strategy"), rows)) if word in name.casefold()}
     return [
         row
         for row in rows
