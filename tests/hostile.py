@@ -265,7 +265,8 @@ def _names(operations: list[tuple[str, str, Any]], target: Target) -> Iterator[H
             for name in NAMES:
                 body = None if method == "GET" else b"{}"
                 data = target.request(method, target.path(path, **{part: name}), body=body)
-                yield Hostile(name=f"name {name[:30]} as {part} of {method} {path}", data=data)
+                read = (200, 302) if name in ("0", "run_") else ()  # a number, and the beginning of an id
+                yield Hostile(name=f"name {name[:30]} as {part} of {method} {path}", data=data, read=read)
 
 
 def _traversals(target: Target) -> Iterator[Hostile]:
@@ -286,12 +287,12 @@ def _queries(operations: list[tuple[str, str, Any]], target: Target) -> Iterator
     paths = [
         path for path, method, _ in operations if method == "GET" and "stream" not in path and "events" not in path
     ]
-    for path, query in itertools.product([*paths, "/runs"], QUERIES):
+    for path, query in itertools.product(paths, QUERIES):
         # What is filtered on may be anything, and some texts are harmless where another address takes no such name.
         yield Hostile(
             name=f"query {query[:30]} of {path}",
             data=target.request("GET", f"{target.path(path)}?{query}"),
-            read=(200, 404, 503),
+            read=(200, 302, 404, 503),
         )
 
 
@@ -302,13 +303,13 @@ def _bodies(operations: list[tuple[str, str, Any]], target: Target) -> Iterator[
         where = target.path(path, run_id="run_0", build_id="bld_" + "0" * 16, dataset_id="0" * 64)
         for body in BODIES:
             takes_bytes = "requestBody" in operation and "application/json" not in operation["requestBody"]["content"]
-            read = (200, 201, 202, 204, 404) if takes_bytes or "requestBody" not in operation else (404,)
+            read = (200, 201, 202, 204, 303, 404) if takes_bytes or "requestBody" not in operation else (404,)
             yield Hostile(
                 name=f"body {body[:30]!r} of {method} {path}", data=target.request(method, where, body=body), read=read
             )
         for kind in TYPES:
             data = target.request(method, where, body=b"{}", headers={"Content-Type": kind})
-            yield Hostile(name=f"type {kind!r} of {method} {path}", data=data, read=(200, 201, 202, 204))
+            yield Hostile(name=f"type {kind!r} of {method} {path}", data=data, read=(200, 201, 202, 204, 303))
 
 
 def _hosts(target: Target) -> Iterator[Hostile]:
@@ -344,7 +345,7 @@ def _marks(operations: list[tuple[str, str, Any]], target: Target) -> Iterator[H
     """Changes without the mark or the token, and with others."""
     changes = [(path, method) for path, method, _ in operations if method != "GET"]
     signed = f"{'0' * 32}.{'0' * 64}"
-    for path, method in [*changes, ("/login", "POST"), ("/logout", "POST")]:
+    for path, method in changes:
         for shown in (
             {},
             {"X-CSRF-Token": signed},
@@ -386,7 +387,7 @@ def _marks(operations: list[tuple[str, str, Any]], target: Target) -> Iterator[H
 
 
 def _methods(paths: Mapping[str, Any], target: Target) -> Iterator[Hostile]:
-    for path, method in itertools.product([*paths, "/", "/runs", "/assets/x", "/nothing"], METHODS):
+    for path, method in itertools.product([*paths, "/nothing"], METHODS):
         if method.lower() not in paths.get(path, {}):
             yield Hostile(name=f"{method[:20]} {path}", data=target.request(method, target.path(path)))
     override = {"X-HTTP-Method-Override": "DELETE"}

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from litestar.routes import HTTPRoute
 
 from buff.errors import CODES
 from buff_web import api
+from buff_web.app import create_app
 from buff_web.guard import HEADERS
 from buff_web.openapi import document
 from hostile import Hostile, Target, asked, corpus
@@ -62,6 +64,16 @@ def _faults(hostile: Hostile, data: bytes, secrets: list[bytes]) -> Iterator[str
             yield f"untyped, {kind}"
 
 
+def _pages(root: Path) -> dict[str, Any]:
+    """The addresses that are no part of the API, in the form of its description."""
+    app = create_app(opened(root))
+    return {
+        route.path_format: {method.lower(): {} for method in route.methods if method != "OPTIONS"}
+        for route in app.routes
+        if isinstance(route, HTTPRoute) and not route.path.startswith("/api/v1")
+    }
+
+
 @pytest.mark.parametrize("create", ["", "1"], ids=["creation off", "creation on"])
 def test_a_hostile_request_is_refused_with_a_type(root: Path, serve: Any, tmp_path: Path, create: str) -> None:
     """Prints how many were made and how they were answered."""
@@ -87,7 +99,7 @@ def test_a_hostile_request_is_refused_with_a_type(root: Path, serve: Any, tmp_pa
     ]
     found: Counter[int] = Counter()
     wrong = []
-    requests = list(corpus(document(api.router()), target))
+    requests = list(corpus({"paths": {**document(api.router())["paths"], **_pages(root)}}, target))
     for hostile in requests:
         data = asked(port, hostile.data)
         found[Answer.of(data).status if data else 0] += 1
