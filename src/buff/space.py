@@ -28,10 +28,11 @@ from buff.store import Store
 from buff.uploads import FOLDER as UPLOADS
 from buff.uploads import names_of
 
-KINDS = ("archived-runs", "datasets", "uploads", "orphans", "quarantine")
+KINDS = ("archived-runs", "datasets", "uploads", "orphans", "quarantine", "cache")
 SHARED = ("datasets",)  # what a living process may use without the journal saying so
 TRASH = "_trash"
 QUARANTINE = f"{JOURNAL}/quarantine"
+CACHE = "_cache"  # all of it is made again when it is wanted, so that no event tells of it
 UPLOAD_AGE_SECONDS = 24 * 3600
 AT_ONCE = 1_000  # names in one event, and events in one batch
 
@@ -107,7 +108,7 @@ def usage(store: Store) -> dict[str, Usage]:
         "orphans": _folder(store, ORPHANS),
         "uploads": _folder(store, UPLOADS),
         "staging": _folder(store, STAGING),
-        "cache": _folder(store, "_cache"),
+        "cache": _folder(store, CACHE),
         "trash": _folder(store, TRASH),
         "index": _sum(filter(None, [tree_bytes(os.path.join(root, INDEX))])),
     }
@@ -170,6 +171,7 @@ def plan(store: Store, kinds: Collection[str] = KINDS, *, ours: str | None = Non
         "uploads": lambda: _old_uploads(store),
         "orphans": lambda: _inside(store, "orphans", ORPHANS),
         "quarantine": lambda: _inside(store, "quarantine", QUARANTINE),
+        "cache": lambda: _inside(store, "cache", CACHE),
     }
     items = [item for kind in KINDS if kind in kinds and kind not in kept for item in found[kind]()]
     return Plan(items=(*items, *_inside(store, "trash", TRASH)), kept=kept)

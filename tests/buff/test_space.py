@@ -37,6 +37,8 @@ def made_full(tmp_path_factory: pytest.TempPathFactory, minutes: Path) -> Path:
     (root / "_orphans" / "x.0" / "file").write_bytes(b"12345")
     (root / "_journal" / "quarantine").mkdir()
     (root / "_journal" / "quarantine" / "1-2-3.bin").write_bytes(b"123")
+    (root / "_cache" / "pyramids").mkdir(parents=True)
+    (root / "_cache" / "pyramids" / f"{'a' * 64}.pyramid").write_bytes(b"123456789")
     (root / "_uploads").mkdir()
     for name, age in (("old.csv", 2), ("young.csv", 0)):
         (root / "_uploads" / name).write_bytes(b"1234567")
@@ -80,7 +82,7 @@ def test_a_plan_names_everything_that_could_go_and_changes_nothing(full: Path) -
     says = plan(opened(full))
     assert found(says) == {
         ("archived-runs", "old"), ("archived-runs", "alone"), ("datasets", alone), ("orphans", "x.0"),
-        ("quarantine", "1-2-3.bin"), ("uploads", "old.csv"),
+        ("quarantine", "1-2-3.bin"), ("uploads", "old.csv"), ("cache", "pyramids"),
     }  # fmt: skip
     assert says.totals["archived-runs"].size_bytes == tree_bytes(str(full / "old")) + tree_bytes(str(full / "alone"))
     assert {path: path.lstat().st_mtime_ns for path in full.rglob("*")} == before
@@ -200,7 +202,7 @@ def test_what_a_living_process_may_use_is_kept_and_the_plan_says_so(full: Path) 
         says = plan(opened(full))
         assert set(says.kept) == {"datasets"}
         assert owner in says.kept["datasets"]
-        assert {kind for kind, _ in found(says)} == {"orphans", "quarantine", "uploads"}
+        assert {kind for kind, _ in found(says)} == {"orphans", "quarantine", "uploads", "cache"}
         assert {kind for kind, _ in found(freed(full, "datasets", "uploads"))} == {"uploads"}
     assert {kind for kind, _ in found(freed(full, "datasets", "uploads"))} == {"datasets"}
 
@@ -304,7 +306,7 @@ def test_the_figures_add_up_to_all_that_is_there(full: Path) -> None:
         figures = usage(store)
     assert {name: each.count for name, each in figures.items()} == {
         "runs": 1, "archived runs": 2, "datasets": 2, "resamples": 3, "journal": 1, "quarantine": 1, "orphans": 1,
-        "uploads": 2, "staging": 0, "cache": 0, "trash": 0, "index": 1,
+        "uploads": 2, "staging": 0, "cache": 1, "trash": 0, "index": 1,
     }  # fmt: skip
     assert sum(each.size_bytes for each in figures.values()) == tree_bytes(str(full))
     assert tree_bytes(str(full)) == sum(path.lstat().st_size for path in full.rglob("*") if path.is_file())

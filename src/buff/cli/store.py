@@ -39,6 +39,7 @@ def stats(runs_root: str | None, as_json: bool) -> None:
 @click.option("--uploads", is_flag=True, help="Uploaded files older than a day.")
 @click.option("--orphans", is_flag=True, help="What dead builds left.")
 @click.option("--quarantine", is_flag=True, help="Torn tails of the journal that were set aside.")
+@click.option("--cache", is_flag=True, help="What charts are cut from; it is made again when it is wanted.")
 @root_option
 @json_option
 def gc(only_plan: bool, runs_root: str | None, as_json: bool, **flags: bool) -> None:
