@@ -1,5 +1,6 @@
 """The application as a whole: changes need a mark, every answer carries the policy, and no request breaks it."""
 
+import inspect
 import itertools
 import re
 from pathlib import Path
@@ -154,3 +155,11 @@ def test_threads_see_whole_answers(client: TestClient[Any]) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda path: client.get(path).status_code, paths)) == [alone[path] for path in paths]
     assert set(alone.values()) == {200}
+
+
+def test_no_guard_waits_for_a_thread(several: Path) -> None:
+    """Litestar calls a guard that is no coroutine in a thread: every request would wait for two or three of them."""
+    routes = [route for route in create_app(opened(several)).routes if isinstance(route, HTTPRoute)]
+    guards = [guard for route in routes for handler in route.route_handlers for guard in handler.resolve_guards()]
+    assert len(guards) > 2 * len(routes)
+    assert [guard for guard in guards if not inspect.iscoroutinefunction(guard)] == []
