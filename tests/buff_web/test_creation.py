@@ -16,7 +16,7 @@ from buff.errors import CODES
 from buff.journal.events import BuildRequested, RunCommitted
 from buff.staging import pid_of
 from clerk import Clerk, run_of, until
-from whole import SETTINGS, events, host, make, names, opened, request, write_csv
+from whole import SETTINGS, events, host, make, names, opened, request
 
 ON = {"BUFF_WEB_CREATE": "1", "BUFF_FREE_BYTES_MIN": "0"}
 
@@ -259,7 +259,10 @@ def test_the_kill_switch_stops_uploads_and_requests(clerk: Clerk, root: Path, mi
 @pytest.fixture(scope="module")
 def long_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Minutes enough for a build that takes a while."""
-    return write_csv(tmp_path_factory.mktemp("long") / "long.csv", minutes=400_000)
+    lines = (f"{1_704_067_200 + 60 * i},{100 + i % 7},108,99,{101 + i % 5},{1 + i % 3}\n" for i in range(250_000))
+    path = tmp_path_factory.mktemp("long") / "long.csv"
+    path.write_text("ts,open,high,low,close,volume\n" + "".join(lines))
+    return path
 
 
 def _running(clerk: Clerk, csv: Path, **changes: Any) -> Any:
@@ -287,7 +290,7 @@ def test_a_killed_server_finds_its_builds_again_and_a_killed_worker_is_lost(
     server = serve(root, env=ON, log=tmp_path / "log")
     build = _running(Clerk(server.local), long_csv)
     server.process.kill()
-    server.process.wait()
+    server.process.communicate()
     clerk = Clerk(serve(root, env=ON, log=tmp_path / "log2").local)
     assert clerk.ended(build["build_id"])["status"] == "succeeded"
     other = _running(clerk, long_csv, strategy="hold", params={})
