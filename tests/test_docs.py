@@ -112,7 +112,7 @@ TEXT = "```python\n1 / 0\n```\n```bash\nfalse\n```\n```console\n$ echo a\nb\n```
 
 def test_the_blocks_of_a_page_are_of_known_kinds():
     """A fence without a language would be run by nobody and read as if it were."""
-    known = {"python", "bash", "console", "powershell", "json", "toml", "text", "csv", "mermaid"}
+    known = {"python", "bash", "console", "powershell", "json", "toml", "text", "csv", "js", "mermaid"}
     unknown = [
         (name(page), block.line, block.kind) for page in PAGES for block in _blocks(page) if block.kind not in known
     ]

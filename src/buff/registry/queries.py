@@ -260,6 +260,11 @@ def _comes_after(value: Any, seq: int, cursor: Cursor, *, descending: bool) -> b
 # Filters and order
 
 
+def _matching(rows: list[Row], query: Query) -> list[Row]:
+    """Return the rows that match, in the same order."""
+    return _narrowed(let_in(rows, query), query)
+
+
 def _narrowed(rows: list[Row], query: Query) -> list[Row]:
     """Return those of the rows let in that match: one pass for each filter that was asked for, most ask for few."""
     wanted = {name: getattr(query, name) for name in FACETS} | {"symbol": query.symbol and query.symbol.upper()}
@@ -280,8 +285,10 @@ def _narrowed(rows: list[Row], query: Query) -> list[Row]:
 
 def _with_word(rows: list[Row], word: str) -> list[Row]:
     """Return the rows that have a word, which is folded. Symbols and strategies are few: each is looked at once."""
-    symbols = {symbol for symbol in set(map(attrgetter("symbol"), rows)) if word in symbol.casefold()}
-    strategies = {name for name in set(map(attrgetter("strategy"), rows)) if word in name.casefold()}
+    symbols, strategies = (
+        {value: None for value in dict.fromkeys(map(attrgetter(name), rows)) if word in value.casefold()}
+        for name in ("symbol", "strategy")
+    )
     return [
         row
         for row in rows
@@ -313,8 +320,9 @@ def _ordered(rows: list[Row], sort: str, *, descending: bool) -> list[Row]:
 class Facets:
     """What the runs of a list have in common: how many there are, and how many have each value of each of FACETS.
 
-    `tagged` says of every tag how many runs have it, in order of the tags. Archived and reclaimed runs do not count,
-    except in `states`, which says how many runs are in each state.
+    `tagged` says of every tag how many runs have it, in order of the tags. Archived and reclaimed runs count where they
+    are asked for, and in `states`, which says how many runs are in each state. Where a list is narrowed by a field,
+    that field counts the runs that match all the rest: what could be had instead.
     """
 
     total: int
@@ -328,15 +336,19 @@ class Facets:
         return tuple(self.tagged)
 
 
-def facets(state: RegistryState) -> Facets:
-    """Return what the runs of a state can be narrowed by."""
+def facets(state: RegistryState, query: Query) -> Facets:
+    """Return what the runs that match can be narrowed by further, or by what else instead."""
     every = state.runs.rows()
-    rows = _listed(every)
-    tags = Counter(tag for row in rows for tag in row.tags)
+    rows = _matching(every, query)
+
+    def without(name: str) -> list[Row]:
+        return rows if getattr(query, name) is None else _matching(every, evolve(query, **{name: None}))
+
+    tags = Counter(tag for row in without("tag") for tag in row.tags)
     return Facets(
         total=len(rows),
-        counts={name: Counter(map(attrgetter(name), rows)) for name in FACETS},
-        states=Counter(map(attrgetter("state"), every)),
+        counts={name: Counter(map(attrgetter(name), without(name))) for name in FACETS},
+        states=Counter(map(attrgetter("state"), _matching(every, evolve(query, state="any")))),
         tagged={tag: tags[tag] for tag in sorted(tags)},
     )
 

@@ -135,7 +135,7 @@ def test_a_ticker_that_chooses_nothing_is_refused(capsys: CAPTURE, place: Path, 
 def test_a_limit_that_refuses_files_is_listed_with_them(
     capsys: CAPTURE, place: Path, minutes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BUFF_FREE_BYTES_MIN", str(1 << 60))
+    monkeypatch.setenv("BUFF_FREE_BYTES_MIN", str(1 << 50))
     code, _, err = said(capsys, "ingest", str(minutes), "--symbol", "X")
     assert (code, err.partition(":")[0]) == (7, "LIMIT_EXCEEDED")
     (row,) = told(capsys, "ingests")["items"]
