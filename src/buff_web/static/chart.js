@@ -10,7 +10,7 @@ const MINUS = "\u2212";
 const THIN = "\u202f";
 const SEEN_MIN = 300; // fewer buckets in sight are read again in finer ones
 const EDGE = 0.25; // of what is in sight: nearer to the edge of what is read, more is read
-const PAUSE_MS = 80;
+const PAUSE_MS = 100;
 const MARGIN = 0.5; // what is read beyond each side, in parts of what is in sight
 const STATES = ["GREEN", "YELLOW", "RED"];
 
@@ -125,6 +125,7 @@ export class RunChart {
   show(view, sight = null) {
     this.view = view;
     this.ts = view.bars.ts;
+    this.wanted = undefined; // it counted other buckets
     const places = decimals(view.bars.close.at(-1) ?? 1);
     if (places !== this.decimals) {
       this.decimals = places;
@@ -247,14 +248,17 @@ export class RunChart {
   moved(range) {
     if (!range || this.quiet) return;
     this.figure.dataset.busy = "";
-    clearTimeout(this.pause);
-    this.pause = setTimeout(() => this.refine(), PAUSE_MS);
+    // Not only once the reader pauses: who zooms on and on would come to the end of what is read.
+    this.pause ??= setTimeout(() => {
+      this.pause = undefined;
+      this.refine();
+    }, PAUSE_MS);
   }
 
   async refine() {
     const turn = (this.turn = Symbol("turn"));
     await this.fit();
-    if (this.turn === turn) delete this.figure.dataset.busy;
+    if (this.turn === turn && !this.pause) delete this.figure.dataset.busy;
   }
 
   async fit() {
@@ -278,15 +282,15 @@ export class RunChart {
 
   async read(sight, { keep = true } = {}) {
     const asked = (this.asked = Symbol("window"));
+    const start = performance.now();
     try {
       const view = await readWindow(this.api, around(sight));
       if (this.asked !== asked || !view.bars.ts.length) return true;
       const { bars, bucket } = this.view ?? { bars: { ts: [] } };
       const same = bucket === view.bucket && bars.ts[0] === view.bars.ts[0] && bars.ts.at(-1) === view.bars.ts.at(-1);
-      const began = performance.now();
       // The reader may have moved on while the answer was under way: what is in sight now stays in sight.
       if (!same) this.show(view, keep ? this.sight() : sight);
-      this.swap = performance.now() - began;
+      performance.measure("swap", { start });
       this.figure.dataset.bucket = view.bucket;
       this.tell();
       return true;
