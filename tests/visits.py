@@ -1,7 +1,34 @@
-"""A visit to a page in a real browser: one tab, and everything in it that should not have happened."""
+"""A visit to a page in a real browser: a server, one tab, and everything in it that should not have happened.
 
+Used by the journeys of `tests/buff_web/browser` and by the figures of `tests/bench/test_pages.py`.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
+from attrs import define, field
+
+from whole import start
+
+LAUNCH = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_SECONDS = 20
 
 PATIENCE_MS = 15_000
 WATCH = """
@@ -9,6 +36,67 @@ document.addEventListener("securitypolicyviolation", (event) => {
   (window.violations ??= []).push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
 });
 """
+
+
+@define
+class Server:
+    """A `buff serve` of its own, ended by its process id."""
+
+    process: subprocess.Popen[str]
+    url: str
+    local: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.local = self.url.removesuffix("/runs")
+
+    @classmethod
+    def of(
+        cls,
+        root: Path,
+        *options: str,
+        module: str = "buff",
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
+        log: Path | None = None,
+    ) -> "Server":
+        """Start one. Its log goes into a pipe that nobody reads, or into a file."""
+        verb = ["serve"] if module == "buff" else []
+        usual = ["-m", module, *verb, "--port", "0", "--runs-root", str(root), *options]
+        with ExitStack() as stack:
+            kept = {"stderr": stack.enter_context(log.open("w"))} if log else {}
+            process = start(command or usual, env=env, **kept)
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        if not found:
+            process.kill()
+            raise AssertionError(f"no address; stderr: {process.communicate()[1]}")
+        return cls(process, found[0])
+
+    def end(self, by: int = signal.SIGTERM) -> tuple[int, str]:
+        """End the server; return its exit code and what it said on stderr."""
+        self.process.send_signal(by)
+        try:
+            said = self.process.communicate(timeout=PATIENCE_SECONDS)[1]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            said = self.process.communicate()[1]
+        return self.process.returncode, said
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Yield a headless Chromium of this machine; skip where there is none, unless BUFF_TEST_BROWSER_REQUIRED is set."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("BUFF_TEST_BROWSER_REQUIRED"):
+            pytest.fail("BUFF_TEST_BROWSER_REQUIRED is set and no chromium was found on PATH")
+        pytest.skip("no chromium on PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=program, headless=True, args=list(LAUNCH))
+        yield found
+        found.close()
 
 
 class Visit:
