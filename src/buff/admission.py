@@ -103,7 +103,8 @@ def admitted(
     safety.note(store)
     admission = Admission(store, progress, task)
     admission.check()
-    check_free(store)
+    if kind != "ingest":  # which asks by itself, once it has told of its files
+        check_free(store)
     if task.job is not None and store.disk.exists(_path(store, kind, task.job)):
         yield admission
         return
