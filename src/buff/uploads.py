@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ class Upload:
 class Arrival:
     """A file on its way in. Used as a context manager: what is not finished when it is left leaves no byte behind.
 
-    Its methods are called by one thread at a time, not always the same.
+    Any thread may call its methods, which take turns: whoever gives it up need not know whether a write is under way.
     """
 
     def __init__(self, store: Store, *, size_bytes: int | None) -> None:
@@ -59,6 +60,7 @@ class Arrival:
         Raises LimitExceeded when it is larger than a file may be, or than the disk has room for, KillSwitchEngaged.
         """
         self._store, self._digest, self._size, self._handle = store, hashlib.sha256(), 0, -1
+        self._turn = threading.Lock()
         safety.check(store)
         self._check(size_bytes or 0)
         self._watch = safety.Watch(store)
@@ -70,10 +72,10 @@ class Arrival:
         """Write the next piece. Raises what beginning does, and StorageFull."""
         self._watch()
         self._check(self._size + len(data), here=self._size)
-        with _written():
+        with self._turn, _written():
             self._store.disk.write(self._handle, data)
-        self._digest.update(data)
-        self._size += len(data)
+            self._digest.update(data)
+            self._size += len(data)
 
     def finish(self) -> Upload:
         """Give the file its name, durably. Raises RequestInvalid when not a byte came, and what taking does."""
@@ -82,7 +84,7 @@ class Arrival:
         safety.check(self._store)
         disk, sha256 = self._store.disk, self._digest.hexdigest()
         target = path_of(self._store.root, sha256)
-        with _written():
+        with self._turn, _written():
             # Without this a power cut may leave a file of this name whose bytes are not those of its hash.
             disk.sync(self._handle)
             self._close()
@@ -96,8 +98,8 @@ class Arrival:
 
     def close(self) -> None:
         """Give back what is held, and remove what was not finished."""
-        self._close()
-        with suppress(FileNotFoundError):
+        with self._turn, suppress(FileNotFoundError):
+            self._close()
             self._store.disk.unlink(self._path)
 
     def _close(self) -> None:

@@ -40,8 +40,11 @@ class Writing:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments, **named))
 
     def later(self, function: Callable[[], object]) -> None:
-        """Let a thread of ours call a function, without waiting for it."""
-        self._pool.submit(function)
+        """Let a thread of ours call a function, without waiting for it; ours, where the threads have ended."""
+        try:
+            self._pool.submit(function)
+        except RuntimeError:
+            function()
 
     def wake(self) -> None:
         """Let the foreman look at once: a build was asked for, or cancelled."""

@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 
-from buff import builds
+from buff import Store, builds
 from buff.builds import Build
 from buff.errors import (
     BuildNotFound,
@@ -133,10 +133,10 @@ async def follow_build(
     204 when it has seen the end.
     """
     streams, seen = request.app.state.streams, resumed(last_event_id)
-    build = await streams.ask(lambda: builds.status(site.store, build_id))
-    if not build.entry.open and seen is not None and 0 < _changed(site.store.state, build) <= seen:
+    job, last = await streams.ask(lambda: _end(site.store, build_id))
+    if seen is not None and 0 < last <= seen:
         return Response(None, status_code=204)
-    return streams.response(request, BuildSource(site, build.job))  # type: ignore[no-any-return]
+    return streams.response(request, BuildSource(site, job))  # type: ignore[no-any-return]
 
 
 @post(
@@ -196,6 +196,12 @@ def build_document(build: Build, root: str) -> dict[str, Any]:
     if "csv" in asked:
         asked["csv"] = without_paths(asked["csv"], root)
     return {**told, **public, "request": asked}
+
+
+def _end(store: Store, build_id: str) -> tuple[str, int]:
+    """Return a build's id, and the number of the event that ended it; 0 where none did, or that is long forgotten."""
+    build = builds.status(store, build_id)
+    return build.job, 0 if build.entry.open else _changed(store.state, build)
 
 
 def _changed(state: RegistryState, build: Build) -> int:

@@ -140,8 +140,8 @@ async def create_run(
         return _json(await writing.errands.run("preview", values), status=200)
     known = await writing.do(preview.known, site.store, values)
     if known is not None:
-        run = await writing.do(site.store.run, known.run_id)
-        return _json(run_document(run), status=200, location=f"/api/v1/runs/{run.id}")
+        told = await writing.do(lambda: run_document(site.store.run(known.run_id)))
+        return _json(told, status=200, location=f"/api/v1/runs/{known.run_id}")
     return await _asked(site, values, "run")
 
 
