@@ -212,6 +212,19 @@ def test_one_that_says_it_is_too_large_is_refused_before_it_is_read(root: Path, 
     assert left(root) == []
 
 
+def test_nothing_of_a_file_is_read_for_a_mark(clerk: Clerk, root: Path) -> None:
+    """A form may hold the mark, and would be read for it; where a body is streamed it could be of any size."""
+    connection = clerk.connect()
+    connection.putrequest("PUT", "/api/v1/uploads")
+    connection.putheader("content-length", str(10**9))
+    connection.putheader("content-type", "application/x-www-form-urlencoded")
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, b"FORBIDDEN_ORIGIN" in answer.read()) == (403, True)
+    connection.close()
+    assert left(root) == []
+
+
 def test_one_that_says_nothing_is_refused_while_it_comes(root: Path, serve: Any, tmp_path: Path) -> None:
     clerk = Clerk(serve(root, env={**ON, "BUFF_UPLOAD_BYTES_MAX": "3000000"}, log=tmp_path / "log").local)
     connection = clerk.connect()
