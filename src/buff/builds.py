@@ -251,6 +251,21 @@ def listed(store: Store, *, limit: int = 100, after: int = 0) -> Page[Build]:
     return Page(items=items, total=len(found), next=end if end < len(found) else None)
 
 
+def recent(store: Store, *, since: str, limit: int = 20) -> tuple[Build, ...]:
+    """Return the builds under way, and those that failed since a time and were not asked for again; the newest first.
+
+    `since` is in the form of the journal's times.
+    """
+    known = store.state.builds.values()
+    again = {build.retry_of for build in known}
+    found = [
+        build
+        for build in known
+        if build.open or (build.status == "failed" and (build.ended or "") >= since and build.job not in again)
+    ]
+    return _look(store, sorted(found, key=lambda build: build.seq, reverse=True)[:limit])
+
+
 def queue(state: RegistryState) -> tuple[BuildEntry, ...]:
     """Return the builds that wait, in the order in which they are started."""
     waiting = (build for build in state.builds.values() if build.status == "queued")

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+from attrs import evolve
 from msgspec import UNSET, UnsetType
 
 from buff.errors import (
@@ -146,10 +147,14 @@ class Store:
 
         return queries.page(look(state.runs, listing, ordered), query)
 
-    def facets(self) -> Facets:
-        """Return what a list can be narrowed by: the values its runs have, and how many runs have each."""
-        state = self.state
-        return self._looks.of(state.runs, "facets", lambda: queries.facets(state))
+    def facets(self, **filters: Any) -> Facets:
+        """Return what a list can be narrowed by: the values its runs have, and how many runs have each.
+
+        Filters are those of `runs`; how the list is sorted and cut is not looked at.
+        """
+        state, query = self.state, evolve(queries.listing(Query(**filters)), sort="created")
+        queries.check(query)
+        return self._looks.of(state.runs, ("facets", query), lambda: queries.facets(state, query))
 
     def runs_of(self, dataset_id: str) -> tuple[RunEntry, ...]:
         """Return the runs that were made of a dataset, the newest first; without those whose files were given up."""

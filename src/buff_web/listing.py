@@ -6,19 +6,19 @@ run is listed first and again when its file has changed: after that a run in a l
 """
 
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any, TypeAlias
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from buff import LegacyEntry, LegacyRoot, LegacyRun, Page, RunEntry, Store
 from buff.errors import BuffError, RunNotFound
 from buff.legacy.folder import Folder, find
-from buff.legacy.root import behind
-from buff.registry.queries import Query
+from buff.legacy.root import behind, matching, metric
+from buff.registry.queries import LEGACY, Facets, Query, listing, without
 from buff.runs.directory import committed_manifest
 from buff.runs.manifest import NAME
 
@@ -38,6 +38,12 @@ class Row:
     def state(self) -> str:
         """`damaged` where the directory or the last verification says so, else what the registry says, or `legacy`."""
         return "damaged" if self.fault is not None else self.entry.state
+
+    def metric(self, name: str) -> float | None:
+        """Return a metric by its name; that of a legacy run follows another formula and sign."""
+        if isinstance(self.entry, LegacyEntry):
+            return metric(self.entry, name)
+        return self.entry.metrics.get(name)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -63,6 +69,24 @@ class Listing:
         query = Query(**filters)
         found = self._store.runs(**filters)
         return behind(found, self.legacy() if query.legacy else (), query)
+
+    def facets(self, filters: Mapping[str, Any]) -> Facets:
+        """Return what the list can be narrowed by, legacy runs counted with the others. Raises RunConfigInvalid."""
+        found, query, legacy = self._store.facets(**filters), listing(Query(**filters)), self.legacy()
+        if not legacy:
+            return found
+
+        def counted(name: str) -> Counter[Any]:
+            values = (getattr(entry, name) for entry in matching(legacy, without(query, name)))
+            return Counter(value for value in values if value is not None)
+
+        shown = len(matching(legacy, evolve(query, state=LEGACY)))
+        return evolve(
+            found,
+            total=found.total + len(matching(legacy, query)),
+            counts={name: Counter(counts) + counted(name) for name, counts in found.counts.items()},
+            states={**found.states, **({LEGACY: shown} if shown else {})},
+        )
 
     def rows(self, page: Page[Any]) -> tuple[Row, ...]:
         """Return the rows of a page, the manifest of each run looked at."""

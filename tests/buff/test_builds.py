@@ -727,3 +727,16 @@ class Orders(RuleBasedStateMachine):
 
 Orders.TestCase.settings = settings(stateful_step_count=30)
 test_orders = Orders.TestCase
+
+
+def test_what_is_under_way_or_failed_a_moment_ago_is_recent(server: Store, minutes: Path) -> None:
+    jobs = [builds.request(server, request(minutes, symbol=symbol), kind="run").job for symbol in ("A", "B", "C", "D")]
+    builds.drop(server, jobs[:2], RunConfigInvalid("no"))
+    ended = server.state.builds[jobs[0]].ended
+    assert ended is not None
+    later = ended.replace("20", "90", 1)
+    assert [build.job for build in builds.recent(server, since=ended)] == jobs[::-1]
+    assert [build.job for build in builds.recent(server, since=later)] == [jobs[3], jobs[2]]
+    assert [build.job for build in builds.recent(server, since=ended, limit=1)] == [jobs[3]]
+    again = builds.retry(server, jobs[0]).job
+    assert [build.job for build in builds.recent(server, since=ended)] == [again, jobs[3], jobs[2], jobs[1]]

@@ -95,10 +95,20 @@ def artifacts_root_of(path: str | os.PathLike[str] | None) -> str:
 def page(entries: Sequence[LegacyEntry], query: Query) -> Page[LegacyEntry]:
     """Return one page of the entries that match. Raises RunConfigInvalid on a sort or limit that cannot be."""
     check(query)
-    found = _ordered([entry for entry in entries if _matches(entry, query)], query.sort)
+    found = _ordered(matching(entries, query), query.sort)
     items = tuple(found[query.after : query.after + query.limit])
     end = query.after + len(items)
     return Page(items=items, total=len(found), next=end if end < len(found) else None)
+
+
+def matching(entries: Sequence[LegacyEntry], query: Query) -> list[LegacyEntry]:
+    """Return the entries that match, in the same order."""
+    return [entry for entry in entries if _matches(entry, query)]
+
+
+def metric(entry: LegacyEntry, name: str) -> float | None:
+    """Return the metric of a legacy run that was the same question as one of ours; its formula and sign are its own."""
+    return number(entry.metrics.get(_METRICS.get(name, name)))
 
 
 def behind(first: Page[RunEntry], entries: Sequence[LegacyEntry], query: Query) -> Page[RunEntry | LegacyEntry]:
@@ -162,4 +172,4 @@ def _ordered(entries: Sequence[LegacyEntry], sort: str) -> list[LegacyEntry]:
 def _key(name: str) -> Callable[[LegacyEntry], Any]:
     if name in _PLAIN:
         return lambda entry: getattr(entry, name)
-    return lambda entry: number(entry.metrics.get(_METRICS.get(name, name)))
+    return lambda entry: metric(entry, name)

@@ -142,6 +142,12 @@ def listing(query: Query) -> Query:
     return evolve(query, limit=1, after=0, cursor=None)
 
 
+def without(query: Query, name: str) -> Query:
+    """Return what a query asks for without one of its filters."""
+    nothing: dict[str, Any] = {name: None}
+    return evolve(query, **nothing)
+
+
 def page(rows: Sequence[Row], query: Query) -> Page[RunEntry]:
     """Return one page of rows that are in the order of the query. Raises RunConfigInvalid on a cursor of no list."""
     begin = query.after if query.cursor is None else _behind(rows, query.sort, read_cursor(query.cursor))
@@ -341,13 +347,13 @@ def facets(state: RegistryState, query: Query) -> Facets:
     every = state.runs.rows()
     rows = _matching(every, query)
 
-    def without(name: str) -> list[Row]:
-        return rows if getattr(query, name) is None else _matching(every, evolve(query, **{name: None}))
+    def instead(name: str) -> list[Row]:
+        return rows if getattr(query, name) is None else _matching(every, without(query, name))
 
-    tags = Counter(tag for row in without("tag") for tag in row.tags)
+    tags = Counter(tag for row in instead("tag") for tag in row.tags)
     return Facets(
         total=len(rows),
-        counts={name: Counter(map(attrgetter(name), without(name))) for name in FACETS},
+        counts={name: Counter(map(attrgetter(name), instead(name))) for name in FACETS},
         states=Counter(map(attrgetter("state"), _matching(every, evolve(query, state="any")))),
         tagged={tag: tags[tag] for tag in sorted(tags)},
     )

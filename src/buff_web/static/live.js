@@ -1,5 +1,6 @@
-// Parts of a page that change by themselves: a build on its way, a list of builds. The server writes the part anew;
-// what moves within it, a bar of progress, is set here. Without this script the same is seen after a reload.
+// Parts of a page that change by themselves: a build on its way, lists of builds and runs, the journal. The server
+// writes the part anew; what moves within it, a bar of progress, is set here, and what a reader did in it is kept.
+// Without this script the same is seen after a reload.
 
 import { say, swap } from "./frame.js";
 
@@ -11,6 +12,9 @@ if (build) follow(build);
 if (document.querySelector("#builds[data-poll]")) poll();
 const feed = document.querySelector("#events[data-feed]");
 if (feed) listen(feed.dataset.feed);
+count();
+document.addEventListener("change", count);
+addEventListener("pageshow", count); // the way back to a page brings its boxes with it
 
 // One build: its events end with its end. A page that nobody looks at holds no connection.
 function follow(part) {
@@ -64,17 +68,43 @@ function ended(part) {
   return part.dataset.status === "succeeded" || part.dataset.status === "failed";
 }
 
-// Builds in a list.
+// Builds in a list. When one of them ends, the list of runs beside them is another.
 async function poll() {
-  while (document.querySelector("#builds[data-poll]")) {
+  for (let part = document.querySelector("#builds[data-poll]"); part; part = document.querySelector("#builds[data-poll]")) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (document.hidden) continue;
     try {
-      await swap("builds", location.href);
+      const now = await swap("builds", location.href);
+      const ended = (part.dataset.ids ?? "").split(" ").filter((id) => !(now.dataset.ids ?? "").split(" ").includes(id));
+      if (ended.length && document.getElementById("list")) await relist();
     } catch {
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
   }
+}
+
+async function relist() {
+  const list = document.getElementById("list");
+  if (list.dataset.empty) return location.reload(); // the first run brings the whole page along
+  const chosen = new Set([...list.querySelectorAll(":checked")].map((box) => box.value));
+  const focused = list.contains(document.activeElement) ? document.activeElement.value : undefined;
+  const boxes = [...(await swap("list", location.href)).querySelectorAll("[name=run]")];
+  for (const box of boxes) box.checked = chosen.has(box.value);
+  if (focused) boxes.find((box) => box.value === focused)?.focus();
+  count();
+  say("A build ended, and the list was read again");
+}
+
+// Runs that are chosen to be compared: the button says how many, and waits until there are enough.
+function count() {
+  const form = document.querySelector("#pick");
+  const button = form?.querySelector("button");
+  if (!button) return;
+  const chosen = form.querySelectorAll(":checked").length;
+  const { least, most } = form.dataset;
+  button.disabled = chosen < least || chosen > most;
+  button.textContent = button.disabled ? `Choose ${least} to ${most} to compare` : `Compare ${chosen} runs`;
+  if (chosen > most) button.textContent = `${chosen} chosen; at most ${most} can be compared`;
 }
 
 // The journal at its newest: what is recorded now appears, at most so often. Opened details stay open.

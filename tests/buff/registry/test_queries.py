@@ -76,7 +76,7 @@ def test_text_and_state():
     assert found(state="committed") == found() == ["run_c", "run_a"]
     assert found(state="any") == ["run_c", "run_b", "run_a"]
     assert found(state="legacy") == found(state="damaged") == []
-    told = queries.facets(state)
+    told = queries.facets(state, Query())
     assert (told.states, told.tagged) == ({"committed": 2, "archived": 1}, {"x": 1})
 
 
