@@ -28,7 +28,6 @@ from buff_web.writing import Writing
 
 Asked: TypeAlias = Request[Any, Any, Any]
 REVALIDATE = "private, no-cache"
-NAVIGATION = (("Runs", "/runs"),)  # label and address, in the order of the frame
 
 
 def templates() -> Environment:
@@ -59,7 +58,6 @@ def templates() -> Environment:
         "ago": words.ago,
         "metric_text": metrics.text,
         "metric_unit": metrics.unit,
-        "navigation": NAVIGATION,
         "version": __version__,
     }
     return environment

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from attrs import frozen
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -68,7 +68,7 @@ def run_page(site: NamedDependency[Site], run_id: FromPath[str], place: NamedDep
         return legacy_page(site, legacy)
     if entry.run_id != run_id:
         return Redirect(f"/runs/{entry.run_id}", status_code=302)  # the beginning of an id is enough to find it
-    shared = {
+    shared: dict[str, Any] = {
         "entry": entry,
         "verify": commands.verify(entry.run_id),
         "json": f"/api/v1/runs/{entry.run_id}",
@@ -109,7 +109,18 @@ def decision_page(site: NamedDependency[Site], run_id: FromPath[str], seq: FromP
     return _part(site, run_id, f"Bar {seq:,}", "story", lambda run: _story(run, bar=seq))
 
 
-HANDLERS = (run_page, trades_page, trade_page, decisions_page, decision_page)
+@get("/runs/{run_id:str}/report", sync_to_thread=True, guards=[query.strict])
+def report_file(site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
+    """Return the report of a run as a file to keep: one page that needs nothing else, the same bytes every time.
+
+    It is saved and not shown, because its own style is not one that the policy of these pages allows.
+    """
+    run = site.store.run(entry_of(site.store, run_id).run_id)
+    headers = {"content-disposition": f'attachment; filename="{run.id}.html"'}
+    return Response("".join(run.report()).encode(), media_type=MediaType.HTML, headers=headers)
+
+
+HANDLERS = (run_page, trades_page, trade_page, decisions_page, decision_page, report_file)
 
 
 def _part(site: Site, run_id: str, title: str, part: str, read: Callable[[Run], Mapping[str, Any]]) -> Response[bytes]:

@@ -1,28 +1,34 @@
 """What every page has, in a real browser: no fault in either scheme, the theme, the keys, narrow screens."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from old_runs import stage5
 from whole import opened
 
 pytestmark = pytest.mark.browser
 
 PAGES = (
     *("/runs", "/runs/RUN?trade=1", "/runs/RUN/trades", "/runs/RUN/trades/1", "/runs/RUN/decisions", "/help"),
-    *("/runs/RUN/decisions/90", "/strategies", "/strategies/ma_cross"),
+    *("/runs/RUN/decisions/90", "/strategies", "/strategies/ma_cross", "/compare", "/compare?run=RUN&run=OTHER"),
+    *("/compare?run=RUN&run=OTHER&differing=true", "/legacy/stage5_demo"),
 )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_clean(visit: Any, serve: Any, several: Any, scheme: str) -> None:
+def test_every_page_is_clean(visit: Any, serve: Any, several: Any, tmp_path: Path, scheme: str) -> None:
     """No violation of the policy, no error on the console, no foreign request, nothing that axe finds, no overflow."""
-    server = serve(several)
-    run_id = opened(several).runs(timeframe="1m").items[0].run_id
+    stage5(tmp_path / "artifacts")
+    server = serve(several, env={"ARTIFACTS_ROOT": str(tmp_path / "artifacts")})
+    ids = {
+        name: opened(several).runs(timeframe=each).items[0].run_id for name, each in (("RUN", "1m"), ("OTHER", "15m"))
+    }
     for width in (1400, 400):
         tab = visit(scheme, width=width)
         for path in PAGES:
-            tab.page.goto(server.local + path.replace("RUN", run_id))
+            tab.page.goto(server.local + path.replace("RUN", ids["RUN"]).replace("OTHER", ids["OTHER"]))
             if path.startswith("/runs/RUN?"):
                 tab.drawn()
                 tab.page.locator(".chart:not([data-busy])").wait_for()

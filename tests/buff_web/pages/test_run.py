@@ -114,6 +114,14 @@ def test_the_parts_of_a_run_are_pages_of_their_own(client: TestClient[Any], seve
         assert f"/runs/{run_id}" in [link["href"] for link in page.all("a")]
 
 
+def test_the_report_is_a_file_to_keep(client: TestClient[Any], several: Path) -> None:
+    run_id = ids_of(client)["1m"]
+    answer = client.get(f"/runs/{run_id}/report")
+    assert answer.text == "".join(opened(several).run(run_id).report())
+    assert answer.headers["content-disposition"] == f'attachment; filename="{run_id}.html"'
+    assert f"/runs/{run_id}/report" in client.get(f"/runs/{run_id}").text
+
+
 def test_decisions_are_the_records(client: TestClient[Any], several: Path) -> None:
     run_id = ids_of(client)["1m"]
     html, page = page_of(client, f"/runs/{run_id}/decisions?after=40")
