@@ -34,6 +34,7 @@ from buff_web.trail import Trail, follow
 GOODBYE_SECONDS: Final = 2  # what running answers get when the server is told to end
 END_SECONDS: Final = 2.6  # after which the process ends, even if a thread is still reading
 AT_ONCE: Final = 130  # the exit code when it is told to end twice: what shells give a process ended by Ctrl-C
+FILES_MAX: Final = 65_536
 _BACKLOG = 128
 
 
@@ -48,6 +49,7 @@ def serve(
     """
     if create is not None:
         store.settings = evolve(store.settings, web_create=create)
+    _allow_files()
     assets = load(library_path())
     listening = listen(host, port)
     local = _is_loopback(listening)
@@ -122,6 +124,17 @@ def _warnings(store: Store, *, local: bool, library_problem: str | None) -> Iter
         )
     else:
         yield "this is not a loopback address: the token travels in clear unless a proxy in front speaks TLS"
+
+
+def _allow_files() -> None:
+    """Let this process open as many files as it may: a page maps columns until its values are collected."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 class _Server(uvicorn.Server):
