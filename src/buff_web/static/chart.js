@@ -2,7 +2,7 @@
 // Everything drawn comes from the API; nothing is computed here but buy and hold, which is the close over a price.
 // When the reader moves, the stretch in sight is read again in the buckets that fit it.
 
-import { readTrades, readWindow } from "./feed.js";
+import { answer, ask } from "./frame.js";
 import { TradeMarks, Place } from "./marks.js";
 
 const lib = window.LightweightCharts ?? {};
@@ -13,8 +13,52 @@ const EDGE = 0.25; // of what is in sight: nearer to the edge of what is read, m
 const PAUSE_MS = 100;
 const MARGIN = 0.5; // what is read beyond each side, in parts of what is in sight
 const STATES = ["GREEN", "YELLOW", "RED"];
+const BUCKETS = 2000;
+const TRADES_MAX = 600; // in sight at the same time; more are counted and not read
+const SHEET = "application/vnd.buff.columns"; // docs/reference/http_api.md shows its layout
 
 export const drawable = () => Boolean(lib.createChart);
+
+// What is read ---------------------------------------------------------------------------------------------------------
+
+// Columns as the server has them: every one a view of the bytes that came, no number is parsed or copied.
+async function columns(address) {
+  const data = await (await answer(address, { headers: { accept: SHEET } })).arrayBuffer();
+  const size = new DataView(data).getUint32(8, true);
+  const { columns: listed, ...head } = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 16, size)));
+  const view = ({ name, rows, offset }) => [name, new Float64Array(data, 16 + size + offset, rows)];
+  return { ...head, columns: Object.fromEntries(listed.map(view)) };
+}
+
+function between({ first, last }) {
+  const query = new URLSearchParams();
+  if (first !== undefined) query.set("from", Math.floor(first));
+  if (last !== undefined) query.set("to", Math.ceil(last));
+  return query;
+}
+
+// A window in epoch milliseconds; undefined bounds are the run's own.
+export async function readWindow(api, part = {}) {
+  const query = between(part);
+  query.set("max", BUCKETS);
+  const [bars, equity] = await Promise.all([columns(`${api}/bars?${query}`), columns(`${api}/equity?${query}`)]);
+  return { ...bars, bars: bars.columns, equity: equity.columns };
+}
+
+// The trades alive in a window; null where they are too many to draw.
+async function readTrades(api, part) {
+  const query = between(part);
+  query.set("limit", TRADES_MAX);
+  const { items, total } = await ask(`${api}/trades?${query}`);
+  return total > items.length ? null : items;
+}
+
+export async function readTrade(api, number) {
+  const { items } = await ask(`${api}/trades?after=${number}&limit=1`);
+  return items[0] ?? null;
+}
+
+// What is drawn --------------------------------------------------------------------------------------------------------
 
 // A custom property holds what both themes say; only as the colour of something is it the one of this theme.
 const probe = document.createElement("i");

@@ -1,4 +1,5 @@
-// What every page has: the theme, the list of keys, the way to the filter, copy buttons, and a voice for what changed.
+// What every page has: the theme, the list of keys, the way to the filter, copy buttons, a voice for what changed, and how
+// the server is asked.
 // Everything here is a convenience; a page without it says the same.
 
 const THEMES = ["auto", "light", "dark"];
@@ -65,6 +66,18 @@ async function copy(text, button) {
   }
   say(`${text.textContent} ${button.textContent}`);
   setTimeout(() => { button.textContent = "copy"; }, 1500);
+}
+
+// Ask the API; what it refuses becomes an error that says code, reason and what to do.
+export async function answer(address, options) {
+  const found = await fetch(address, options);
+  if (found.ok) return found;
+  const told = await found.json().catch(() => null);
+  throw new Error(told?.code ? `${told.code}: ${told.message}. ${told.hint ?? ""}` : `The server answered ${found.status}.`);
+}
+
+export async function ask(address, options = {}) {
+  return (await answer(address, { ...options, headers: { accept: "application/json", ...options.headers } })).json();
 }
 
 // Replace a part of this page by the same part of another, as the server writes it: one template, and no HTML as text.

@@ -1,9 +1,8 @@
 // A run's page: the chart, the tables and the stories move together, and the address says where they are.
 // Tables and stories are parts of the server's own pages; without scripts the same links lead to them.
 
-import { say, swap, typing } from "./frame.js";
-import { RunChart, around, drawable } from "./chart.js";
-import { ask, readTrade, readWindow } from "./feed.js";
+import { ask, say, swap, typing } from "./frame.js";
+import { RunChart, around, drawable, readTrade, readWindow } from "./chart.js";
 
 const figure = document.querySelector(".chart");
 const { api } = figure.dataset;
