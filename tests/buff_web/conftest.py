@@ -10,6 +10,7 @@ from litestar.testing import TestClient
 
 from buff_web.app import create_app
 from buff_web.guard import Guard
+from every_page import Place, furnish
 from visits import Server, Visit, chromium
 from whole import make, opened
 
@@ -50,9 +51,7 @@ def client_over() -> Any:
     return client_of
 
 
-@pytest.fixture
-def serve() -> Iterator[Any]:
-    """A function that starts a real server over a root; all are ended with the test."""
+def _serving() -> Iterator[Any]:
     begun: list[Server] = []
 
     def begin(root: Path, *options: str, **more: Any) -> Server:
@@ -63,6 +62,27 @@ def serve() -> Iterator[Any]:
     for server in begun:
         if server.process.poll() is None:
             server.end()
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    """A function that starts a real server over a root; all are ended with the test."""
+    yield from _serving()
+
+
+@pytest.fixture(scope="module")
+def serve_all() -> Iterator[Any]:
+    """The same for servers that the tests of a module share; all are ended with the module."""
+    yield from _serving()
+
+
+@pytest.fixture(scope="module")
+def furnished(
+    tmp_path_factory: pytest.TempPathFactory, minutes: Path, serve_all: Any
+) -> Iterator[tuple[Place, Server]]:
+    """A root where every page has something to show, and a server over it that lets runs be made."""
+    place = furnish(tmp_path_factory.mktemp("furnished"), minutes)
+    yield place, serve_all(place.root, "--create", env={"ARTIFACTS_ROOT": str(place.artifacts)})
 
 
 @pytest.fixture(scope="module")
