@@ -33,6 +33,14 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class StrictRequest(Request[Any, Any, Any]):
     """A request whose body is what its handler declares, or is refused."""
 
+    async def body(self) -> bytes:
+        """Return the body. Raises RequestInvalid where a handler that needs one is sent none, else as `stream`."""
+        body = await super().body()
+        declared = self.route_handler.parsed_fn_signature.parameters.get("data")
+        if not body and declared is not None and not declared.has_default:
+            raise _unreadable("it is empty")
+        return body
+
     async def json(self) -> Any:
         """Return the body as the type of the handler's `data`. Raises what `check_type`, `stream`, `decode` raise."""
         check_type(self.headers.get("content-type"), MEDIA_TYPE)

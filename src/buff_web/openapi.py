@@ -214,6 +214,8 @@ def _finish(handler: HTTPRouteHandler, operation: Node) -> None:
         operation["description"] = " ".join(rest.split())
     operation["security"] = READING if handler.http_methods <= {"GET", "HEAD"} else CHANGING
     _bound(handler, operation)
+    if (body := handler.parsed_fn_signature.parameters.get("data")) is not None:
+        operation["requestBody"]["required"] = not body.has_default  # Litestar always says it is
     if media := handler.opt.get("stream"):
         operation["requestBody"] = {"required": True, "content": {each: {} for each in media}}
     for status, response in list(operation["responses"].items()):

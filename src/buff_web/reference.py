@@ -100,7 +100,7 @@ def _operation(path: str, method: str, operation: Node) -> Operation:
             )
             for each in operation.get("parameters", ())
         ),
-        body=tuple(_contents(operation.get("requestBody", {}))),
+        body=tuple(_bodies(operation.get("requestBody", {}))),
         answers=tuple(
             Answer(status=status, says=answer["description"], kinds=tuple(_contents(answer)))
             for status, answer in sorted(answers.items())
@@ -108,6 +108,11 @@ def _operation(path: str, method: str, operation: Node) -> Operation:
         ),
         codes=tuple(code for code in dict.fromkeys(_CODE.findall(refusals)) if code not in EVERYWHERE),
     )
+
+
+def _bodies(declared: Node) -> Iterator[str]:
+    for kind in _contents(declared):
+        yield kind if declared["required"] else f"{kind}, or none"
 
 
 def _contents(answer: Node) -> Iterator[str]:

@@ -152,6 +152,7 @@ def test_a_handler_is_given_the_value_it_declares(client: TestClient[Any]) -> No
         (b'{"count": 2}', {}, 415, "REQUEST_INVALID"),
         (b'{"count": 2}', {"content-type": "text/plain"}, 415, "REQUEST_INVALID"),
         (b"", JSON, 400, "REQUEST_INVALID"),
+        (b"", {}, 400, "REQUEST_INVALID"),
         (b'{"count": "2"}', JSON, 400, "RUN_CONFIG_INVALID"),
         (b'{"count": 2' + b" " * 1_000 + b"}", JSON, 413, "LIMIT_EXCEEDED"),
         (iter([b'{"count": 2'] + [b" " * 100] * 20 + [b"}"]), JSON, 413, "LIMIT_EXCEEDED"),
@@ -162,3 +163,4 @@ def test_a_handler_is_not_called_with_anything_else(
 ) -> None:
     answer = client.post("/things", content=content, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["hint"]

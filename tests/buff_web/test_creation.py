@@ -290,7 +290,7 @@ def test_a_build_is_cancelled_and_nothing_is_left_of_it(clerk: Clerk, root: Path
     ended = clerk.ended(build["build_id"])
     assert (ended["status"], ended["code"]) == ("failed", "BUILD_CANCELLED")
     assert names(root)["runs"] == []
-    twice = clerk.ask("POST", f"/api/v1/builds/{build['build_id']}/cancel", {})
+    twice = clerk.ask("POST", f"/api/v1/builds/{build['build_id']}/cancel")  # no reason need be given
     assert (twice.status, twice.told["ended"]) == (200, ended["ended"])
     none = clerk.ask("POST", "/api/v1/builds/bld_none/cancel", {})
     assert (none.status, none.told["code"]) == (404, "BUILD_NOT_FOUND")
@@ -442,6 +442,8 @@ def test_a_run_is_annotated_archived_restored_and_verified(kept: tuple[Clerk, st
     assert clerk.ask("PATCH", path, {"notes": "x"}).told["name"] == "mine"
     assert clerk.ask("PATCH", path, {"name": None}).told["name"] is None
     assert clerk.ask("POST", f"{path}/archive", {"why": "old"}).told["state"] == "archived"
+    assert clerk.ask("POST", f"{path}/restore").told["state"] == "committed"
+    assert clerk.ask("POST", f"{path}/archive").told["why"] is None
     assert clerk.ask("POST", f"{path}/restore").told["state"] == "committed"
     verdict = clerk.ask("POST", f"{path}/verify").told
     assert (verdict["outcome"], verdict["exit_code"]) == ("identical", 0)

@@ -46,6 +46,8 @@ def test_every_operation_has_its_place_and_its_own_errors(described: dict[str, A
     assert trades.codes == ("RUN_NOT_FOUND", "RUN_DAMAGED")
     assert [field.name for field in trades.parameters][:3] == ["run_id (path)", "from", "to"]
     assert [answer.status for answer in trades.answers] == [200, 304]
+    assert found["create_run"].body == ("application/json: NewRun",)
+    assert found["cancel_build"].body == ("application/json: Cancelling, or none",)
     assert not set(EVERYWHERE) & {code for each in found.values() for code in each.codes}
 
 

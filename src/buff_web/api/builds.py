@@ -93,6 +93,9 @@ class Cancelling(Body, frozen=True, kw_only=True):
     why: str | None = None
 
 
+NO_REASON = Cancelling()
+
+
 @get("/builds", sync_to_thread=True, responses=answers(BuildsPage))
 def list_builds(
     request: Asked,
@@ -144,7 +147,9 @@ async def follow_build(
     status_code=200,
     responses=answers(BuildDocument, BuildNotFound, JournalLockTimeout, StorageFull, tagged=False),
 )
-async def cancel_build(data: JSONBody[Cancelling], site: NamedDependency[Site], build_id: BuildId) -> Response[bytes]:
+async def cancel_build(
+    site: NamedDependency[Site], build_id: BuildId, data: JSONBody[Cancelling] = NO_REASON
+) -> Response[bytes]:
     """Ask that a build end without a result; one that has ended stays as it is.
 
     One that waits ends at once, one that runs within seconds. Nothing of it is left.

@@ -35,6 +35,9 @@ class Archiving(Body, frozen=True, kw_only=True):
     why: str | None = None
 
 
+NO_REASON = Archiving()
+
+
 class VerdictDocument(msgspec.Struct, kw_only=True):
     """What verifying found: `outcome` is `identical` where every byte is what recomputing it gives."""
 
@@ -56,7 +59,9 @@ async def annotate_run(data: JSONBody[Annotation], site: NamedDependency[Site], 
 
 
 @post("/runs/{run_id:str}/archive", status_code=200, responses=CHANGED)
-async def archive_run(data: JSONBody[Archiving], site: NamedDependency[Site], run_id: RunId) -> Response[bytes]:
+async def archive_run(
+    site: NamedDependency[Site], run_id: RunId, data: JSONBody[Archiving] = NO_REASON
+) -> Response[bytes]:
     """Take a run out of the lists; nothing of it is removed. Return its entry."""
     return _json(await site.writing.do(lambda: site.writing.store.archive(_exactly(site, run_id), why=data.why)))
 
