@@ -13,7 +13,7 @@ const EDGE = 0.25; // of what is in sight: nearer to the edge of what is read, m
 const PAUSE_MS = 100;
 const MARGIN = 0.5; // what is read beyond each side, in parts of what is in sight
 const STATES = ["GREEN", "YELLOW", "RED"];
-const BUCKETS = 2000;
+const BUCKETS = 1500;
 const TRADES_MAX = 600; // in sight at the same time; more are counted and not read
 const SHEET = "application/vnd.buff.columns"; // docs/reference/http_api.md shows its layout
 
@@ -103,6 +103,7 @@ export function around({ first, last }) {
 export class RunChart {
   // `told` hears of moves: view(first, last, whole), trade(number), place(ms), note(text).
   constructor(figure, told) {
+    this.tried = Infinity;
     this.figure = figure;
     this.told = told;
     this.canvas = figure.querySelector(".canvas");
@@ -314,7 +315,7 @@ export class RunChart {
     const seen = Math.min(range.to, this.ts.length - 1) - Math.max(range.from, 0);
     const margin = (range.to - range.from) * EDGE;
     const { view } = this;
-    const finer = view.bucket !== view.timeframe && seen < SEEN_MIN;
+    const finer = view.bucket !== view.timeframe && seen < SEEN_MIN && sight.last - sight.first < this.tried * 0.7;
     const earlier = range.from < margin && this.ts[0] > view.first_ms;
     const later = range.to > this.ts.length - 1 - margin && !this.reachesEnd();
     if (finer || earlier || later) {
@@ -330,7 +331,9 @@ export class RunChart {
     try {
       const view = await readWindow(this.api, around(sight));
       if (this.asked !== asked || !view.bars.ts.length) return true;
-      const { bars, bucket } = this.view ?? { bars: { ts: [] } };
+      const { bars, bucket } = this.view;
+      // Where the answer is in the buckets that are there, finer ones need a closer look than this one.
+      this.tried = bucket === view.bucket ? sight.last - sight.first : Infinity;
       const same = bucket === view.bucket && bars.ts[0] === view.bars.ts[0] && bars.ts.at(-1) === view.bars.ts.at(-1);
       // The reader may have moved on while the answer was under way: what is in sight now stays in sight.
       if (!same) this.show(view, keep ? this.sight() : sight);
