@@ -74,6 +74,12 @@ def loosen(directory: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
+def files(root: Path) -> dict[str, bytes]:
+    """Return the bytes of every file of every run of a root."""
+    paths = [path for run in names(root)["runs"] for path in (root / run).rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
 def names(root: Path) -> dict[str, list[str]]:
     """Return what there is under a root, by folder: what a failed request must leave as it was."""
     if not root.is_dir():

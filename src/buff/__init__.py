@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from buff._version import __version__
 
 if TYPE_CHECKING:
-    from buff.api import create_run, ingest, inspect_data, open, open_legacy
+    from buff.api import create_run, create_runs, ingest, inspect_data, open, open_legacy
     from buff.audit import verify_all
+    from buff.batch import Outcome
     from buff.decisions.contract import Decisions, Param, Params, Strategy
     from buff.deposit import Ingest
     from buff.errors import BuffError
@@ -41,6 +42,7 @@ _HOMES = {
     "LegacyRoot": "buff.legacy.root",
     "LegacyRun": "buff.legacy.run",
     "Metric": "buff.runs.run",
+    "Outcome": "buff.batch",
     "Page": "buff.registry.queries",
     "Param": "buff.decisions.contract",
     "Params": "buff.decisions.contract",
@@ -52,6 +54,7 @@ _HOMES = {
     "Timeframe": "buff.market.timeframe",
     "Verdict": "buff.proof",
     "create_run": "buff.api",
+    "create_runs": "buff.api",
     "ingest": "buff.api",
     "inspect_data": "buff.api",
     "open": "buff.api",
@@ -69,6 +72,7 @@ __all__ = [
     "LegacyRoot",
     "LegacyRun",
     "Metric",
+    "Outcome",
     "Page",
     "Param",
     "Params",
@@ -81,6 +85,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "create_run",
+    "create_runs",
     "ingest",
     "inspect_data",
     "open",

@@ -4,9 +4,11 @@ Plain values go in; a `Run` or a `Store` comes out. This is a door: it may read 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
+from buff.batch import Outcome, create_all
 from buff.builder import create, root_of, silent
 from buff.deposit import Ingest, deposit
 from buff.host import this_host
@@ -92,6 +94,29 @@ def create_run(
     }
     root = runs_root if runs_root is not None else settings.runs_root
     return create(values, root=root, host=host, settings=settings, progress=progress).run
+
+
+def create_runs(
+    requests: Iterable[Mapping[str, Any]],
+    *,
+    executor: Executor | None = None,
+    runs_root: Path | Store | None = None,
+    progress: Progress = silent,
+) -> tuple[Outcome, ...]:
+    """Create many runs, on all cores or wherever an executor has them made; return an outcome for each, in order.
+
+    A request is a mapping with the arguments of `create_run`. Runs that are there are not made again, and what is wrong
+    with one request is the `error` of its outcome. `executor` is anything with the interface of
+    `concurrent.futures.Executor`: it makes runs and writes nothing; without one it is processes of our own, for which a
+    script needs `if __name__ == "__main__":`. Ctrl-C leaves what was committed; asking again goes on from there.
+
+    Raises BuffError with the `code` of what stops all of them: RUNS_ROOT_UNSET, KILL_SWITCH_ENGAGED, LIMIT_EXCEEDED and
+    others (docs/reference/errors.md).
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
+    root = runs_root if runs_root is not None else settings.runs_root
+    return create_all(list(requests), root=root, host=host, settings=settings, executor=executor, progress=progress)
 
 
 def ingest(

@@ -9,16 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import numpy as np
 from attrs import asdict, evolve, frozen
-from numpy.typing import NDArray
 
 from buff.admission import Admission, admitted
 from buff.datasets import Dataset, Resampled, load, resampled
 from buff.decisions.contract import resolve
-from buff.decisions.metrics import sparkline
 from buff.decisions.risk import POLICY
-from buff.decisions.strategy import check_prices, packages, source_sha256, strategy
+from buff.decisions.strategy import check_prices, source_sha256, strategy
 from buff.errors import (
     BuffError,
     BuildCancelled,
@@ -35,16 +32,16 @@ from buff.files import not_written
 from buff.host import Host
 from buff.inputs import opened
 from buff.intake import ALONE, SHOWN, Intake, Progress, Task, take_in
-from buff.journal.events import RunCommitted, RunRejected
+from buff.journal.events import RunRejected
 from buff.market.bars import Bars
-from buff.market.quality import dropped_windows, report
+from buff.market.quality import dropped_windows
 from buff.market.timeframe import Timeframe, coarser_or_equal
+from buff.recipe import Recipe, built_of, finished, windowed
 from buff.registry.queries import find_dataset
 from buff.registry.state import DatasetEntry, RegistryState
-from buff.runs.artifacts import SCHEMAS, build, pieces
+from buff.runs.artifacts import SCHEMAS, pieces
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.identity import inputs_hash, inputs_of, run_id_of
-from buff.runs.manifest import content_sha256, manifest_of, manifest_sha256
 from buff.runs.request import RunRequest, request_from
 from buff.runs.run import Run
 from buff.safety import check_settings
@@ -52,8 +49,6 @@ from buff.settings import Settings
 from buff.store import Store, exists
 from buff.times import iso
 from buff.uploads import files_of
-
-LISTED_METRICS = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -157,7 +152,7 @@ def _create(store: Store, values: Mapping[str, Any], progress: Progress, task: T
         with admitted(store, "run", progress=progress, task=task) as admission:
             if request.dataset is None:
                 admission.check_rate()  # before the work of reading a file; whether its run exists is known only after
-            data = _data(store, request, admission)
+            data = data_for(store, request, admission)
             staged = store.owner.path("resample")
             store.owner.discard("resample")  # what a request before this one left when its disk was full
             bars = resampled(store.disk, store.root, data.dataset, request.timeframe, staged, fresh=data.fresh)
@@ -257,7 +252,7 @@ def check_timeframe(timeframe: Timeframe, base: Timeframe) -> None:
         )
 
 
-def _data(store: Store, request: RunRequest, admission: Admission) -> Intake:
+def data_for(store: Store, request: RunRequest, admission: Admission) -> Intake:
     """Return the dataset a request is about: taken in from its files, or found in the root."""
     if request.dataset is None:
         assert request.symbol is not None, "a request with a file has a symbol"
@@ -339,12 +334,6 @@ def warnings_of(ingest: Sequence[str], bars: Resampled) -> tuple[str, ...]:
     return (*ingest, *([] if dropped is None else [dropped]))
 
 
-def windowed(bars: Bars, start: int, end: int) -> Bars:
-    """Return the bars whose open stamps lie in [start, end)."""
-    first, last = np.searchsorted(bars.ts, (start, end)).tolist()
-    return bars[first:last]
-
-
 def _window(request: RunRequest, bars: Bars) -> tuple[int, int]:
     """Return [start, end) in epoch ms: the request's bounds where given, else the data's own."""
     name = request.timeframe.value
@@ -397,33 +386,16 @@ def _build(
     admission: Admission,
 ) -> Created:
     admission.check()
-    task, built = admission.task, build(plan.inputs, plan.bars, report(plan.dataset.quality, plan.resampled.quality))
+    recipe = recipe_of(store, request, plan, source, job=admission.task.job)
+    built = built_of(recipe, plan.bars)
     owner, disk = store.owner, store.disk
     staged = owner.path(plan.run_id)
     owner.discard(plan.run_id)  # what an attempt before this one left, when the disk did not let it clean up
     try:
         artifacts = write_pieces(disk, staged, admission.watched(_shown(pieces(built), admission.progress)))
-        manifest = manifest_of(
-            run_id=plan.run_id,
-            inputs=plan.inputs,
-            inputs_hash=plan.inputs_hash,
-            data=data_of(plan.dataset, source),
-            artifacts=artifacts,
-            references=[asdict(reference) for reference in plan.resampled.references],
-            packages=[asdict(package) for package in packages(built.strategy)],
-        )
+        manifest, event = finished(recipe, built, artifacts)
         write_manifest(disk, staged, manifest)
-        event = committed(
-            manifest,
-            metrics=built.metrics,
-            equity=built.outcome.equity,
-            name=request.name,
-            notes=request.notes,
-            tags=request.tags,
-            by=store.settings.user,
-            job=task.job,
-        )
-        ended = task.ended(plan.run_id, plan.dataset.id, False)
+        ended = admission.task.ended(plan.run_id, plan.dataset.id, False)
         _, existed = store.commit(plan.run_id, event, guard=admission.guard, also=ended)
     finally:
         with suppress(OSError):  # what happened is told already, and the next attempt or sweep clears this away
@@ -431,60 +403,27 @@ def _build(
     return Created(run=store.run(plan.run_id), existed=existed, warnings=warnings)
 
 
+def recipe_of(store: Store, request: RunRequest, plan: Plan, source: Mapping[str, Any], *, job: str | None) -> Recipe:
+    """Return what it takes to make the run of a plan, by whoever does it."""
+    return Recipe(
+        root=store.root,
+        run_id=plan.run_id,
+        bars=len(plan.bars),
+        inputs=plan.inputs,
+        inputs_hash=plan.inputs_hash,
+        dataset=plan.dataset,
+        quality=plan.resampled.quality,
+        references=plan.resampled.references,
+        source=source,
+        name=request.name,
+        notes=request.notes,
+        tags=request.tags,
+        by=store.settings.user,
+        job=job,
+    )
+
+
 def _shown(parts: Iterator[Piece], progress: Progress) -> Iterator[Piece]:
     for done, piece in enumerate(parts):
         progress(f"writing {piece.name}", done, len(SCHEMAS))
         yield piece
-
-
-def data_of(dataset: Dataset, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a manifest says of its dataset, which came from `source`."""
-    return {
-        "dataset_id": dataset.id,
-        "base_timeframe": dataset.base.value,
-        "rows": dataset.rows,
-        "first_ts": iso(dataset.first_ts),
-        "last_ts": iso(dataset.last_ts),
-        "gaps": dataset.gaps,
-        "filled": dataset.filled,
-        "source": dict(source),
-    }
-
-
-def committed(
-    manifest: Mapping[str, Any],
-    *,
-    metrics: Mapping[str, Mapping[str, Any]],
-    equity: NDArray[np.float64],
-    name: str | None,
-    notes: str | None,
-    tags: Sequence[str],
-    by: str,
-    job: str | None = None,
-) -> RunCommitted:
-    """Return the event that commits a run: its manifest, its metrics and its equity in short, and what people say."""
-    inputs = manifest["inputs"]
-    return RunCommitted(
-        run_id=manifest["run_id"],
-        inputs_hash=manifest["inputs_hash"],
-        manifest_sha256=manifest_sha256(manifest),
-        content_sha256=content_sha256(manifest),
-        job=job,
-        dataset_id=inputs["dataset_id"],
-        symbol=inputs["symbol"],
-        timeframe=inputs["timeframe"],
-        start=inputs["start"],
-        end=inputs["end"],
-        strategy=inputs["strategy"]["id"],
-        strategy_version=inputs["strategy"]["version"],
-        params=inputs["strategy"]["params"],
-        risk_level=inputs["risk"]["level"],
-        bars=len(equity),
-        trades=metrics["trades"]["value"],
-        metrics={each: metrics[each]["value"] for each in LISTED_METRICS},
-        sparkline=sparkline(equity),
-        name=name,
-        notes=notes,
-        tags=list(tags),
-        by=by,
-    )

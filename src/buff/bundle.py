@@ -24,7 +24,7 @@ from attrs import asdict, evolve, frozen
 
 from buff import checker
 from buff.admission import Admission, admitted
-from buff.builder import committed, data_of, open_root, silent, written
+from buff.builder import open_root, silent, written
 from buff.canonical import digest, document
 from buff.columns import read as read_column
 from buff.datasets import FOLDER, Dataset, check, load, publish, resampled
@@ -50,6 +50,7 @@ from buff.market.timeframe import Timeframe
 from buff.outlet import Write, check_target
 from buff.outlet import publish as publish_file
 from buff.proof import Verdict, verify
+from buff.recipe import committed, data_of
 from buff.registry.queries import held
 from buff.runs.directory import COLUMNS, Piece, faults, read_manifest, write_manifest, write_pieces
 from buff.runs.identity import check_run_id, inputs_hash

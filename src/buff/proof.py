@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from attrs import frozen
 
-from buff.builder import silent, windowed
+from buff.builder import silent
 from buff.columns import HEADER_BYTES, read
 from buff.datasets import Dataset, base_bars, check, load
 from buff.decisions.plugins import version
@@ -32,6 +32,7 @@ from buff.market.options import options_of
 from buff.market.quality import report, resample_facts
 from buff.market.resample import resample
 from buff.market.timeframe import Timeframe
+from buff.recipe import windowed
 from buff.registry.queries import held
 from buff.registry.rows import RunEntry
 from buff.runs.artifacts import Built, build, pieces

@@ -56,9 +56,10 @@ class Owner:
         """Return the path of a name in this folder."""
         return os.path.join(self.directory, name)
 
-    def intend(self, run_id: str) -> None:
-        """Write down, durably, that a directory of this name is about to be published."""
-        write_file(self._disk, self.path(run_id + INTENT), (run_id.encode() + b"\n",))
+    def intend(self, *run_ids: str) -> None:
+        """Write down, durably, that directories of these names are about to be published."""
+        for run_id in run_ids:
+            write_file(self._disk, self.path(run_id + INTENT), (run_id.encode() + b"\n",))
         # Without this a crash between rename and event leaves a directory that nobody may touch.
         self._disk.sync_directory(self.directory)
 

@@ -358,34 +358,92 @@ class Store:
         may raise; `also` is recorded in the batch of the event. Raises RunExists, Nondeterministic, and what the disk
         says.
         """
-        journal, owner = self.journal(), self.owner
-        existed = False
+        (outcome,) = self.commit_all((event,), guard=guard, also=also)
+        if isinstance(outcome, BuffError):
+            raise outcome
+        return self._state.runs[run_id], outcome
+
+    def commit_all(
+        self,
+        events: Sequence[RunCommitted],
+        *,
+        guard: Callable[[], None] = lambda: None,
+        also: Sequence[Entry] = (),
+    ) -> tuple[bool | BuffError, ...]:
+        """Publish directories staged under their run ids and append their events: one lock hold, one batch.
+
+        The runs are different ones. Returns for each whether it existed already (then ours is discarded), or the error
+        that befell it alone, as `commit` would raise it: its directory is discarded, too. `guard` is asked under the
+        lock before any of them is renamed; what it raises, and what the disk says, befalls all of them. `also` is
+        recorded with the events, if there are any.
+        """
+        outcomes: dict[str, bool | BuffError] = {}
 
         def publish(hold: Hold) -> Sequence[Entry]:
-            nonlocal existed
-            known = self._state.runs.get(run_id)
-            if known is not None:
-                self._compare(hold, known, event)
-            existed = known is not None and known.state != "reclaimed"
-            if existed:
-                return ()
-            guard()
-            self._publish(hold, owner, event)
-            self._placed.add(run_id)
-            return (Entry(event=event, key=_key(run_id, known)), *also)
+            keys = self._publish(hold, events, guard, outcomes)
+            self._placed.update(keys)
+            fresh = [Entry(event=event, key=keys[event.run_id]) for event in events if event.run_id in keys]
+            return (*fresh, *(also if fresh else ()))
 
-        with self._committing_alone(run_id):
-            journal.append((), prepare=publish)
-        # The run exists now, whatever the disk says next: an intent or a copy of ours that stays is swept by a later
+        with contextlib.ExitStack() as alone:
+            for run_id in sorted(event.run_id for event in events):  # in one order, lest two wait for each other
+                alone.enter_context(self._committing_alone(run_id))
+            self.journal().append((), prepare=publish)
+        # The runs exist now, whatever the disk says next: an intent or a copy of ours that stays is swept by a later
         # writer, and a folder that keeps its write permission harms nobody.
-        with contextlib.suppress(OSError):
-            if existed:
-                owner.discard(run_id)
-            else:
-                owner.forget(run_id)
-                seal(self.disk, os.path.join(self.root, run_id))
+        for event in events:
+            with contextlib.suppress(OSError):
+                if outcomes[event.run_id] is False:
+                    self.owner.forget(event.run_id)
+                    seal(self.disk, os.path.join(self.root, event.run_id))
+                else:
+                    self.owner.discard(event.run_id)
         self._write_checkpoint()
-        return self._state.runs[run_id], existed
+        return tuple(outcomes[event.run_id] for event in events)
+
+    def _publish(
+        self,
+        hold: Hold,
+        events: Sequence[RunCommitted],
+        guard: Callable[[], None],
+        outcomes: dict[str, bool | BuffError],
+    ) -> dict[str, str]:
+        """Rename what is new to its place, all intents before and one sync behind; return the keys of their events."""
+        owner, keys = self.owner, dict[str, str]()
+        for event in events:
+            known = self._state.runs.get(event.run_id)
+            outcomes[event.run_id] = self._met(hold, known, event)
+            if outcomes[event.run_id] is False:
+                keys[event.run_id] = _key(event.run_id, known)
+        if not keys:
+            return keys
+        guard()
+        owner.intend(*keys)
+        for event in [event for event in events if event.run_id in keys]:
+            target = os.path.join(self.root, event.run_id)
+            try:
+                if self.disk.exists(target):
+                    self._set_aside(hold, target, event)
+            except RunsRootInvalid as error:
+                outcomes[event.run_id] = error
+                del keys[event.run_id]
+                continue
+            self.disk.rename(owner.path(event.run_id), target)
+        # Without this the events may be durable and directories they promise still in the staging folder.
+        self.disk.sync_directory(self.root)
+        return keys
+
+    def _met(self, hold: Hold, known: RunEntry | None, event: RunCommitted) -> bool | BuffError:
+        """Return whether a run exists already with the same inputs and bytes, or what it means that it is another."""
+        if known is None:
+            return False
+        try:
+            self._compare(hold, known, event)
+        except BuffError as error:
+            if not isinstance(error, RunExists | Nondeterministic):
+                raise
+            return error
+        return known.state != "reclaimed"
 
     @property
     def unrecorded(self) -> int:
@@ -415,16 +473,6 @@ class Store:
                 self._committing.remove(run_id)
                 self._placed.discard(run_id)
                 self._commits.notify_all()
-
-    def _publish(self, hold: Hold, owner: Owner, event: RunCommitted) -> None:
-        run_id = event.run_id
-        target = os.path.join(self.root, run_id)
-        owner.intend(run_id)
-        if self.disk.exists(target):
-            self._set_aside(hold, target, event)
-        self.disk.rename(owner.path(run_id), target)
-        # Without this the event may be durable and the directory it promises still in the staging folder.
-        self.disk.sync_directory(self.root)
 
     def _set_aside(self, hold: Hold, target: str, event: RunCommitted) -> None:
         """Found bytes are never adopted, not even equal ones: a sync of them proves nothing about what is on disk."""

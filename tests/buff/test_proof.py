@@ -11,7 +11,7 @@ import pytest
 import outside
 from buff import canonical
 from buff.audit import verify_all
-from buff.builder import checked, committed, plan_of
+from buff.builder import checked, plan_of
 from buff.columns import HEADER_BYTES
 from buff.datasets import load, resampled
 from buff.decisions import plugins
@@ -19,6 +19,7 @@ from buff.errors import BuffError, RunNotFound
 from buff.journal.events import RunVerified
 from buff.market.quality import report
 from buff.proof import EXITS, Verdict, compare, verify
+from buff.recipe import committed
 from buff.runs.artifacts import SCHEMAS, build, pieces
 from buff.runs.directory import Piece, write_manifest, write_pieces
 from buff.runs.identity import inputs_hash, run_id_of

@@ -1,0 +1,283 @@
+"""A recipe: all that it takes to make one run, as a value that another process, or another machine, can be given.
+
+A `Recipe` goes in; a `Product` comes out: the bytes of every artifact, the manifest and the event that would commit the
+run. Whoever makes it reads the bars of one dataset, named by the hashes of their columns, and writes nothing: only the
+committer, on the root's own disk, makes bytes true. What cannot be made comes back as a value, too, since exceptions
+do not travel well.
+"""
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import asdict, frozen
+from numpy.typing import NDArray
+
+from buff import columns
+from buff.datasets import Dataset, Reference
+from buff.decisions.metrics import sparkline
+from buff.decisions.strategy import packages, source_sha256, strategy
+from buff.errors import BuffError, Internal, RunDamaged, StrategyInvalid
+from buff.faults import told
+from buff.journal.events import RunCommitted
+from buff.market.bars import COLUMNS, DTYPES, Bars
+from buff.market.quality import report
+from buff.market.timeframe import Timeframe
+from buff.runs.artifacts import Built, build, pieces
+from buff.runs.directory import Piece
+from buff.runs.identity import ENGINE_VERSION
+from buff.runs.manifest import Artifact, content_sha256, manifest_of, manifest_sha256
+from buff.times import epoch_ms, iso
+
+LISTED_METRICS = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
+KEPT = 4  # so many datasets' bars a process keeps between recipes
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """One run that is to be made: its resolved `inputs`, its data, and what people say of it.
+
+    `root` is where the columns that `references` name are to be found, if this machine has them. `bars` is how many
+    the run has, `quality` the resample's part of the quality report, `source` what the manifest says of the file, `job`
+    what it is made for.
+    """
+
+    root: str
+    run_id: str
+    bars: int
+    inputs: Mapping[str, Any]
+    inputs_hash: str
+    dataset: Dataset
+    quality: Mapping[str, Any]
+    references: tuple[Reference, ...]
+    source: Mapping[str, Any]
+    name: str | None
+    notes: str | None
+    tags: tuple[str, ...]
+    by: str
+    job: str | None
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """That of the run, and of the columns it is made of."""
+        return Timeframe(self.inputs["timeframe"])
+
+
+@frozen(kw_only=True)
+class Product:
+    """A run that is made and not yet written: every artifact as (name, schema, bytes), its manifest and its event."""
+
+    run_id: str
+    artifacts: tuple[tuple[str, str, bytes], ...]
+    manifest: Mapping[str, Any]
+    event: RunCommitted
+
+
+@frozen(kw_only=True)
+class Lacking:
+    """The maker has no such columns: it is to be asked again, with their bytes."""
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """An error of the world as plain values, which every pickle can carry."""
+
+    code: str
+    message: str
+    hint: str
+    details: Mapping[str, Any]
+
+    @property
+    def error(self) -> BuffError:
+        """The error again, as what `except` knows it by."""
+        kinds = {kind.__dict__.get("code"): kind for kind in _kinds(BuffError)}
+        found = kinds.get(self.code, BuffError)
+        error = found.__new__(found)  # some need arguments of their own, which are in the details already
+        BuffError.__init__(error, self.message, hint=self.hint, details=self.details)
+        return error
+
+
+def _kinds(kind: type[BuffError]) -> Sequence[type[BuffError]]:
+    return (kind, *(each for child in kind.__subclasses__() for each in _kinds(child)))
+
+
+# Making, anywhere
+
+
+def make(recipe: Recipe, shipped: Mapping[str, bytes] | None = None) -> Product | Lacking | Refusal:
+    """Return what a recipe comes to. Nothing is raised but what ends a process, and nothing is written.
+
+    `shipped` is the raw bytes of each column, for a machine that has none of the root's files.
+    """
+    try:
+        bars = _bars(recipe, shipped)
+        return Lacking() if bars is None else _product(recipe, bars)
+    except BuffError as error:
+        return Refusal(code=error.code, message=error.message, hint=error.hint, details=dict(error.details))
+    except Exception as error:  # a bug: it fails this run alone, and is told of as such
+        says = f"{type(error).__name__} while the run was made"
+        return Refusal(code=Internal.code, message=says, hint="this is a bug in Buff", details=told(error))
+
+
+def shipment(recipe: Recipe) -> dict[str, bytes]:
+    """Return the raw bytes of the columns of a recipe, read from the root. Raises RunDamaged."""
+    return {name: column.tobytes() for name, column in _columns(recipe).items()}
+
+
+def _product(recipe: Recipe, bars: Bars) -> Product:
+    built = built_of(recipe, windowed(bars, epoch_ms(recipe.inputs["start"]), epoch_ms(recipe.inputs["end"])))
+    made = tuple((piece.name, piece.schema, b"".join(piece.chunks)) for piece in pieces(built))
+    hashed = [
+        Artifact(name=name, schema=schema, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, schema, data in made
+    ]
+    manifest, event = finished(recipe, built, hashed)
+    return Product(run_id=recipe.run_id, artifacts=made, manifest=manifest, event=event)
+
+
+_KEPT: "OrderedDict[tuple[str, ...], Bars]" = OrderedDict()
+
+
+def _bars(recipe: Recipe, shipped: Mapping[str, bytes] | None) -> Bars | None:
+    """Return the bars of a recipe, proven once in this process; None when they are nowhere to be had."""
+    wanted = {each.column: each.sha256 for each in recipe.references}
+    key = (recipe.inputs["timeframe"], *(wanted[name] for name in COLUMNS))
+    if key in _KEPT:
+        _KEPT.move_to_end(key)
+        return _KEPT[key]
+    try:
+        held = _columns(recipe) if shipped is None else _shipped(shipped)
+    except RunDamaged:
+        return None
+    if columns.contents_sha256(held) != wanted:
+        if shipped is None:
+            return None
+        raise RunDamaged(
+            f"columns of dataset {recipe.dataset.id[:16]} are not what was stored",
+            hint="`buff doctor` and `buff data verify` say which",
+            details={"dataset_id": recipe.dataset.id},
+        )
+    _KEPT[key] = Bars(timeframe=recipe.timeframe, decimals=recipe.dataset.price_decimals, **held)
+    if len(_KEPT) > KEPT:
+        _KEPT.popitem(last=False)
+    return _KEPT[key]
+
+
+def _columns(recipe: Recipe) -> dict[str, NDArray[Any]]:
+    """Return the columns of a recipe as the root has them, mapped. Raises RunDamaged when it has not."""
+    places = {each.column: os.path.join(recipe.root, *each.file.split("/")) for each in recipe.references}
+    return {name: columns.read(places[name], DTYPES[name]) for name in COLUMNS}
+
+
+def _shipped(data: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
+    return {name: np.frombuffer(data[name], DTYPES[name]) for name in COLUMNS}
+
+
+# What a maker and a committer on one machine share
+
+
+def windowed(bars: Bars, start: int, end: int) -> Bars:
+    """Return the bars whose open stamps lie in [start, end)."""
+    first, last = np.searchsorted(bars.ts, (start, end)).tolist()
+    return bars[first:last]
+
+
+def built_of(recipe: Recipe, window: Bars) -> Built:
+    """Return the run that a recipe describes, over the bars of its window.
+
+    Raises StrategyInvalid when the strategy or the engine here is not that of the inputs, and what `build` raises.
+    """
+    rule = strategy(recipe.inputs["strategy"]["id"])
+    known = (source_sha256(rule), ENGINE_VERSION)
+    if known != (recipe.inputs["strategy"]["source_sha256"], recipe.inputs["engine_version"]):
+        raise StrategyInvalid(
+            f"strategy {rule.id} or the engine is another one where this run was to be made",
+            hint="install the same versions of Buff and of the strategy on every machine that makes runs",
+            details={"strategy": rule.id, "engine_version": ENGINE_VERSION},
+        )
+    return build(recipe.inputs, window, report(recipe.dataset.quality, recipe.quality))
+
+
+def finished(recipe: Recipe, built: Built, artifacts: Sequence[Artifact]) -> tuple[dict[str, Any], RunCommitted]:
+    """Return the manifest of a run whose artifacts are made, and the event that commits it."""
+    manifest = manifest_of(
+        run_id=recipe.run_id,
+        inputs=recipe.inputs,
+        inputs_hash=recipe.inputs_hash,
+        data=data_of(recipe.dataset, recipe.source),
+        artifacts=artifacts,
+        references=[asdict(reference) for reference in recipe.references],
+        packages=[asdict(package) for package in packages(built.strategy)],
+    )
+    event = committed(
+        manifest,
+        metrics=built.metrics,
+        equity=built.outcome.equity,
+        name=recipe.name,
+        notes=recipe.notes,
+        tags=recipe.tags,
+        by=recipe.by,
+        job=recipe.job,
+    )
+    return manifest, event
+
+
+def stored_pieces(product: Product) -> tuple[Piece, ...]:
+    """Return the artifacts of a product as what is written."""
+    return tuple(Piece(name=name, schema=schema, chunks=(data,)) for name, schema, data in product.artifacts)
+
+
+def data_of(dataset: Dataset, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of its dataset, which came from `source`."""
+    return {
+        "dataset_id": dataset.id,
+        "base_timeframe": dataset.base.value,
+        "rows": dataset.rows,
+        "first_ts": iso(dataset.first_ts),
+        "last_ts": iso(dataset.last_ts),
+        "gaps": dataset.gaps,
+        "filled": dataset.filled,
+        "source": dict(source),
+    }
+
+
+def committed(
+    manifest: Mapping[str, Any],
+    *,
+    metrics: Mapping[str, Mapping[str, Any]],
+    equity: NDArray[np.float64],
+    name: str | None,
+    notes: str | None,
+    tags: Sequence[str],
+    by: str,
+    job: str | None = None,
+) -> RunCommitted:
+    """Return the event that commits a run: its manifest, its metrics and its equity in short, and what people say."""
+    inputs = manifest["inputs"]
+    return RunCommitted(
+        run_id=manifest["run_id"],
+        inputs_hash=manifest["inputs_hash"],
+        manifest_sha256=manifest_sha256(manifest),
+        content_sha256=content_sha256(manifest),
+        job=job,
+        dataset_id=inputs["dataset_id"],
+        symbol=inputs["symbol"],
+        timeframe=inputs["timeframe"],
+        start=inputs["start"],
+        end=inputs["end"],
+        strategy=inputs["strategy"]["id"],
+        strategy_version=inputs["strategy"]["version"],
+        params=inputs["strategy"]["params"],
+        risk_level=inputs["risk"]["level"],
+        bars=len(equity),
+        trades=metrics["trades"]["value"],
+        metrics={each: metrics[each]["value"] for each in LISTED_METRICS},
+        sparkline=sparkline(equity),
+        name=name,
+        notes=notes,
+        tags=list(tags),
+        by=by,
+    )

@@ -1,0 +1,109 @@
+"""Runs made by a Dask cluster: two worker processes, of which one is killed; nothing is lost and no byte is another."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buff import recipe as recipes
+from buff.audit import verify_all
+from buff.batch import create_all
+from buff.crew import Here
+from whole import SETTINGS, files, host, names, opened, request
+
+distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+# What a cluster does in its own threads and event loops as it ends is its own business.
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+RUNS = 40
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2)
+        yield client
+
+
+def requests(csv: Path) -> list[dict[str, Any]]:
+    return [request(csv, params={"fast": 3, "slow": slow}) for slow in range(5, 5 + RUNS)]
+
+
+def test_a_killed_worker_loses_nothing_and_changes_no_byte(client: Any, tmp_path: Path, minutes: Path) -> None:
+    asked = requests(minutes)
+    workers = client.run(os.getpid)
+    assert len(set(workers.values())) == 2
+    killed: list[int] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "building" and done and not killed:
+            killed.append(next(iter(workers.values())))
+            os.kill(killed[0], signal.SIGKILL)
+
+    found = create_all(
+        asked,
+        root=str(tmp_path / "dask"),
+        host=host(),
+        settings=SETTINGS,
+        executor=client.get_executor(),
+        progress=progress,
+    )
+    assert killed
+    assert [outcome.error for outcome in found if outcome.error] == []
+    assert len(names(tmp_path / "dask")["runs"]) == RUNS
+    create_all(asked, root=str(tmp_path / "here"), host=host(), settings=SETTINGS, executor=Here())
+    create_all(asked, root=str(tmp_path / "pool"), host=host(), settings=SETTINGS)
+    assert files(tmp_path / "dask") == files(tmp_path / "here") == files(tmp_path / "pool")
+    with opened(tmp_path / "dask") as store:
+        assert {verdict.outcome for verdict in verify_all(store, stored_bytes_only=True, record=False)} == {"whole"}
+
+
+def test_workers_that_do_not_see_the_root_are_sent_the_columns(
+    client: Any, tmp_path: Path, minutes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root is known by a path that only the committer can follow, as that of another machine would be."""
+    real = recipes.shipment
+    sent: list[str] = []
+
+    def counted(recipe: recipes.Recipe) -> dict[str, bytes]:
+        sent.append(recipe.run_id)
+        return real(recipe)
+
+    monkeypatch.setattr("buff.crew.shipment", counted)
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+    here = os.getcwd()
+    asked = requests(minutes)[:20]
+    client.run(recipes._KEPT.clear)
+    try:
+        os.chdir(folder)
+        monkeypatch.setattr("buff.builder.Recipe", _relative(recipes.Recipe))
+        found = create_all(
+            asked, root=str(folder / "root"), host=host(), settings=SETTINGS, executor=client.get_executor()
+        )
+    finally:
+        os.chdir(here)
+    assert [outcome.error for outcome in found if outcome.error] == []
+    assert sent
+    shutil.rmtree(tmp_path / "plain", ignore_errors=True)
+    create_all(asked, root=str(tmp_path / "plain"), host=host(), settings=SETTINGS, executor=Here())
+    assert files(folder / "root") == files(tmp_path / "plain")
+
+
+def _relative(kind: Any) -> Any:
+    """Return what makes recipes whose root is a path below the directory that this process alone is in."""
+    return lambda **members: kind(**{**members, "root": "root"})
