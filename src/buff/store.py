@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,13 +34,13 @@ from buff.journal.log import Hold, Journal
 from buff.journal.reader import between, read, resume
 from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, recorded
 from buff.journal.survey import FOLDER, Claimed, read_head
-from buff.registry import changes, queries
+from buff.registry import changes, queries, texts
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_chunks, state_of
 from buff.registry.looks import Looks
 from buff.registry.projection import fold
 from buff.registry.queries import Facets, Page, Query
-from buff.registry.rows import Row, RunEntry
+from buff.registry.rows import Row, Rows, RunEntry
 from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
 from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
@@ -139,13 +140,27 @@ class Store:
         if as_of is not None:
             return queries.runs(self.as_of(as_of), query)
         queries.check(query)
-        state, listing, look = self.state, queries.listing(query), self._looks.of
+        return queries.page(self._list(self.state.runs, queries.listing(query)), query)
 
-        def ordered() -> list[Row]:
-            rows = look(state.runs, (query.state, query.archived), lambda: queries.let_in(state.runs.rows(), query))
-            return queries.ordered(rows, listing)
+    def _list(self, rows: Rows, query: Query) -> Sequence[Row]:
+        whole = queries.unfiltered(query)
 
-        return queries.page(look(state.runs, listing, ordered), query)
+        def ordered() -> tuple[Row, ...]:
+            if query == whole:
+                return queries.ordered(queries.let_in(rows.rows(), query), query)
+            every = self._list(rows, whole)
+            some = texts.among(every, self._texts(rows, whole, every), query.words) if query.words else every
+            return queries.ordered(some, query)
+
+        return self._looks.of(rows, query, ordered, partial(queries.followed, query=query))
+
+    def _texts(self, rows: Rows, whole: Query, every: Sequence[Row]) -> tuple[str, ...]:
+        return self._looks.of(
+            rows,
+            ("texts", whole),
+            lambda: texts.texts_of(every),
+            lambda found, changed: texts.continued(found, every, queries.unmoved(every, changed)),
+        )
 
     def facets(self, **filters: Any) -> Facets:
         """Return what a list can be narrowed by: the values its runs have, and how many runs have each.
@@ -154,13 +169,18 @@ class Store:
         """
         state, query = self.state, evolve(queries.listing(Query(**filters)), sort="created")
         queries.check(query)
-        return self._looks.of(state.runs, ("facets", query), lambda: queries.facets(state, query))
+        return self._looks.of(
+            state.runs,
+            ("facets", query),
+            lambda: queries.facets(state, query),
+            lambda found, changed: queries.recounted(found, changed, query),
+        )
 
     def runs_of(self, dataset_id: str) -> tuple[RunEntry, ...]:
         """Return the runs that were made of a dataset, the newest first; without those whose files were given up."""
         state = self.state
-        known = self._looks.of(state.runs, "datasets", lambda: queries.runs_by_dataset(state))
-        return tuple(state.runs[run_id] for run_id in known.get(dataset_id, ()))
+        known = self._looks.of(state.runs, "datasets", lambda: queries.runs_by_dataset(state), queries.reassigned)
+        return tuple(row.entry for row in reversed(known.get(dataset_id, ())))
 
     def entry(self, run_id: str) -> RunEntry:
         """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""

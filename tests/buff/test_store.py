@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,23 @@ import pytest
 from buff.builder import create
 from buff.errors import BuffError, LimitExceeded, RunDamaged, RunNotFound
 from buff.files import RealDisk
-from buff.journal.events import OrphanQuarantined, RunCommitted, RunRejected
+from buff.journal.events import (
+    Event,
+    OrphanQuarantined,
+    RunAnnotated,
+    RunArchived,
+    RunCommitted,
+    RunRejected,
+    RunRestored,
+)
 from buff.journal.reader import read
+from buff.registry import queries
 from buff.registry.index import index_bytes
+from buff.registry.queries import Query
+from buff.registry.rows import Row
 from buff.runs.manifest import content_sha256, manifest_bytes, manifest_sha256
 from buff.store import Store
+from histories import committed
 from watched_disk import WatchedDisk
 from whole import SETTINGS, arguments, events, host, make, names, opened, process, request
 
@@ -483,3 +495,57 @@ def test_a_root_that_cannot_be_written_can_be_read_and_refuses_writers(
 
 def test_the_disk_is_the_real_one_unless_another_is_given(root: Path) -> None:
     assert isinstance(opened(root).disk, RealDisk)
+
+
+# Lists that are kept
+
+
+ASKED: tuple[dict[str, Any], ...] = (
+    {},
+    {"sort": "-sharpe"},
+    {"sort": "sharpe", "text": "9"},
+    {"sort": "symbol", "tag": "x"},
+    {"state": "any", "text": "beta run_1"},
+    {"state": "archived"},
+    {"symbol": "ETH"},
+)
+
+
+def test_lists_follow_what_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was asked before, asked again it is what a store says that is opened now; and none is sorted anew."""
+    anew: list[Query] = []
+
+    def ordered(rows: Sequence[Row], query: Query, really: Any = queries.ordered) -> tuple[Row, ...]:
+        anew.append(query)
+        return tuple(really(rows, query))
+
+    monkeypatch.setattr(queries, "ordered", ordered)
+
+    def commit(number: int) -> RunCommitted:
+        symbol, tags = ("BTC", "ETH")[number % 2], ["x"] * (number % 3 == 0)
+        metrics = {"sharpe": None if number % 5 == 0 else number % 7 / 2}
+        dataset = "de"[number % 2] * 64
+        return committed(f"run_{number}", symbol=symbol, tags=tags, metrics=metrics, dataset_id=dataset)
+
+    def said(store: Store) -> list[Any]:
+        told = [(page.items, page.total) for page in (store.runs(**asked) for asked in ASKED)]
+        facets = [store.facets(**asked) for asked in ASKED]
+        return [told, facets, [store.runs_of(letter * 64) for letter in "de"]]
+
+    with opened(tmp_path) as store:
+        store.record(*(commit(number) for number in range(40)))
+        said(store)
+        assert len(anew) == len({queries.listing(Query(**asked)) for asked in ASKED}) + 3, "and what these narrow"
+        batches: list[list[Event]] = [
+            [commit(40)],
+            [commit(number) for number in (41, 42, 43)],
+            [RunAnnotated(run_id="run_19", by="me", name="Beta", tags=["x"])],
+            [RunArchived(run_id=f"run_{number}", why=None, by="me") for number in (3, 40, 11)],
+            [RunRestored(run_id="run_40", by="me"), commit(3)],
+        ]
+        for batch in batches:
+            store.record(*batch)
+            anew.clear()
+            found = said(store)
+            assert not anew
+            assert found == said(opened(tmp_path))

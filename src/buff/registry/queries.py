@@ -6,16 +6,17 @@ Order is by seq unless asked otherwise, never by clock.
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import attrgetter, itemgetter
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from attrs import evolve, field, frozen
 
 from buff.errors import BuildNotFound, DatasetNotFound, RunConfigInvalid, RunNotFound
-from buff.registry.rows import Row, RunEntry
+from buff.registry.rows import Changed, Row, RunEntry
 from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
 
 Entry = TypeVar("Entry")
@@ -120,7 +121,7 @@ def runs(state: RegistryState, query: Query) -> Page[RunEntry]:
     return page(ordered(let_in(state.runs.rows(), query), query), query)
 
 
-def let_in(rows: list[Row], query: Query) -> list[Row]:
+def let_in(rows: Sequence[Row], query: Query) -> Sequence[Row]:
     """Return the rows of the state that is asked for, in the same order: only `state` and `archived` are looked at."""
     match query.state:
         case None:
@@ -131,15 +132,50 @@ def let_in(rows: list[Row], query: Query) -> list[Row]:
             return [row for row in rows if row.state == standing]
 
 
-def ordered(rows: list[Row], query: Query) -> list[Row]:
-    """Return those of the runs let in that match, in order; of the query only what `listing` keeps is looked at."""
+def ordered(rows: Sequence[Row], query: Query) -> tuple[Row, ...]:
+    """Return those of the runs let in that match, in order; of the query only what `listing` keeps is looked at.
+
+    A tuple, which the garbage collector need not look through: of very many rows that takes longer than a page.
+    """
     found = _narrowed(rows, query)
-    return _ordered(found, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
+    return tuple(_ordered(found, query.sort.removeprefix("-"), descending=query.sort.startswith("-")))
+
+
+def followed(rows: Sequence[Row], changed: Changed, query: Query) -> tuple[Row, ...]:
+    """Return what the ordered list of a query has become by some changes: each row finds its place by halving."""
+    gone, come = (_matching(side, query) for side in _sides(changed))
+    return _moved(rows, query.sort, gone, come)
+
+
+def _sides(changed: Changed) -> tuple[list[Row], list[Row]]:
+    """Return the rows that were, and those that are instead."""
+    return [before for before, _ in changed.values() if before is not None], [now for _, now in changed.values()]
+
+
+def _moved(rows: Sequence[Row], sort: str, gone: Iterable[Row], come: Iterable[Row]) -> tuple[Row, ...]:
+    """Return rows in order without some of them and with some others."""
+    made = list(rows)
+    for row in gone:
+        del made[_place(made, sort, row) - 1]
+    for row in come:
+        made.insert(_place(made, sort, row), row)
+    return tuple(made)
+
+
+def unmoved(rows: Sequence[Row], changed: Changed) -> int:
+    """Return how many of the first rows, in order of seq, none of the changes has touched."""
+    sides = (row for side in _sides(changed) for row in side)
+    return max(min((_place(rows, "created", row) for row in sides), default=len(rows)) - 1, 0)
 
 
 def listing(query: Query) -> Query:
     """Return what a query asks for without where its page lies: the same for every page of a list."""
     return evolve(query, limit=1, after=0, cursor=None)
+
+
+def unfiltered(query: Query) -> Query:
+    """Return the list, in order of seq, of all runs that a query lets in: what it narrows and sorts."""
+    return evolve(listing(Query(state=query.state, archived=query.archived)), sort="created")
 
 
 def without(query: Query, name: str) -> Query:
@@ -195,7 +231,11 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields
 
 def cursor_of(sort: str, row: Row) -> str:
     """Return the cursor behind a row of a list."""
-    return written(Cursor(sort, SORTS[sort.removeprefix("-")](row), row.seq))
+    return written(_cursor(sort, row))
+
+
+def _cursor(sort: str, row: Row) -> Cursor:
+    return Cursor(sort, SORTS[sort.removeprefix("-")](row), row.seq)
 
 
 def written(cursor: Cursor) -> str:
@@ -232,6 +272,11 @@ def _no_cursor() -> RunConfigInvalid:
     )
 
 
+def _place(rows: Sequence[Row], sort: str, row: Row) -> int:
+    """Return how many of the rows, which are in order, stand before a row or where it does."""
+    return _behind(rows, sort, _cursor(sort, row))
+
+
 def _behind(rows: Sequence[Row], sort: str, cursor: Cursor) -> int:
     """Return how many rows stand before or at a cursor, by halving: rows and cursor are in the same order."""
     if cursor.sort != sort:
@@ -266,12 +311,12 @@ def _comes_after(value: Any, seq: int, cursor: Cursor, *, descending: bool) -> b
 # Filters and order
 
 
-def _matching(rows: list[Row], query: Query) -> list[Row]:
+def _matching(rows: Sequence[Row], query: Query) -> Sequence[Row]:
     """Return the rows that match, in the same order."""
     return _narrowed(let_in(rows, query), query)
 
 
-def _narrowed(rows: list[Row], query: Query) -> list[Row]:
+def _narrowed(rows: Sequence[Row], query: Query) -> Sequence[Row]:
     """Return those of the rows let in that match: one pass for each filter that was asked for, most ask for few."""
     wanted = {name: getattr(query, name) for name in FACETS} | {"symbol": query.symbol and query.symbol.upper()}
     for name, value in wanted.items():
@@ -289,7 +334,7 @@ def _narrowed(rows: list[Row], query: Query) -> list[Row]:
     return rows
 
 
-def _with_word(rows: list[Row], word: str) -> list[Row]:
+def _with_word(rows: Sequence[Row], word: str) -> list[Row]:
     """Return the rows that have a word, which is folded. Symbols and strategies are few: each is looked at once."""
     symbols, strategies = (
         {value: None for value in dict.fromkeys(map(attrgetter(name), rows)) if word in value.casefold()}
@@ -310,16 +355,15 @@ def _listed(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.state not in HIDDEN]
 
 
-def _ordered(rows: list[Row], sort: str, *, descending: bool) -> list[Row]:
+def _ordered(rows: Sequence[Row], sort: str, *, descending: bool) -> Sequence[Row]:
     """Sort what is in order of seq by a key, then seq; what has no value comes last in both directions."""
     by_seq = rows[::-1] if descending else rows
     if sort == "created":
         return by_seq
-    key = SORTS[sort]
-    keyed = [(key(row), row) for row in by_seq]
-    valued = [pair for pair in keyed if pair[0] is not None]
-    valued.sort(key=itemgetter(0), reverse=descending)
-    return [row for _, row in valued] + [row for value, row in keyed if value is None]
+    keys = list(map(SORTS[sort], by_seq))
+    valued = [place for place, value in enumerate(keys) if value is not None]
+    valued.sort(key=keys.__getitem__, reverse=descending)
+    return [by_seq[place] for place in valued] + [row for row, value in zip(by_seq, keys, strict=True) if value is None]
 
 
 @frozen(kw_only=True)
@@ -344,13 +388,32 @@ class Facets:
 
 def facets(state: RegistryState, query: Query) -> Facets:
     """Return what the runs that match can be narrowed by further, or by what else instead."""
-    every = state.runs.rows()
+    return _counted(state.runs.rows(), query)
+
+
+def recounted(found: Facets, changed: Changed, query: Query) -> Facets:
+    """Return what the facets of a query become by some changes: what was is taken away, and what is now added."""
+    gone, come = (_counted(rows, query) for rows in _sides(changed))
+
+    def told(count: Callable[[Facets], Mapping[Any, int]]) -> Counter[Any]:
+        return Counter(count(found)) + Counter(count(come)) - Counter(count(gone))
+
+    tags = told(attrgetter("tagged"))
+    return Facets(
+        total=found.total + come.total - gone.total,
+        counts={name: told(lambda each, name=name: each.counts[name]) for name in FACETS},  # type: ignore[misc]
+        states=told(attrgetter("states")),
+        tagged={tag: tags[tag] for tag in sorted(tags)},
+    )
+
+
+def _counted(every: Sequence[Row], query: Query) -> Facets:
     rows = _matching(every, query)
 
-    def instead(name: str) -> list[Row]:
+    def instead(name: str) -> Sequence[Row]:
         return rows if getattr(query, name) is None else _matching(every, without(query, name))
 
-    tags = Counter(tag for row in instead("tag") for tag in row.tags)
+    tags = Counter(chain.from_iterable(map(attrgetter("tags"), instead("tag"))))
     return Facets(
         total=len(rows),
         counts={name: Counter(map(attrgetter(name), instead(name))) for name in FACETS},
@@ -390,13 +453,27 @@ def datasets(state: RegistryState) -> tuple[DatasetEntry, ...]:
     return tuple(sorted(state.datasets.values(), key=lambda entry: entry.seq, reverse=True))
 
 
-def runs_by_dataset(state: RegistryState) -> Mapping[str, tuple[str, ...]]:
-    """Return the ids of the runs that were made of each dataset, the newest first; without those given up."""
-    found: dict[str, list[str]] = {}
-    for row in reversed(state.runs.rows()):
+def runs_by_dataset(state: RegistryState) -> Mapping[str, tuple[Row, ...]]:
+    """Return the runs that were made of each dataset, in order of seq; without those given up."""
+    return {dataset_id: tuple(rows) for dataset_id, rows in _by_dataset(state.runs.rows()).items()}
+
+
+def reassigned(found: Mapping[str, tuple[Row, ...]], changed: Changed) -> Mapping[str, tuple[Row, ...]]:
+    """Return what the runs of each dataset become by some changes."""
+    gone, come = map(_by_dataset, _sides(changed))
+    moved = {
+        dataset_id: _moved(found.get(dataset_id, ()), "created", gone.get(dataset_id, ()), come.get(dataset_id, ()))
+        for dataset_id in {**gone, **come}
+    }
+    return {**found, **moved}
+
+
+def _by_dataset(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
         if row.state != "reclaimed":
-            found.setdefault(row.dataset_id, []).append(row.run_id)
-    return {dataset_id: tuple(run_ids) for dataset_id, run_ids in found.items()}
+            found.setdefault(row.dataset_id, []).append(row)
+    return found
 
 
 def find_dataset(state: RegistryState, dataset_id: str) -> DatasetEntry:

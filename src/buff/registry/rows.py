@@ -2,12 +2,14 @@
 
 A commit goes in and its `Row` comes out: what a list filters and sorts by is there to be compared, and what no list
 asks for stays JSON until it is. `Rows` is a mapping of run ids to entries that never changes: the next one shares all
-it can with the one before, so an event costs what it changes, however many runs there are.
+it can with the one before, so an event costs what it changes, however many runs there are, and it tells what changed,
+so that a list of very many runs need not be made anew.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -15,6 +17,8 @@ from msgspec import Raw
 from buff import canonical
 from buff.journal.events import RunCommitted
 from buff.journal.line import escape
+
+STEPS_MAX, CHANGED_MAX = 64, 1_000  # so many steps back, and so many changed runs in all, it is told what changed
 
 
 class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,9 @@ class Detail(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_
     by: str
 
 
+_one, _put = sys.intern, msgspec.structs.force_setattr  # a row is frozen for all but itself
+
+
 class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One run: what lists compare and what later events change, then the canonical, ASCII JSON of its `Detail`.
 
@@ -94,6 +101,13 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unk
     why: str | None
     reclaimed: int
     detail: Raw
+
+    def __post_init__(self) -> None:
+        """Let equal texts of rows be one object, however they were made: kept, hashed and compared once for all."""
+        _put(self, "state", _one(self.state))
+        _put(self, "symbol", _one(self.symbol))
+        _put(self, "timeframe", _one(self.timeframe))
+        _put(self, "strategy", _one(self.strategy))
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -146,15 +160,19 @@ def _detail(event: RunCommitted) -> Raw:
     return Raw(escape(data if b"-0.0" not in data else canonical.encode(detail)))
 
 
+Changed: TypeAlias = Mapping[str, tuple[Row | None, Row]]  # by run id, the row before, None of a new run, and now
+
+
 class Rows(Mapping[str, RunEntry]):
     """Runs by id, in the order in which they were committed. No method changes one that somebody holds."""
 
-    __slots__ = ("_layers",)
+    __slots__ = ("_layers", "_steps")
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         """Hold some rows, given in order of seq."""
         # What is in front stands for what is behind it, or follows it. Both change at once: readers are threads.
         self._layers: tuple[dict[str, Row], dict[str, Row]] = ({row.run_id: row for row in rows}, {})
+        self._steps: tuple[Changed, ...] = ({},)  # the latest; the last is of these rows alone
 
     def __getitem__(self, run_id: str) -> RunEntry:
         """Return the entry of a run, decoded anew each time."""
@@ -214,7 +232,8 @@ class Rows(Mapping[str, RunEntry]):
         if not changed:
             return self
         behind, front = self._layers
-        again = {run_id for run_id, row in changed.items() if (known := self.row(run_id)) and known.seq != row.seq}
+        step = {run_id: (self.row(run_id), row) for run_id, row in changed.items()}
+        again = {run_id for run_id, (known, row) in step.items() if known and known.seq != row.seq}
         if again:
             behind, front = {id: row for id, row in (behind | front).items() if id not in again}, {}
         front = {**front, **changed}
@@ -223,7 +242,27 @@ class Rows(Mapping[str, RunEntry]):
             behind, front = behind | front, {}
         made = Rows()
         made._layers = behind, front
+        made._steps = _latest((*self._steps, step))
         return made
+
+    @property
+    def mark(self) -> object:
+        """What stands for these rows when `since` is asked about them later; it keeps none of them in memory."""
+        return self._steps[-1]
+
+    def since(self, mark: object) -> Changed | None:
+        """Return what is different from earlier rows, whose mark is given: of each such run its row then and now.
+
+        None where these rows were not made of those, or where too much has changed since to be told.
+        """
+        place = next((place for place, step in enumerate(self._steps) if step is mark), None)
+        if place is None:
+            return None
+        changed: dict[str, tuple[Row | None, Row]] = {}
+        for step in self._steps[place + 1 :]:
+            for run_id, (before, now) in step.items():
+                changed[run_id] = (changed[run_id][0] if run_id in changed else before, now)
+        return changed
 
     def _whole(self) -> dict[str, Row]:
         """Return all rows in one dict, which nobody changes; looking at all of them puts the layers together."""
@@ -232,3 +271,15 @@ class Rows(Mapping[str, RunEntry]):
             behind = behind | front
             self._layers = behind, {}
         return behind
+
+
+def _latest(steps: tuple[Changed, ...]) -> tuple[Changed, ...]:
+    """Return the last of some steps, as many as are told of, and the one before them as a mark."""
+    if len(steps[-1]) > CHANGED_MAX:
+        return ({},)  # a mark that keeps nothing
+    total = 0
+    for count, step in enumerate(reversed(steps)):
+        total += len(step)
+        if total > CHANGED_MAX or count == STEPS_MAX:
+            return steps[-count - 1 :]
+    return steps

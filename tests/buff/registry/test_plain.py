@@ -20,6 +20,7 @@ from buff.registry.projection import apply, fold, project
 from buff.registry.queries import FACETS, HIDDEN, SORTS, STATES, Query
 from buff.registry.rows import Detail, Row, RunEntry
 from buff.registry.state import RegistryState
+from buff.registry.texts import among, continued, texts_of
 from histories import Item, committed, recorded
 
 Plain = dict[str, RunEntry]
@@ -78,6 +79,7 @@ commits = st.builds(
     strategy=st.sampled_from(["hold", "ma_cross"]),
     risk_level=st.integers(1, 3),
     bars=st.integers(1, 3),
+    dataset_id=st.sampled_from(["d" * 64, "e" * 64]),
     metrics=st.fixed_dictionaries({}, optional={"sharpe": numbers, "net_return": numbers}),
     tags=st.lists(st.sampled_from(["x", "ÿ"]), max_size=2, unique=True),
 )
@@ -128,7 +130,7 @@ def plain_index(state: RegistryState) -> bytes:
     stamp = {"journal": state.journal_id, "seq": state.seq, "head_sha256": state.head_sha256}
     document = {
         **stamp, "schema": SCHEMA, "projector": PROJECTOR, "runs": runs, "datasets": [], "ingests": [],
-        "builds": [], "switch": [], "orphans": list(state.orphans), "rejected": state.rejected, "keys": [],
+        "builds": [], "sweeps": [], "switch": [], "orphans": list(state.orphans), "rejected": state.rejected, "keys": [],
     }  # fmt: skip
     return seal(escape(canonical.encode(document)))
 
@@ -267,6 +269,30 @@ def test_a_cursor_holds_while_the_registry_goes_on(items: list[Item], query: Que
     every = plain_list([*others, last], evolve(query, state="any", text=None, **dict.fromkeys(NARROWS)))
     behind = every[every.index(last) + 1 :]
     assert found == [entry for entry in behind if matches(entry, query)]
+
+
+@given(journals, asked, st.integers(0, 30))
+def test_what_follows_changes_is_what_is_made_anew(items: list[Item], query: Query, cut: int) -> None:
+    """Invariants checked: a list, facets, the runs of each dataset and the texts of a search, brought up to date by
+    what was recorded since, are what begins with nothing; and no row that has the words is left out by their texts.
+    """
+    query, whole = queries.listing(query), queries.unfiltered(query)
+    before = project(items[:cut])
+    after = fold(before, items[cut:])
+    changed = after.runs.since(before.runs.mark)
+    assert changed is not None
+
+    def listed(state: RegistryState, asked: Query) -> tuple[Row, ...]:
+        return queries.ordered(queries.let_in(state.runs.rows(), asked), asked)
+
+    assert queries.followed(listed(before, query), changed, query) == listed(after, query)
+    assert queries.recounted(queries.facets(before, query), changed, query) == queries.facets(after, query)
+    found = queries.reassigned(queries.runs_by_dataset(before), changed)
+    assert {name: rows for name, rows in found.items() if rows} == queries.runs_by_dataset(after)
+    every = listed(after, whole)
+    said = continued(texts_of(listed(before, whole)), every, queries.unmoved(every, changed))
+    assert said == texts_of(every)
+    assert queries.ordered(among(every, said, query.words), query) == listed(after, query)
 
 
 @given(journals, asked)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from buff.canonical import encode
 from buff.journal.line import escape
-from buff.registry.rows import Detail, Row, Rows, RunEntry, committed
+from buff.registry.rows import CHANGED_MAX, STEPS_MAX, Detail, Row, Rows, RunEntry, committed
 from histories import committed as commit
 
 ENTRY = {
@@ -67,7 +67,7 @@ def test_rows_are_a_mapping_of_which_nothing_ever_changes(count: int, steps: lis
     model = {f"run_{at}": row(f"run_{at}", at + 1) for at in range(count)}
     rows = Rows(model.values())
     said = [(rows, dict(model))]
-    for step in steps:
+    for step in steps:  # fewer than are told of
         changed: dict[str, Row] = {}
         for what, number in step:
             run_id, seq = f"run_{number}", seq + 1
@@ -85,6 +85,9 @@ def test_rows_are_a_mapping_of_which_nothing_ever_changes(count: int, steps: lis
         if seq % 3 == 0:
             assert list(rows) == list(model)
     for then, told in said:
+        different = {run_id for run_id in {*told, *model} if told.get(run_id) is not model.get(run_id)}
+        assert rows.since(then.mark) == {run_id: (told.get(run_id), model[run_id]) for run_id in different}
+    for then, told in said:
         newest = [*reversed(told.values()), None]
         assert all(then.last(place) is each for place, each in enumerate(newest, 1))
         assert then.last(0) is newest[0]
@@ -93,3 +96,42 @@ def test_rows_are_a_mapping_of_which_nothing_ever_changes(count: int, steps: lis
         assert then.rows() == list(told.values()) == sorted(told.values(), key=lambda each: each.seq)
         assert then == Rows(told.values())
         assert dict(then) == {run_id: each.entry for run_id, each in told.items()}
+
+
+def test_what_changed_is_told_of_rows_that_were_made_of_others() -> None:
+    first = Rows([row("run_a", 1)])
+    second = first.having({"run_b": row("run_b", 2)})
+    other = first.having({"run_c": row("run_c", 2)})
+    assert second.since(first.mark) == {"run_b": (None, second.row("run_b"))}
+    assert second.since(second.mark) == {}
+    assert first.having({}) is first
+    assert second.since(other.mark) is None
+    assert first.since(second.mark) is None
+    assert Rows(second.rows()).since(second.mark) is None, "they are the same runs, and nobody said so"
+
+
+def test_only_so_much_of_what_changed_is_told() -> None:
+    """A registry that goes on for months keeps what a list can follow, and no more."""
+    first = rows = Rows()
+    kept = [rows]
+    for seq in range(1, STEPS_MAX + 2):
+        rows = rows.having({f"run_{seq}": row(f"run_{seq}", seq)})
+        kept.append(rows)
+    assert rows.since(first.mark) is None
+    told = [then for then in kept if rows.since(then.mark) is not None]
+    assert told == kept[-STEPS_MAX - 1 :]
+    large = rows.having({f"more_{at}": row(f"more_{at}", 100 + at) for at in range(CHANGED_MAX + 1)})
+    assert large.since(rows.mark) is None
+    fits = rows.having({f"more_{at}": row(f"more_{at}", 100 + at) for at in range(CHANGED_MAX)})
+    assert len(fits.since(rows.mark) or ()) == CHANGED_MAX
+    assert fits.since(kept[-2].mark) is None
+    last = large.having({"last": row("last", 5_000)})
+    assert last.since(large.mark) == {"last": (None, last.row("last"))}
+
+
+def test_equal_texts_of_rows_are_one_object() -> None:
+    """In an index they are others in each row, which would take twice the memory and three times as long to compare."""
+    made = row("run_a", 1, symbol="".join(("BTC", "USDT")))
+    again = msgspec.json.decode(msgspec.json.encode(made), type=Row)
+    for name in ("state", "symbol", "timeframe", "strategy"):
+        assert getattr(made, name) is getattr(again, name), name
