@@ -80,7 +80,7 @@ def test_the_wheel_zooms_to_where_the_pointer_is(minutes_page: Callable[..., Vis
     tab = minutes_page()
     box = _canvas(tab)
     tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
-    for _ in range(12):
+    for _ in range(24):
         tab.page.mouse.wheel(0, -240)
     _bucket(tab, "1m")
     place = _address(tab, has="from")
