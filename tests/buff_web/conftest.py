@@ -82,7 +82,7 @@ def furnished(
 ) -> Iterator[tuple[Place, Server]]:
     """A root where every page has something to show, and a server over it that lets runs be made."""
     place = furnish(tmp_path_factory.mktemp("furnished"), minutes)
-    yield place, serve_all(place.root, "--create", env={"ARTIFACTS_ROOT": str(place.artifacts)})
+    return place, serve_all(place.root, "--create", env={"ARTIFACTS_ROOT": str(place.artifacts)})
 
 
 @pytest.fixture(scope="module")
