@@ -42,3 +42,9 @@ def test_the_command_of_a_list_lists_the_same_runs(several: Path) -> None:
 def test_the_command_that_verifies(root: Path) -> None:
     run_id = opened(root).runs().items[0].run_id
     assert "IDENTICAL" in _run(root, commands.verify(run_id)).upper()
+
+
+def test_what_a_page_shows_is_a_command() -> None:
+    assert commands.show("run_1") == "buff run show run_1"
+    assert commands.compare(["run_1", "run_2", "run_3"]) == "buff run diff run_1 run_2"
+    assert commands.export("run_1") == "buff run export run_1 --out run_1\nbuff run export run_1 --out run_1.html"

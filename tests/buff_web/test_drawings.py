@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.pyramid import Detail, Series, Window, bars_series, equity_series
-from buff_web.drawings import SPARK_HEIGHT, SPARK_WIDTH, bought, picture, sparkline
+from buff_web.drawings import SPARK_HEIGHT, SPARK_WIDTH, bought, overlay, picture, sparkline
 from whole import make
 
 
@@ -68,3 +68,14 @@ def test_a_run_that_only_warms_up_has_no_buy_and_hold(minutes: Path, tmp_path: P
     run: Any = make(tmp_path / "root", minutes, params={"fast": 3, "slow": 4000}).run
     assert bought(run) is None
     assert 'class="hold"' not in _picture(run)
+
+
+def test_curves_of_several_runs_are_drawn_where_they_are() -> None:
+    ts = [minute * 60_000 for minute in range(5)]
+    drawn = overlay(
+        ts, [[None, 100.0, 101.0, 102.0, None], [100.0, 99.0, 98.0, 97.0, 96.0]], label="two", fractions=False
+    )
+    assert [len(_points(drawn, kind)) for kind in ("r1", "r2")] == [3, 5]
+    left = [_points(drawn, kind)[0][0] for kind in ("r1", "r2")]
+    assert left[0] > left[1]
+    assert "nan" not in drawn

@@ -70,3 +70,19 @@ def test_reasons_are_words() -> None:
     assert metrics.reason("something_new") == "something new"
     assert metrics.because("cross_up", "ma_cross") == "the fast average is above the slow one"
     assert "the fall from the highest equity is at its limit" in metrics.because("risk_max_drawdown", "ma_cross")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "by", "says"),
+    [
+        ("net_return", "ratio", 0.0474, "+4.74 points"),
+        ("sharpe", "ratio", -1.5, "−1.50"),
+        ("trades", "count", 3, "+3"),
+        ("fees", "money", -12.345, "−12.35"),
+        ("max_drawdown_peak_ms", "epoch_ms", -4 * 3_600_000, "−4 h"),
+        ("longest_drawdown_ms", "ms", 86_400_000, "+1 d"),
+        ("longest_drawdown_ms", "ms", 0, "same"),
+    ],
+)
+def test_a_difference_has_its_sign(name: str, unit: str, by: float, says: str) -> None:
+    assert metrics.delta(name, metric(1.0, unit), by) == says

@@ -75,7 +75,7 @@ def test_only_what_differs(client: TestClient[Any], trio: list[str]) -> None:
 
 
 def _body_rows(html: str) -> list[dict[str, str | None]]:
-    tables = re.findall(r'<table class="versus">.*?</table>', html, flags=re.S)
+    tables = re.findall(r'<table class="versus.*?</table>', html, flags=re.S)
     return [row for table in tables for row in Outline(re.sub(r"<thead>.*?</thead>", "", table, flags=re.S)).all("tr")]
 
 
