@@ -7,7 +7,7 @@ column's identity.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -41,16 +41,33 @@ def content_sha256(values: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).view(np.uint8).data).hexdigest()
 
 
-def contents_sha256(held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
-    """Return the SHA-256 of each column's raw bytes, by name.
+def file_sha256(values: NDArray[Any]) -> str:
+    """Return the SHA-256 of a column's whole file, header included."""
+    hashed = hashlib.sha256()
+    for part in whole(values):
+        hashed.update(part)
+    return hashed.hexdigest()
 
-    Large columns are hashed beside one another, since hashing lets other threads run. Each hash is of one column alone,
-    so that neither their number nor their order makes a difference.
+
+def contents_sha256(held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Return the SHA-256 of each column's raw bytes, by name."""
+    return _beside(content_sha256, held)
+
+
+def files_sha256(held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Return the SHA-256 of each column's whole file, by name."""
+    return _beside(file_sha256, held)
+
+
+def _beside(hashed: Callable[[NDArray[Any]], str], held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Hash large columns beside one another, since hashing lets other threads run.
+
+    Each hash is of one column alone, so that neither their number nor their order makes a difference.
     """
     if sum(values.nbytes for values in held.values()) < BESIDE_BYTES:
-        return {name: content_sha256(values) for name, values in held.items()}
+        return {name: hashed(values) for name, values in held.items()}
     with ThreadPoolExecutor(THREADS, "buff-hash") as pool:
-        return dict(zip(held, pool.map(content_sha256, held.values()), strict=True))
+        return dict(zip(held, pool.map(hashed, held.values()), strict=True))
 
 
 def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:

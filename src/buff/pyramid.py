@@ -12,6 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from buff import columns, sheet
 from buff.canonical import digest_of
 from buff.errors import RunDamaged
-from buff.files import Disk, replace_file
+from buff.files import Disk
 from buff.market.timeframe import DAY_MS, Timeframe, coarser_or_equal
 from buff.runs.run import Run
 
@@ -30,6 +31,7 @@ SCHEMA = "pyramid.v1"
 FOLDER = "_cache/pyramids"
 BARS_MIN = 65_536  # a shorter series is folded in about a millisecond: nothing of it is kept
 STEP_MIN = 8  # a level has buckets of at least so many bars; finer ones are folded from the bars of their window
+KINDS = ("bars", "equity")
 KEPT = 16  # series that stay mapped: each takes some file handles
 HASH_BYTES = 32
 
@@ -325,8 +327,8 @@ def _bars_source(run: Run) -> _Source:
         return Series(timeframe=bars.timeframe, values={name: getattr(bars, name) for name in names}, rules=BARS)
 
     def damaged(found: Series) -> str | None:
-        wrong = (name for name in names if columns.content_sha256(found.values[name]) != hashes[name])
-        return next((f"column {name} of its bars" for name in wrong), None)
+        told = columns.contents_sha256({name: found.values[name] for name in names})
+        return next((f"column {name} of its bars" for name in names if told[name] != hashes[name]), None)
 
     return _Source(
         kind="bars",
@@ -343,8 +345,8 @@ def _equity_source(run: Run, own: Series) -> _Source:
     stamps = next(each["sha256"] for each in run.manifest["references"] if each["column"] == "ts")
 
     def damaged(found: Series) -> str | None:
-        wrong = (name for name in names if _file_sha256(found.values[name[8:-4]]) != hashes[name])
-        return next(wrong, None)
+        told = columns.files_sha256({name: found.values[name[8:-4]] for name in names})
+        return next((name for name in names if told[name] != hashes[name]), None)
 
     return _Source(
         kind="equity",
@@ -358,13 +360,6 @@ def _equity_source(run: Run, own: Series) -> _Source:
         series=lambda: own,
         damaged=damaged,
     )
-
-
-def _file_sha256(values: Values) -> str:
-    hashed = hashlib.sha256()
-    for part in columns.whole(values):
-        hashed.update(part)
-    return hashed.hexdigest()
 
 
 # Keep
@@ -389,8 +384,8 @@ class Details:
         """Keep where they are; `token` is part of the names of files under way, no two processes have the same."""
         self._disk, self._root, self._token, self._bars_min = disk, root, token, bars_min
         self._kept: OrderedDict[tuple[str, str, str], Detail] = OrderedDict()
-        self._pyramids: WeakValueDictionary[str, Pyramid] = WeakValueDictionary()
-        self._lock, self._building = threading.Lock(), threading.Lock()
+        self._pyramids = {kind: WeakValueDictionary[str, Pyramid]() for kind in KINDS}
+        self._lock, self._building = threading.Lock(), {kind: threading.Lock() for kind in KINDS}
 
     def bars(self, run: Run) -> Detail:
         """Return the detail of a run's bars; their pyramid is that of all runs of the same resample.
@@ -411,6 +406,14 @@ class Details:
 
         return self._known("equity", run, made)
 
+    def prepare(self, run: Run) -> None:
+        """Make what charts of a run are cut from, so that nobody has to wait for it who looks first.
+
+        A short run needs nothing. Raises RunDamaged when its columns are not what the manifest says.
+        """
+        self.bars(run)
+        self.equity(run)
+
     def _known(self, kind: str, run: Run, make: Callable[[], tuple[Series, Callable[[], _Source]]]) -> Detail:
         name = (kind, run.id, str(run.facts.get("manifest_sha256")))
         with self._lock:
@@ -427,13 +430,13 @@ class Details:
         return detail
 
     def _pyramid(self, run: Run, source: _Source) -> Pyramid:
-        # One at a time: two threads that are asked for the same would both make it.
-        with self._building:
-            key = source.key
-            known = self._pyramids.get(key)
+        # One of a kind at a time: two threads that are asked for the same would both make it.
+        with self._building[source.kind]:
+            key, pyramids = source.key, self._pyramids[source.kind]
+            known = pyramids.get(key)
             if known is None:
                 known = self._stored(key, source) or self._made(run, key, source)
-                self._pyramids[key] = known
+                pyramids[key] = known
             return known
 
     def _path(self, key: str) -> str:
@@ -453,14 +456,16 @@ class Details:
 
     def _made(self, run: Run, key: str, source: _Source) -> Pyramid:
         series = source.series()
-        damaged = source.damaged(series)
-        if damaged is not None:
-            raise RunDamaged(
-                f"{damaged} of {run.id} holds other bytes than were committed",
-                hint=f"run `buff run verify {run.id}`",
-                details={"run_id": run.id},
-            )
-        pyramid = pyramid_of(series)
+        with ThreadPoolExecutor(1, "buff-pyramid") as beside:
+            making = beside.submit(pyramid_of, series)  # in vain where the columns are damaged, whatever it raises then
+            damaged = source.damaged(series)
+            if damaged is not None:
+                raise RunDamaged(
+                    f"{damaged} of {run.id} holds other bytes than were committed",
+                    hint=f"run `buff run verify {run.id}`",
+                    details={"run_id": run.id},
+                )
+            pyramid = making.result()
         with contextlib.suppress(OSError):  # disposable: where there is no room for it, it stays in memory
             self._write(key, source, pyramid)
             return self._stored(key, source) or pyramid
@@ -482,11 +487,21 @@ class Details:
             if left.startswith(f"{key}.pyramid."):
                 self._disk.unlink(os.path.join(folder, left))
         try:
-            replace_file(self._disk, temporary, path, _encoded(key, source, pyramid))
+            self._place(temporary, path, _encoded(key, source, pyramid))
         except OSError:
             with contextlib.suppress(OSError):
                 self._disk.unlink(temporary)
             raise
+
+    def _place(self, temporary: str, path: str, chunks: Iterator[bytes | memoryview]) -> None:
+        """Write a file that whoever opens it finds whole, and that a power cut may take: its hash says so then."""
+        handle = self._disk.create(temporary)
+        try:
+            for chunk in chunks:
+                self._disk.write(handle, chunk)
+        finally:
+            self._disk.close(handle)
+        self._disk.rename(temporary, path)  # and no sync, for which somebody would have to wait
 
 
 def _encoded(key: str, source: _Source, pyramid: Pyramid) -> Iterator[bytes | memoryview]:

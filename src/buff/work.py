@@ -24,6 +24,7 @@ from buff.host import Host
 from buff.intake import Task
 from buff.journal.events import BuildFailed, BuildFinished, BuildStarted
 from buff.journal.record import Entry
+from buff.pyramid import Details
 from buff.registry import changes
 from buff.registry.queries import find_build
 from buff.registry.state import BuildEntry
@@ -50,7 +51,16 @@ def run(root: str, job: str, *, host: Host, settings: Settings, disk: Disk | Non
                 work.do()
         finally:
             work.leave()
-        return find_build(store.state, asked.job)
+        build = find_build(store.state, asked.job)
+        if build.run_id is not None:
+            _prepare(store, build.run_id)
+        return build
+
+
+def _prepare(store: Store, run_id: str) -> None:
+    """Make what the charts of a long run are cut from, behind its commit: who asked for it is likely to look."""
+    with suppress(BuffError):  # the build has ended well; whoever looks is told what is wrong with the run
+        Details(store.disk, store.root, token=store.owner.name).prepare(store.run(run_id))
 
 
 class Work:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buff.columns import BESIDE_BYTES, HEADER_BYTES, ColumnWriter, content_sha256, contents_sha256, header, read, whole
+from buff.columns import (
+    BESIDE_BYTES,
+    HEADER_BYTES,
+    ColumnWriter,
+    content_sha256,
+    contents_sha256,
+    files_sha256,
+    header,
+    read,
+    whole,
+)
 from buff.errors import RunDamaged
 from buff.files import RealDisk, write_file
 
@@ -58,6 +68,9 @@ def test_columns_are_hashed_beside_one_another_as_each_alone(rows: int) -> None:
     found = contents_sha256(held)
     assert list(found) == ["c3", "c1", "c2"]
     assert found == {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in held.items()}
+    assert files_sha256(held) == {
+        name: hashlib.sha256(b"".join(whole(values))).hexdigest() for name, values in held.items()
+    }
 
 
 def test_values_of_another_dtype_are_a_bug(tmp_path: Path) -> None:

@@ -369,10 +369,6 @@ class Full(RealDisk):
         self._fail("write")
         super().write(handle, data)
 
-    def sync(self, handle: int) -> None:
-        self._fail("sync")
-        super().sync(handle)
-
     def rename(self, source: str, target: str) -> None:
         self._fail("rename")
         super().rename(source, target)
@@ -382,7 +378,7 @@ class Full(RealDisk):
         return super().names(path)
 
 
-@pytest.mark.parametrize("method", ["mkdir", "create", "write", "sync", "rename", "names"])
+@pytest.mark.parametrize("method", ["mkdir", "create", "write", "rename", "names"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_a_disk_that_cannot_be_written_is_read_all_the_same(root: Path, method: str, number: int) -> None:
     run = opened(root).run("whole")
@@ -429,6 +425,31 @@ def test_columns_that_were_changed_since_are_not_drawn(root: Path, what: str) ->
         getattr(found, what)(run)
     assert error.value.details["run_id"] == run.id
     assert not files(root)
+
+
+def test_damage_is_what_is_told_whatever_else_it_leads_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns are folded while they are hashed; what folding damaged ones raises is nobody's concern."""
+
+    def failing(series: Series) -> Any:
+        raise OverflowError(len(series))
+
+    monkeypatch.setattr("buff.pyramid.pyramid_of", failing)
+    run = opened(root).run("whole")
+    with pytest.raises(OverflowError):
+        details(root).equity(run)
+    path = root / run.id / "columns" / "drawdown.npy"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-8] + np.float64(0.5).tobytes())
+    with pytest.raises(RunDamaged, match="drawdown"):
+        details(root).equity(run)
+
+
+def test_what_is_prepared_is_made_for_whoever_looks_next(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = opened(root).run("whole")
+    details(root).prepare(run)
+    assert len(files(root)) == 2
+    monkeypatch.delattr("buff.pyramid.pyramid_of")
+    assert kept(details(root), run) == plain(run)
 
 
 def test_threads_make_it_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

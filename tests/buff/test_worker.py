@@ -5,7 +5,10 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from buff import builds
+from buff.pyramid import BARS_MIN
 from buff.staging import pid_of
 from foremen import LIMITS, opened, until
 from whole import names, request, start, write_csv
@@ -50,6 +53,25 @@ def test_a_worker_that_is_told_to_end_leaves_nothing(root: Path, tmp_path: Path)
         assert (out, err, child.returncode) == ("", "", 128 + signal.SIGTERM)
         assert store.state.builds[job].code == "BUILD_LOST"
     assert names(root) == before
+
+
+@pytest.mark.parametrize("cache", ["made", "in the way"])
+def test_the_chart_of_a_long_run_is_made_behind_its_commit(root: Path, tmp_path: Path, cache: str) -> None:
+    """The first look finds it; where it cannot be kept the build has ended as well as any other."""
+    long = write_csv(tmp_path / "long.csv", BARS_MIN)
+    folder = root / "_cache"
+    if cache == "in the way":
+        folder.write_text("mine")
+    with opened(root) as store:
+        job = builds.request(store, request(long, timeframe="1m", strategy="hold", params=None)).job
+        with start(["-m", "buff.worker", store.root, job], env=LIMITS.as_env()) as child:
+            assert (*child.communicate(timeout=60), child.returncode) == ("", "", 0)
+        assert builds.status(store, job).status == "succeeded"
+    if cache == "in the way":
+        assert folder.read_text() == "mine"
+    else:
+        assert len(list((folder / "pyramids").iterdir())) == 2
+    assert not names(root)["_staging"]
 
 
 def test_a_build_nobody_asked_for_is_refused(root: Path) -> None:
