@@ -6,6 +6,7 @@ seconds, whatever is under way; builds are processes of their own and go on.
 """
 
 import contextlib
+import ctypes
 import ipaddress
 import os
 import signal
@@ -35,6 +36,8 @@ GOODBYE_SECONDS: Final = 2  # what running answers get when the server is told t
 END_SECONDS: Final = 2.6  # after which the process ends, even if a thread is still reading
 AT_ONCE: Final = 130  # the exit code when it is told to end twice: what shells give a process ended by Ctrl-C
 FILES_MAX: Final = 65_536
+BLOCK_BYTES: Final = 1 << 20  # what is larger is the system's again as soon as it is freed
+_M_MMAP_THRESHOLD: Final = -3  # of glibc's malloc.h
 _BACKLOG = 128
 
 
@@ -50,6 +53,7 @@ def serve(
     if create is not None:
         store.settings = evolve(store.settings, web_create=create)
     _allow_files()
+    _give_memory_back()
     assets = load(library_path())
     listening = listen(host, port)
     local = _is_loopback(listening)
@@ -135,6 +139,17 @@ def _allow_files() -> None:
         most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+def _give_memory_back() -> None:
+    """Let columns that were freed go back to the system at once, where the C library is glibc.
+
+    By itself it keeps blocks as large as any that was freed, up to 32 MiB, for each thread: 600 MB after twenty clients
+    read a run of millions of bars.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, BLOCK_BYTES)
 
 
 class _Server(uvicorn.Server):
