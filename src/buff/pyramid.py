@@ -362,6 +362,16 @@ def _equity_source(run: Run, own: Series) -> _Source:
     )
 
 
+def _check(run: Run, source: _Source, series: Series) -> None:
+    damaged = source.damaged(series)
+    if damaged is not None:
+        raise RunDamaged(
+            f"{damaged} of {run.id} holds other bytes than were committed",
+            hint=f"run `buff run verify {run.id}`",
+            details={"run_id": run.id},
+        )
+
+
 # Keep
 
 
@@ -423,11 +433,22 @@ class Details:
                 return known
         series, source = make()
         detail = Detail(series=series, pyramid=self._pyramid(run, source()) if len(series) >= self._bars_min else None)
+        if detail.pyramid is None:
+            self._check_short(run, source())
         with self._lock:
             self._kept[name] = detail
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return detail
+
+    def _check_short(self, run: Run, source: _Source) -> None:
+        """Raise RunDamaged when short columns are not what the manifest says.
+
+        Where there is a pyramid its making does this; a short window of long columns would take longer than drawing it.
+        """
+        series = source.series()
+        if len(series) < self._bars_min:
+            _check(run, source, series)
 
     def _pyramid(self, run: Run, source: _Source) -> Pyramid:
         # One of a kind at a time: two threads that are asked for the same would both make it.
@@ -458,13 +479,7 @@ class Details:
         series = source.series()
         with ThreadPoolExecutor(1, "buff-pyramid") as beside:
             making = beside.submit(pyramid_of, series)  # in vain where the columns are damaged, whatever it raises then
-            damaged = source.damaged(series)
-            if damaged is not None:
-                raise RunDamaged(
-                    f"{damaged} of {run.id} holds other bytes than were committed",
-                    hint=f"run `buff run verify {run.id}`",
-                    details={"run_id": run.id},
-                )
+            _check(run, source, series)
             pyramid = making.result()
         with contextlib.suppress(OSError):  # disposable: where there is no room for it, it stays in memory
             self._write(key, source, pyramid)

@@ -251,8 +251,8 @@ def root(_root: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_root, tmp_path / "root"))
 
 
-def details(root: Path, disk: RealDisk | None = None) -> Details:
-    return Details(disk or RealDisk(), str(root), token="t", bars_min=1)
+def details(root: Path, disk: RealDisk | None = None, *, bars_min: int = 1) -> Details:
+    return Details(disk or RealDisk(), str(root), token="t", bars_min=bars_min)
 
 
 def files(root: Path) -> list[Path]:
@@ -409,9 +409,10 @@ def test_what_a_dead_writer_left_is_taken_away(root: Path) -> None:
     assert files(root) == [path]
 
 
+@pytest.mark.parametrize("bars_min", [1, 1_000_000], ids=["pyramid", "none"])
 @pytest.mark.parametrize("what", ["bars", "equity"])
-def test_columns_that_were_changed_since_are_not_drawn(root: Path, what: str) -> None:
-    """A pyramid is made only of bytes that have the hashes of the manifest."""
+def test_columns_that_were_changed_since_are_not_drawn(root: Path, what: str, bars_min: int) -> None:
+    """A pyramid is made only of bytes that have the hashes of the manifest, and so is what needs none."""
     run = opened(root).run("whole")
     reference = next(each for each in run.manifest["references"] if each["column"] == "close")
     name = reference["file"] if what == "bars" else f"{run.id}/columns/equity.npy"
@@ -420,7 +421,7 @@ def test_columns_that_were_changed_since_are_not_drawn(root: Path, what: str) ->
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(bytes(data))
-    found = details(root)
+    found = details(root, bars_min=bars_min)
     with pytest.raises(RunDamaged) as error:
         getattr(found, what)(run)
     assert error.value.details["run_id"] == run.id
