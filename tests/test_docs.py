@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+import screenshots
 from buff.sample import csv_chunks
 from pages import PAGES, REPOSITORY, SAMPLE, Block, blocks, matches, place, run_page, steps
 
 INDEX = REPOSITORY / "docs" / "index.md"
+IMAGES = REPOSITORY / "docs" / "images"
 SAMPLE_ROWS = 5_760
 RUNNABLE = [page for page in PAGES if any(block.runs for block in blocks(page.read_text(encoding="utf-8")))]
 
+_PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -53,6 +56,14 @@ def test_every_page_can_be_reached_from_the_index():
         reached |= found
     assert {name(page) for page in PAGES} - {name(page) for page in reached} - {"README.md"} == set()
     assert INDEX in links(REPOSITORY / "README.md")
+
+
+def test_every_picture_is_there_small_and_shown():
+    """What is shown is what `python tests/screenshots.py docs/images` makes, and the other way round."""
+    made = {IMAGES / picture for picture in screenshots.names()}
+    shown = {(page.parent / found).resolve() for page in PAGES for found in _PICTURE.findall(page.read_text("utf-8"))}
+    assert shown == made == set(IMAGES.iterdir())
+    assert all(picture.stat().st_size < 150_000 for picture in made)
 
 
 def test_a_block_that_is_not_run_says_why():

@@ -84,7 +84,7 @@ class Server:
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(*options: str) -> Iterator[Any]:
     """Yield a headless Chromium of this machine; skip where there is none, unless BUFF_TEST_BROWSER_REQUIRED is set."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -94,7 +94,7 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program, headless=True, args=list(LAUNCH))
+        found = playwright.chromium.launch(executable_path=program, headless=True, args=[*LAUNCH, *options])
         yield found
         found.close()
 
