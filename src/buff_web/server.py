@@ -7,6 +7,7 @@ seconds, whatever is under way; builds are processes of their own and go on.
 
 import contextlib
 import ctypes
+import gc
 import ipaddress
 import os
 import signal
@@ -79,6 +80,8 @@ def serve(
             for warning in _warnings(store, local=local, library_problem=assets.library_problem):
                 log.warning(warning)
             print(f"Buff is at {address}/runs  (Ctrl-C ends it)", flush=True)  # noqa: T201 - said to whoever started us
+            gc.collect()
+            gc.freeze()  # what was made until now stays; to look through it again would stop every answer meanwhile
             server.run(sockets=[listening])
             listening.close()
             log.info("ended")
@@ -118,6 +121,8 @@ def _warnings(store: Store, *, local: bool, library_problem: str | None) -> Iter
     """Yield what whoever started the server should know."""
     if library_problem:
         yield f"charts are drawn as still pictures: {library_problem}"
+    if store.settings.artifacts_root and not os.path.isdir(store.settings.artifacts_root):
+        yield "no legacy runs are shown: ARTIFACTS_ROOT names no directory"
     if local:
         return
     if store.settings.token is None:

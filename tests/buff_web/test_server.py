@@ -381,6 +381,15 @@ def test_builds_go_on_when_the_server_ends(tmp_path: Path, serve: Any) -> None:
     assert server.end()[0] == 0  # its output is read to the end, which the worker had as well
 
 
+def test_legacy_runs_that_are_nowhere_are_missed(root: Path, serve: Any, tmp_path: Path) -> None:
+    for names, warned in (
+        (tmp_path / "nowhere", ["no legacy runs are shown: ARTIFACTS_ROOT names no directory"]),
+        (tmp_path, []),
+    ):
+        server = serve(root, "--log-level", "warning", env={"ARTIFACTS_ROOT": str(names)})
+        assert _said(server, 0) == [(said, None) for said in warned]
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
 def test_columns_that_were_read_are_not_kept() -> None:
     """Eight readers free 160 MB of columns; what is left of them differs by more than half of that."""
