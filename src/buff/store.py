@@ -149,10 +149,24 @@ class Store:
             if query == whole:
                 return queries.ordered(queries.let_in(rows.rows(), query), query)
             every = self._list(rows, whole)
-            some = texts.among(every, self._texts(rows, whole, every), query.words) if query.words else every
+            if query.words:
+                some: Sequence[Row] = texts.among(every, self._texts(rows, whole, every), query.words)
+            else:
+                groups = (
+                    self._groups(rows, whole, name).get(value, ()) for name, value in queries.wanted(query).items()
+                )
+                some = min(groups, key=len, default=every)
             return queries.ordered(some, query)
 
         return self._looks.of(rows, query, ordered, partial(queries.followed, query=query))
+
+    def _groups(self, rows: Rows, whole: Query, name: str) -> Mapping[Any, tuple[Row, ...]]:
+        return self._looks.of(
+            rows,
+            (name, whole),
+            lambda: queries.grouped(self._list(rows, whole), name),
+            lambda found, changed: queries.regrouped(found, changed, whole, name),
+        )
 
     def _texts(self, rows: Rows, whole: Query, every: Sequence[Row]) -> tuple[str, ...]:
         return self._looks.of(
@@ -178,9 +192,8 @@ class Store:
 
     def runs_of(self, dataset_id: str) -> tuple[RunEntry, ...]:
         """Return the runs that were made of a dataset, the newest first; without those whose files were given up."""
-        state = self.state
-        known = self._looks.of(state.runs, "datasets", lambda: queries.runs_by_dataset(state), queries.reassigned)
-        return tuple(row.entry for row in reversed(known.get(dataset_id, ())))
+        known = self._groups(self.state.runs, queries.unfiltered(Query(state="any")), "dataset_id")
+        return tuple(row.entry for row in reversed(known.get(dataset_id, ())) if row.state != "reclaimed")
 
     def entry(self, run_id: str) -> RunEntry:
         """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""

@@ -22,6 +22,7 @@ from buff.journal.events import (
     RunAnnotated,
     RunArchived,
     RunCommitted,
+    RunReclaimed,
     RunRejected,
     RunRestored,
 )
@@ -542,6 +543,7 @@ def test_lists_follow_what_is_recorded(tmp_path: Path, monkeypatch: pytest.Monke
             [RunAnnotated(run_id="run_19", by="me", name="Beta", tags=["x"])],
             [RunArchived(run_id=f"run_{number}", why=None, by="me") for number in (3, 40, 11)],
             [RunRestored(run_id="run_40", by="me"), commit(3)],
+            [RunReclaimed(run_id="run_3", size_bytes=1, by="me")],
         ]
         for batch in batches:
             store.record(*batch)
@@ -549,3 +551,6 @@ def test_lists_follow_what_is_recorded(tmp_path: Path, monkeypatch: pytest.Monke
             found = said(store)
             assert not anew
             assert found == said(opened(tmp_path))
+        assert {run.run_id for letter in "de" for run in store.runs_of(letter * 64)} == set(store.state.runs) - {
+            "run_3"
+        }

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from buff.registry.rows import Changed, Rows
 
-KEPT = 24  # lists of every run that matches are long: one place in memory for each
+KEPT = 32  # lists of every run that matches are long: one place in memory for each
 
 Found = TypeVar("Found")
 

@@ -5,7 +5,7 @@ Order is by seq unless asked otherwise, never by clock.
 """
 
 import base64
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -311,6 +311,39 @@ def _comes_after(value: Any, seq: int, cursor: Cursor, *, descending: bool) -> b
 # Filters and order
 
 
+def wanted(query: Query) -> dict[str, Any]:
+    """Return the values that are asked for, by the names of FACETS and `tag`: each is one that `grouped` tells of."""
+    values = {name: getattr(query, name) for name in (*FACETS, "tag")}
+    if query.symbol is not None:
+        values["symbol"] = query.symbol.upper()
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def grouped(rows: Sequence[Row], name: str) -> Mapping[Any, tuple[Row, ...]]:
+    """Return the rows that have each value of one of FACETS, `tag` or `dataset_id`, in the same order."""
+    found = defaultdict[Any, list[Row]](list)
+    if name == "tag":
+        for row in rows:
+            for tag in row.tags:
+                found[tag].append(row)
+    else:
+        for value, row in zip(map(attrgetter(name), rows), rows, strict=True):
+            found[value].append(row)
+    return {value: tuple(having) for value, having in found.items()}
+
+
+def regrouped(
+    found: Mapping[Any, tuple[Row, ...]], changed: Changed, whole: Query, name: str
+) -> Mapping[Any, tuple[Row, ...]]:
+    """Return what the groups of all runs that a query lets in become by some changes."""
+    gone, come = (grouped(_matching(side, whole), name) for side in _sides(changed))
+    moved = {
+        value: _moved(found.get(value, ()), whole.sort, gone.get(value, ()), come.get(value, ()))
+        for value in {**gone, **come}
+    }
+    return {**found, **moved}
+
+
 def _matching(rows: Sequence[Row], query: Query) -> Sequence[Row]:
     """Return the rows that match, in the same order."""
     return _narrowed(let_in(rows, query), query)
@@ -318,13 +351,12 @@ def _matching(rows: Sequence[Row], query: Query) -> Sequence[Row]:
 
 def _narrowed(rows: Sequence[Row], query: Query) -> Sequence[Row]:
     """Return those of the rows let in that match: one pass for each filter that was asked for, most ask for few."""
-    wanted = {name: getattr(query, name) for name in FACETS} | {"symbol": query.symbol and query.symbol.upper()}
-    for name, value in wanted.items():
-        if value is not None:
+    for name, value in wanted(query).items():
+        if name == "tag":
+            rows = [row for row in rows if value in row.tags]
+        else:
             member = attrgetter(name)
             rows = [row for row in rows if member(row) == value]
-    if query.tag is not None:
-        rows = [row for row in rows if query.tag in row.tags]
     if query.since is not None:
         rows = [row for row in rows if row.created >= query.since]
     if query.until is not None:
@@ -451,29 +483,6 @@ def held(state: RegistryState, run_id: str) -> RunEntry:
 def datasets(state: RegistryState) -> tuple[DatasetEntry, ...]:
     """Return every stored dataset, the newest first."""
     return tuple(sorted(state.datasets.values(), key=lambda entry: entry.seq, reverse=True))
-
-
-def runs_by_dataset(state: RegistryState) -> Mapping[str, tuple[Row, ...]]:
-    """Return the runs that were made of each dataset, in order of seq; without those given up."""
-    return {dataset_id: tuple(rows) for dataset_id, rows in _by_dataset(state.runs.rows()).items()}
-
-
-def reassigned(found: Mapping[str, tuple[Row, ...]], changed: Changed) -> Mapping[str, tuple[Row, ...]]:
-    """Return what the runs of each dataset become by some changes."""
-    gone, come = map(_by_dataset, _sides(changed))
-    moved = {
-        dataset_id: _moved(found.get(dataset_id, ()), "created", gone.get(dataset_id, ()), come.get(dataset_id, ()))
-        for dataset_id in {**gone, **come}
-    }
-    return {**found, **moved}
-
-
-def _by_dataset(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.state != "reclaimed":
-            found.setdefault(row.dataset_id, []).append(row)
-    return found
 
 
 def find_dataset(state: RegistryState, dataset_id: str) -> DatasetEntry:

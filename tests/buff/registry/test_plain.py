@@ -273,8 +273,8 @@ def test_a_cursor_holds_while_the_registry_goes_on(items: list[Item], query: Que
 
 @given(journals, asked, st.integers(0, 30))
 def test_what_follows_changes_is_what_is_made_anew(items: list[Item], query: Query, cut: int) -> None:
-    """Invariants checked: a list, facets, the runs of each dataset and the texts of a search, brought up to date by
-    what was recorded since, are what begins with nothing; and no row that has the words is left out by their texts.
+    """Invariants checked: a list, facets, groups and the texts of a search, brought up to date by what was recorded
+    since, are what begins with nothing; and no row that matches is left out by a group or by the texts.
     """
     query, whole = queries.listing(query), queries.unfiltered(query)
     before = project(items[:cut])
@@ -287,9 +287,14 @@ def test_what_follows_changes_is_what_is_made_anew(items: list[Item], query: Que
 
     assert queries.followed(listed(before, query), changed, query) == listed(after, query)
     assert queries.recounted(queries.facets(before, query), changed, query) == queries.facets(after, query)
-    found = queries.reassigned(queries.runs_by_dataset(before), changed)
-    assert {name: rows for name, rows in found.items() if rows} == queries.runs_by_dataset(after)
     every = listed(after, whole)
+    for name in (*FACETS, "tag", "dataset_id"):
+        found = queries.regrouped(queries.grouped(listed(before, whole), name), changed, whole, name)
+        groups = queries.grouped(every, name)
+        assert {value: rows for value, rows in found.items() if rows} == groups
+        if name in queries.wanted(query):
+            some = groups.get(queries.wanted(query)[name], ())
+            assert queries.ordered(some, query) == listed(after, query)
     said = continued(texts_of(listed(before, whole)), every, queries.unmoved(every, changed))
     assert said == texts_of(every)
     assert queries.ordered(among(every, said, query.words), query) == listed(after, query)
