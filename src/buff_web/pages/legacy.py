@@ -6,6 +6,7 @@ An id goes in; a page comes out that says what is known, what contradicts itself
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -43,6 +44,8 @@ def shown(site: Site, run: LegacyRun) -> Response[bytes]:
         entry=run.entry,
         picture=None if drawn is None or len(drawn) < 2 else _picture(drawn),
         drawn=drawn,
+        equity=_equity(run),
+        missing=_missing(run),
         metrics=_plain(run.metrics),
         trades=run.trades[:ROWS_MAX],
         timeline=run.timeline[:ROWS_MAX],
@@ -53,10 +56,39 @@ def shown(site: Site, run: LegacyRun) -> Response[bytes]:
     )
 
 
+def _missing(run: LegacyRun) -> list[str]:
+    """Return what the files of a run do not hold, in the words of the page."""
+    parts = {
+        "what was asked for": run.request,
+        "prices": run.drawn,
+        "metrics": run.metrics,
+        "trades": run.trades,
+        "a timeline": run.timeline,
+        "decisions": run.decisions,
+    }
+    return [name for name, found in parts.items() if not found]
+
+
 def _picture(bars: LegacyBars) -> Markup:
     first, last = (words.price(float(bars.close[place])) for place in (0, -1))
     label = f"Closes of {len(bars):,} bars, from {first} to {last}"
     return Markup(curves(bars.ts, {"equity": bars.close}, label=label))
+
+
+def _equity(run: LegacyRun) -> Markup | None:
+    """Return the equity that trades say was there after each of them; None where fewer than two say so."""
+    told = {
+        each.ts if each.exit_ts is None else each.exit_ts: each.equity
+        for each in run.trades
+        if each.ts is not None and each.equity is not None
+    }
+    if len(told) < 2:
+        return None
+    points = sorted(told.items())
+    ts = np.array([ms for ms, _ in points], np.int64)
+    equity = np.array([value for _, value in points], np.float64)
+    first, last = (words.number(float(equity[place])) for place in (0, -1))
+    return Markup(curves(ts, {"equity": equity}, label=f"Equity after {len(points):,} trades, {first} to {last}"))
 
 
 def _stamp(ms: int | None) -> str:

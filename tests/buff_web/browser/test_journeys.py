@@ -271,7 +271,8 @@ def test_a_legacy_run_is_found_and_opened(visit: Any, furnished: Any) -> None:
     assert "total_return" in said
     page.go_back()
     page.get_by_role("link", name="stage5_demo").click()
-    assert page.locator("svg .equity").count() == 1
+    assert page.get_by_role("img", name="Closes of").is_visible()
+    assert page.get_by_role("img", name="Equity after 2 trades").is_visible()
     tab.check()
 
 

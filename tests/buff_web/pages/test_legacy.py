@@ -58,3 +58,20 @@ def test_bars_are_drawn_where_there_are_any(beside: TestClient[Any]) -> None:
     html, page = page_of(beside, "/legacy/stage5_demo")
     assert 'class="equity"' in html
     assert "Trades" in page.text
+
+
+def test_what_is_missing_is_said(beside: TestClient[Any]) -> None:
+    whole = re.sub(r"\s+", " ", page_of(beside, "/legacy/phase1_demo")[1].text)
+    told = beside.get("/api/v1/legacy/phase1_demo").json()
+    gone = [name for name in ("trades", "timeline", "decisions", "bars", "metrics") if not told[name]]
+    assert gone  # of this layout something is
+    said = whole.partition("Not in these files")[2].partition("Metrics as written")[0]
+    for name in gone:
+        assert {"bars": "prices"}.get(name, name) in said
+    for name in {"trades", "decisions", "metrics"}.difference(gone):
+        assert name not in said
+
+
+def test_equity_is_drawn_where_trades_say_what_it_was(beside: TestClient[Any]) -> None:
+    assert "Equity after 2 trades, 10,000.00 to 10,000.77" in page_of(beside, "/legacy/stage5_demo")[0]
+    assert "Equity after" not in page_of(beside, "/legacy/phase1_demo")[0]
