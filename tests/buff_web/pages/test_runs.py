@@ -11,6 +11,7 @@ import old_runs
 from buff import builds
 from buff.errors import DataInvalid
 from buff_web.app import create_app
+from buff_web.pages import runs
 from outline import Outline, ids_of, page_of
 from whole import SETTINGS, buff, loosen, opened, request
 
@@ -77,6 +78,16 @@ def test_facets_say_what_could_be_had_instead(client: TestClient[Any]) -> None:
     assert "/runs?symbol=BTCUSDT&timeframe=15m&limit=20" in links
     assert "/runs?symbol=BTCUSDT&limit=20" in links
     assert "State" not in facets  # all are committed, so it narrows nothing
+
+
+def test_a_field_of_very_many_values_shows_those_that_most_runs_have() -> None:
+    counts = {name: {} for name, _ in runs.FACETS} | {"tag": {f"tag-{number:03}": number for number in range(1, 301)}}
+    (facet,) = runs._facets(counts, {"tag": "tag-001", "limit": "20"})
+    assert [choice.value for choice in facet.few] == ["tag-001", *(f"tag-{number}" for number in range(294, 301))]
+    assert [choice.chosen for choice in facet.few] == [True] + 7 * [False]
+    assert (facet.few[0].link, facet.few[1].link) == ("/runs?limit=20", "/runs?tag=tag-294&limit=20")
+    assert (len(facet.more), facet.left_out) == (runs.MANY, 300 - runs.FEW - runs.MANY)
+    assert list(runs._facets({**counts, "tag": {}, "symbol": {"ONLY": 3}}, {})) == []  # it would narrow nothing
 
 
 def test_words_and_dates_stay_in_the_form_and_can_be_dropped(client: TestClient[Any]) -> None:
