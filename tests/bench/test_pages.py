@@ -1,14 +1,11 @@
-"""What the pages weigh, and how the chart of five years of minutes moves, in a real browser.
+"""How the chart of five years of minutes moves, in a real browser.
 
 `pytest -m bench -s tests/bench/test_pages.py` makes a run of 2,628,000 one-minute bars, visits it in Chromium with
 software rendering, and prints the figures beside their goals. As an ordinary test the run has a month of minutes, and
-only what noise cannot break is asserted: the weight of the pages, and that detail is read and nothing grows.
+only what noise cannot break is asserted: that detail is read and nothing grows.
 """
 
-import gzip
-import re
 import statistics
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +16,6 @@ from whole import make, write_csv
 
 pytestmark = [pytest.mark.bench, pytest.mark.browser]
 
-WEIGHT_MAX_BYTES = 60_000
 FRAMES = """(milliseconds) => new Promise((done) => {
   const began = performance.now();
   const gaps = [];
@@ -66,31 +62,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, whole: bool) -> Iterator[tu
 def browser() -> Iterator[Any]:
     with chromium() as found:
         yield found
-
-
-def _fetch(url: str) -> bytes:
-    asked = urllib.request.Request(url, headers={"accept-encoding": "identity"})
-    with urllib.request.urlopen(asked) as answer:
-        body: bytes = answer.read()
-    return body
-
-
-def _weight(local: str, path: str) -> int:
-    """Return the compressed bytes of a page with everything it loads, but without the chart library."""
-    html = _fetch(local + path)
-    own = set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', html.decode()))
-    parts = [html, *(_fetch(local + each) for each in sorted(own) if "/lwc-" not in each)]
-    return sum(len(gzip.compress(part, 6)) for part in parts)
-
-
-def test_pages_are_light(served: tuple[str, str]) -> None:
-    local, run_id = served
-    print()
-    paths = ("/runs", f"/runs/{run_id}", f"/runs/{run_id}?trade=1", "/compare", "/strategies", "/help")
-    for path in paths:
-        weight = _weight(local, path)
-        print(f"{path.replace(run_id, '{id}'):<28} {weight / 1000:6.1f} kB compressed   (goal: 60 kB)")
-        assert weight <= WEIGHT_MAX_BYTES
 
 
 def _visit(browser: Any, served: tuple[str, str]) -> Visit:
