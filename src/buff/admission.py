@@ -190,12 +190,18 @@ def _crowded(found: tuple[Work, ...], most: int) -> LimitExceeded:
 def check_runs(store: Store) -> None:
     """Raise RateLimited when one more run would be more than the settings allow in a minute.
 
-    Runs that share the batch of whoever asks under the journal's lock count too.
+    Runs that share the batch of whoever asks under the journal's lock count too; all runs of a sweep count as one.
     """
     limit = store.settings.requests_per_minute
     if limit is not None:
-        row = store.state.runs.last(limit - store.unrecorded)
+        row = store.state.runs.last(limit - store.unrecorded + _spared(store))
         _check_age(store, limit, None if row is None else row.created)
+
+
+def _spared(store: Store) -> int:
+    """Return how many runs do not count by themselves, because sweeps that are busy, or were just now, made them."""
+    busy = (entry for entry in store.state.sweeps.values() if entry.last is not None and _recent(store, entry.last))
+    return sum(entry.committed - 1 for entry in busy)
 
 
 def check_datasets(store: Store) -> None:
@@ -224,13 +230,19 @@ def _check_age(store: Store, limit: int, created: str | None) -> None:
 
     A time to come is none: a clock that was set back would else stop everything until it is that late again.
     """
-    if created is None:
-        return
-    age = (datetime.fromisoformat(store.host.clock()) - datetime.fromisoformat(created)).total_seconds()
-    if 0 <= age < MINUTE_SECONDS:
-        wait = ceil(MINUTE_SECONDS - age)
+    if created is not None and _recent(store, created):
+        wait = ceil(MINUTE_SECONDS - _age(store, created))
         raise RateLimited(
             f"{limit} were made in the last minute, and the limit is {limit}",
             hint=f"try again in {wait} s, or raise BUFF_REQUESTS_PER_MINUTE",
             details={"setting": "BUFF_REQUESTS_PER_MINUTE", "limit": limit, "retry_after_seconds": wait},
         )
+
+
+def _recent(store: Store, time: str) -> bool:
+    return 0 <= _age(store, time) < MINUTE_SECONDS
+
+
+def _age(store: Store, time: str) -> float:
+    """Return how many seconds ago a wall-clock time was."""
+    return (datetime.fromisoformat(store.host.clock()) - datetime.fromisoformat(time)).total_seconds()

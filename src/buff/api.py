@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from buff.batch import Outcome, create_all
+from buff.batch import Outcome
 from buff.builder import create, root_of, silent
 from buff.deposit import Ingest, deposit
 from buff.host import this_host
@@ -18,6 +18,7 @@ from buff.legacy.root import LegacyRoot, artifacts_root_of
 from buff.runs.run import Run
 from buff.settings import Settings
 from buff.store import Store
+from buff.sweeps import create_all
 
 Path = str | os.PathLike[str]
 

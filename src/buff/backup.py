@@ -29,6 +29,7 @@ from buff.registry.projection import project
 from buff.registry.state import RegistryState
 from buff.runs.manifest import NAME as MANIFEST
 from buff.store import Store
+from buff.sweeps import FOLDER as SWEEPS
 from buff.uploads import FOLDER as UPLOADS
 
 PARTIAL = ".partial"
@@ -204,8 +205,8 @@ class _Copier:
 
     def _content(self, state: RegistryState) -> None:
         runs = _kept(state)
-        self._prune(self._partial, {JOURNAL, DATASETS, UPLOADS, CLAIM, *runs})
-        for name in (UPLOADS, f"{JOURNAL}/quarantine"):
+        self._prune(self._partial, {JOURNAL, DATASETS, SWEEPS, UPLOADS, CLAIM, *runs})
+        for name in (SWEEPS, UPLOADS, f"{JOURNAL}/quarantine"):
             self._tree(name)
         # Without this a copy that was announced may come back from a crash without a segment, HEAD or its quarantine.
         self._disk.sync_directory(os.path.join(self._partial, JOURNAL))

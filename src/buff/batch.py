@@ -5,7 +5,6 @@ it. The rest is made by a `Crew` and committed by this process alone, many runs 
 ends this early, a full disk, the kill switch or Ctrl-C, leaves what was committed and nothing half-made.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -14,14 +13,13 @@ from itertools import islice
 from queue import Empty
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from buff.admission import Admission, admitted
-from buff.builder import checked, data_for, open_root, plan_of, recipe_of, silent, written
+from buff.builder import checked, data_for, plan_of, recipe_of, written
 from buff.crew import Crew
 from buff.datasets import Resampled, resampled
 from buff.errors import BuffError, Nondeterministic, RootError, StorageError
-from buff.host import Host
 from buff.intake import Intake, Progress, check_free
 from buff.journal.events import RunCommitted
 from buff.market.timeframe import Timeframe
@@ -29,8 +27,6 @@ from buff.recipe import Product, Recipe, Refusal, stored_pieces
 from buff.registry.rows import RunEntry
 from buff.runs.directory import write_manifest, write_pieces
 from buff.runs.request import RunRequest
-from buff.safety import check_settings
-from buff.settings import Settings
 from buff.store import Store, exists
 
 TOGETHER = 16  # so many runs are committed in one batch, where so many are ready
@@ -66,38 +62,15 @@ class Planned:
     error: BuffError | None = None
 
 
-def create_all(
-    requests: Sequence[Mapping[str, Any]],
-    *,
-    root: str | os.PathLike[str] | Store | None,
-    host: Host,
-    settings: Settings,
-    executor: Executor | None = None,
-    progress: Progress = silent,
-) -> tuple[Outcome, ...]:
-    """Return what became of each of many requests, each plain values as `builder.create` takes them.
-
-    Raises what stops all of them: KillSwitchEngaged, LimitExceeded, RootError, StorageError.
-    """
-    if not isinstance(root, Store):
-        check_settings(settings)
-        with Store(open_root(root), host=host, settings=settings) as store:
-            return create_all(requests, root=store, host=host, settings=settings, executor=executor, progress=progress)
-    with admitted_batch(root, progress) as admission:
-        return carried_out(root, planned(root, requests, admission), admission, executor=executor)
-
-
 # Decide which runs there are
 
 
-def planned(
-    store: Store, requests: Sequence[Mapping[str, Any]], admission: Admission, *, job: str | None = None
-) -> tuple[Planned, ...]:
+def planned(store: Store, requests: Sequence[Mapping[str, Any]], admission: Admission) -> tuple[Planned, ...]:
     """Return what each request is. Files that several are about are read once, and each resample is made once.
 
     What is wrong with one request is said of it alone; a root, a disk or a switch that refuses is raised.
     """
-    desk, found = _Desk(store, admission, job), list[Planned]()
+    desk, found = _Desk(store, admission), list[Planned]()
     for done, values in enumerate(requests):
         admission.progress("planning", done, len(requests))
         try:
@@ -113,8 +86,8 @@ def planned(
 class _Desk:
     """Remembers the data that requests have in common."""
 
-    def __init__(self, store: Store, admission: Admission, job: str | None) -> None:
-        self._store, self._admission, self._job = store, admission, job
+    def __init__(self, store: Store, admission: Admission) -> None:
+        self._store, self._admission = store, admission
         self._intakes: dict[tuple[Any, ...], Intake] = {}
         self._resamples: dict[tuple[str, Timeframe], Resampled] = {}
 
@@ -123,7 +96,7 @@ class _Desk:
         data = self._data(request)
         bars = self._resampled(data, request.timeframe)
         plan = plan_of(request, params, data.dataset, bars, request.symbol or data.symbol)
-        return recipe_of(self._store, request, plan, data.source, job=self._job)
+        return recipe_of(self._store, request, plan, data.source, job=None)
 
     def _data(self, request: RunRequest) -> Intake:
         key = (request.dataset, request.csv, request.uploads, request.symbol, repr(request.options))
@@ -157,8 +130,11 @@ def carried_out(
     admission: Admission,
     *,
     executor: Executor | None,
+    job: str | None = None,
 ) -> tuple[Outcome, ...]:
     """Make and commit the runs of plans that do not exist; return an outcome for each plan, in order.
+
+    Their events carry `job`.
 
     Raises what stops all of them: KillSwitchEngaged, LimitExceeded of the disk, RootError, StorageError.
     """
@@ -172,7 +148,7 @@ def carried_out(
             settled[recipe.run_id] = True
     if recipes:
         cores = store.settings.builds_max or store.host.cores
-        asked = list(recipes.values())
+        asked = [evolve(recipe, job=job) for recipe in recipes.values()]
         with Crew(executor, asked, cores=min(cores, store.host.cores)) as crew:
             settled |= _Committer(store, crew, admission).all(asked)
     return tuple(_outcome(store, plan, recipes, settled) for plan in plans)

@@ -21,6 +21,7 @@ once released. This module does no I/O and no formatting, and it never describes
     │   ├── StrategyNotFound       STRATEGY_NOT_FOUND      no such page or address; a request is STRATEGY_INVALID
     │   ├── ArtifactNotFound       ARTIFACT_NOT_FOUND
     │   ├── BuildNotFound          BUILD_NOT_FOUND
+    │   ├── SweepNotFound          SWEEP_NOT_FOUND
     │   └── UploadNotFound         UPLOAD_NOT_FOUND
     ├── RunExists                RUN_EXISTS              same id, other inputs
     ├── Refused                  a limit, a switch, or a door that is closed
@@ -81,6 +82,7 @@ CODES: Mapping[str, Meaning] = {
     "STRATEGY_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such registered strategy."),
     "ARTIFACT_NOT_FOUND": Meaning(exit_code=5, status=404, says="The run has no artifact of that name."),
     "BUILD_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such build in this root."),
+    "SWEEP_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such sweep in this root."),
     "UPLOAD_NOT_FOUND": Meaning(exit_code=5, status=404, says="No such uploaded file in this root."),
     "RUN_EXISTS": Meaning(exit_code=6, status=409, says="The run id exists with other inputs."),
     "LIMIT_EXCEEDED": Meaning(exit_code=7, status=413, says="A limit of this root would be passed."),
@@ -241,6 +243,12 @@ class BuildNotFound(NotFound):
     """No such build in this root."""
 
     code = "BUILD_NOT_FOUND"
+
+
+class SweepNotFound(NotFound):
+    """No such sweep in this root."""
+
+    code = "SWEEP_NOT_FOUND"
 
 
 class UploadNotFound(NotFound):

@@ -85,6 +85,18 @@ def export(
     return Export(run_id=run.id, format=kind, out=out, files=counts)
 
 
+def write_rows(
+    store: Store, rows: Sequence[Row], columns: Mapping[str, str], *, out: str, format: str, force: bool = False
+) -> None:
+    """Write rows of plain values as one file, `csv` or `parquet`; `columns` gives their order and kinds.
+
+    Raises RunConfigInvalid, StorageFull, ArtifactsWriteFailed.
+    """
+    check_target(store.disk, out, force=force)
+    writer = _write_csv if format == CSV else _write_parquet
+    publish(store.disk, out, lambda write: writer(columns, iter((rows,)), write), token=store.host.token(), force=force)
+
+
 def format_of(out: str, given: str | None) -> str:
     """Return the format: as given, else by the end of the name, else CSV for a folder. Raises RunConfigInvalid."""
     ending = os.path.splitext(out)[1].lower().removeprefix(".")

@@ -35,6 +35,7 @@ class Settings:
     requests_per_minute: int | None = None
     builds_max: int | None = None
     queue_max: int = 100
+    sweep_runs_max: int = 10_000
     kill_switch: bool = False
     web_create: bool = False
     token: str | None = field(default=None, repr=False)
@@ -57,6 +58,7 @@ class Settings:
             requests_per_minute=_number(environment, "BUFF_REQUESTS_PER_MINUTE", 600, least=1),
             builds_max=_number(environment, "BUFF_BUILDS_MAX", cores, least=1),
             queue_max=_number(environment, "BUFF_QUEUE_MAX", 100),
+            sweep_runs_max=_number(environment, "BUFF_SWEEP_RUNS_MAX", 10_000),
             kill_switch=(environment.get("BUFF_KILL_SWITCH") or "").strip().lower() not in OFF,
             web_create=_switch(environment, "BUFF_WEB_CREATE"),
             token=_token(environment, "BUFF_TOKEN"),
@@ -72,6 +74,7 @@ class Settings:
             "BUFF_REQUESTS_PER_MINUTE": self.requests_per_minute,
             "BUFF_BUILDS_MAX": self.builds_max,
             "BUFF_QUEUE_MAX": self.queue_max,
+            "BUFF_SWEEP_RUNS_MAX": self.sweep_runs_max,
             "BUFF_KILL_SWITCH": int(self.kill_switch),
         }
         return {

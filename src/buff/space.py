@@ -25,6 +25,7 @@ from buff.registry.index import NAME as INDEX
 from buff.registry.state import RegistryState
 from buff.staging import INTENT, ORPHANS, STAGING, make_directory
 from buff.store import Store
+from buff.sweeps import FOLDER as SWEEPS
 from buff.uploads import FOLDER as UPLOADS
 from buff.uploads import names_of
 
@@ -107,6 +108,7 @@ def usage(store: Store) -> dict[str, Usage]:
         "quarantine": quarantine,
         "orphans": _folder(store, ORPHANS),
         "uploads": _folder(store, UPLOADS),
+        "sweeps": _folder(store, SWEEPS),
         "staging": _folder(store, STAGING),
         "cache": _folder(store, CACHE),
         "trash": _folder(store, TRASH),

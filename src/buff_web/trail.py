@@ -59,6 +59,8 @@ TABLE: Final[Mapping[type[facts.Fact], Shown]] = {
     facts.BuildCancelRequested: Shown("create", ("job",)),
     facts.BuildFinished: Shown("create", ("job", "run_id", "dataset_id", "existed")),
     facts.BuildFailed: Shown("create", ("job", "code"), "warning"),
+    facts.SweepPlanned: Shown("create", ("sweep", "requests", "by")),
+    facts.SweepFinished: Shown("create", ("sweep", "made", "existed", "failed", "by")),
     facts.KillSwitchEngaged: Shown("safety", ("source", "by"), "warning"),
     facts.KillSwitchReleased: Shown("safety", ("source", "by"), "warning"),
 }

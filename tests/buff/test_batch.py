@@ -10,11 +10,12 @@ from attrs import evolve
 import buff
 from buff import batch
 from buff.audit import verify_all
-from buff.batch import Outcome, create_all
+from buff.batch import Outcome
 from buff.crew import Here
 from buff.errors import KillSwitchEngaged, LimitExceeded, RunExists, RunsRootUnset
 from buff.journal.events import RunCommitted
 from buff.safety import engage
+from buff.sweeps import create_all
 from whole import SETTINGS, events, files, host, make, names, opened, request
 
 SLOW = range(5, 17)

@@ -11,8 +11,8 @@ import pytest
 
 from buff import recipe as recipes
 from buff.audit import verify_all
-from buff.batch import create_all
 from buff.crew import Here
+from buff.sweeps import create_all
 from whole import SETTINGS, files, host, names, opened, request
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")

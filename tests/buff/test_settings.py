@@ -16,6 +16,7 @@ NUMBERS = {
     "BUFF_REQUESTS_PER_MINUTE": "requests_per_minute",
     "BUFF_BUILDS_MAX": "builds_max",
     "BUFF_QUEUE_MAX": "queue_max",
+    "BUFF_SWEEP_RUNS_MAX": "sweep_runs_max",
 }
 TEXTS = ("RUNS_ROOT", "ARTIFACTS_ROOT", "BUFF_USER", "BUFF_KILL_SWITCH", "BUFF_WEB_CREATE", "BUFF_TOKEN")
 
@@ -111,6 +112,7 @@ numbers = st.integers(1, 10**12 - 1)
         requests_per_minute=numbers,
         builds_max=numbers,
         queue_max=st.integers(0, 10**12),
+        sweep_runs_max=st.integers(0, 10**12),
         kill_switch=st.booleans(),
         user=st.text("abc", min_size=1),
         token=st.none() | st.just("secret"),

@@ -70,7 +70,15 @@ def level(text: str) -> int | str:
 
 def parameters(pairs: Sequence[str], strategy_id: object) -> Mapping[str, Any]:
     """Return `k=v` texts as the strategy's parameters, by the kinds it declares."""
-    texts = {}
+    found = texts(pairs)
+    if not isinstance(strategy_id, str):
+        raise RunConfigInvalid("strategy is missing", hint="give --strategy", details={"field": "strategy"})
+    return parse_text(strategy(strategy_id), found)
+
+
+def texts(pairs: Sequence[str]) -> dict[str, str]:
+    """Return `k=v` texts by name. Raises RunConfigInvalid."""
+    found = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
@@ -79,14 +87,42 @@ def parameters(pairs: Sequence[str], strategy_id: object) -> Mapping[str, Any]:
                 hint="write --param fast=10",
                 details={"field": "params", "value": pair},
             )
-        if name in texts:
+        if name in found:
             raise RunConfigInvalid(
                 f"--param {name} is given twice", hint="give it once", details={"field": "params", "value": pair}
             )
-        texts[name] = value
-    if not isinstance(strategy_id, str):
-        raise RunConfigInvalid("strategy is missing", hint="give --strategy", details={"field": "strategy"})
-    return parse_text(strategy(strategy_id), texts)
+        found[name] = value
+    return found
+
+
+def documents(path: str) -> list[dict[str, Any]]:
+    """Return the requests of a file: a JSON array (`.json`), or a JSON object a line (`.jsonl`).
+
+    Raises RequestInvalid when it cannot be read as one.
+    """
+    import json
+
+    lines = os.path.splitext(path)[1].lower() == ".jsonl"
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if lines:
+            found = [json.loads(line, object_pairs_hook=_once) for line in data.splitlines() if line.strip()]
+        else:
+            found = json.loads(data, object_pairs_hook=_once)
+    except OSError as error:
+        raise RequestInvalid(
+            f"{path} cannot be read: {error.strerror}", hint="check the path", details={"file": path}
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise RequestInvalid(
+            f"{path} is not valid JSON: {error}", hint="name a file of JSON lines .jsonl", details={"file": path}
+        ) from error
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise RequestInvalid(
+            f"{path} does not hold requests", hint='write [{"dataset": "...", ...}, ...]', details={"file": path}
+        )
+    return found
 
 
 @contextmanager

@@ -28,6 +28,7 @@ VERBS = {
     "serve": "buff.cli.serve",
     "store": "buff.cli.store",
     "strategies": "buff.cli.strategies",
+    "sweep": "buff.cli.sweep",
 }
 INTERRUPTED = 130  # what shells give a process ended by Ctrl-C
 

@@ -226,17 +226,38 @@ def _ratios(daily: Floats, span_ms: int) -> _Values:
 
 def _psr(returns: list[float], mean: float, ratio: float) -> _Value:
     """Return how probable it is that the true ratio is above zero, given how many and how skewed the returns are."""
+    days, found = len(returns), _estimate(returns, mean, ratio)
+    if found is None:
+        return _Value(None, days, "overflow")
+    chance = probabilistic(found)
+    return _Value(chance, days) if chance is not None else _Value(None, days, "zero_variance")
+
+
+def estimate(daily: Floats) -> Estimate | None:
+    """Return the Sharpe ratio of a day, not annualised, and what its error depends on, of equity day by day.
+
+    `daily` is float64 of one more than the days, as `returns.daily_equity` gives it. None where there is no such ratio:
+    fewer than two days, equity that is not positive, returns that do not differ.
+    """
+    if len(daily) < 3 or daily.min() <= 0.0:
+        return None
+    returns = (daily[1:] / daily[:-1] - 1.0).tolist()
+    if max(returns) - min(returns) <= _NOTHING:
+        return None
+    mean = _mean(returns)
+    return _estimate(returns, mean, mean / _deviation(returns))
+
+
+def _estimate(returns: list[float], mean: float, ratio: float) -> Estimate | None:
     days, apart = len(returns), [each - mean for each in returns]
     if not max(abs(each) for each in apart) < _FOURTH_ROOT:
-        return _Value(None, days, "overflow")
+        return None
     squares = [each * each for each in apart]
     second, fourth = _sum(squares) / days, _sum(each * each for each in squares) / days
     third = _sum(square * each for square, each in zip(squares, apart, strict=True)) / days
-    estimate = Estimate(
+    return Estimate(
         ratio=ratio, samples=days, skew=third / (second * math.sqrt(second)), kurtosis=fourth / (second * second)
     )
-    chance = probabilistic(estimate)
-    return _Value(chance, days) if chance is not None else _Value(None, days, "zero_variance")
 
 
 # Drawdowns -----------------------------------------------------------------------------------------------------

@@ -312,6 +312,41 @@ class BuildFailed(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by: str
 
 
+class SweepPlanned(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody asked for many runs at once. Which they are stands in a file named by its hash, under `_sweeps/`.
+
+    `requests` is how many were asked for, `trials` how many different runs these are, `skipped` how many combinations
+    of a grid the strategy does not allow; `asked` is what was typed, in plain values.
+    """
+
+    TYPE = "sweep_planned"
+    IDENTITY = ("sweep", "plan_sha256")
+    sweep: str
+    plan_sha256: str
+    size_bytes: int
+    requests: int
+    trials: int
+    skipped: int
+    asked: dict[str, Any]
+    by: str
+
+
+class SweepFinished(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All runs of a sweep were tried once: `made` now, `existed` before, `failed`, of which the first are told of.
+
+    A failure is `{at, run_id, code, message}`, `at` being the place of its request from 0. A sweep that failed in part
+    and is resumed is finished once more.
+    """
+
+    TYPE = "sweep_finished"
+    sweep: str
+    made: int
+    existed: int
+    failed: int
+    failures: list[dict[str, Any]]
+    by: str
+
+
 class KillSwitchEngaged(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """New runs and ingests are stopped. `source` is command, file or environment: what was seen to stop them."""
 
@@ -356,6 +391,8 @@ Fact = (
     | BuildCancelRequested
     | BuildFinished
     | BuildFailed
+    | SweepPlanned
+    | SweepFinished
     | KillSwitchEngaged
     | KillSwitchReleased
 )

@@ -14,12 +14,12 @@ import msgspec
 from buff import canonical
 from buff.journal.line import LineInvalid, escape, seal_pieces, unseal
 from buff.registry.rows import Row, Rows
-from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SwitchEntry
+from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SweepEntry, SwitchEntry
 
 CHUNK_RUNS = 4_096
 NAME = "index.json"
 SCHEMA = "index.v3"
-PROJECTOR = 5  # bumped when the fold changes: an index of another projector is ignored
+PROJECTOR = 6  # bumped when the fold changes: an index of another projector is ignored
 
 
 class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +32,7 @@ class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     datasets: list[DatasetEntry]
     ingests: list[IngestEntry]
     builds: list[BuildEntry]
+    sweeps: list[SweepEntry]
     switch: list[SwitchEntry]
     orphans: list[str]
     rejected: int
@@ -68,6 +69,7 @@ def _chunks(state: RegistryState) -> Iterator[bytes]:
     after = {
         "schema": SCHEMA,
         "seq": state.seq,
+        "sweeps": _canonical(sorted(state.sweeps.values(), key=lambda entry: entry.seq)),
         "switch": _canonical(sorted(state.switch.values(), key=lambda entry: entry.source)),
     }
     rows = state.runs.rows()  # canonical by themselves
@@ -113,6 +115,7 @@ def state_of(data: bytes) -> RegistryState | None:
         datasets={entry.dataset_id: entry for entry in document.datasets},
         ingests={entry.ingest: entry for entry in document.ingests},
         builds={entry.job: entry for entry in document.builds},
+        sweeps={entry.sweep: entry for entry in document.sweeps},
         switch={entry.source: entry for entry in document.switch},
         orphans=document.orphans,
         rejected=document.rejected,

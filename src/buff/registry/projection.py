@@ -17,7 +17,7 @@ from buff.journal import events as facts
 from buff.journal.events import Fact
 from buff.journal.record import identity
 from buff.registry.rows import Row, committed
-from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SwitchEntry
+from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SweepEntry, SwitchEntry
 
 KEYS_MAX = 10_000  # so many keys are answered however long ago they were used
 BUILDS_MAX = 1_000  # so many builds that have ended are remembered; the journal knows all
@@ -74,6 +74,10 @@ class _Draft:
         return dict(self.before.builds)
 
     @cached_property
+    def sweeps(self) -> dict[str, SweepEntry]:
+        return dict(self.before.sweeps)
+
+    @cached_property
     def switch(self) -> dict[str, SwitchEntry]:
         return dict(self.before.switch)
 
@@ -102,7 +106,7 @@ class _Draft:
         )
 
 
-_COPIED = frozenset({"datasets", "ingests", "builds", "switch", "orphans", "keys"})
+_COPIED = frozenset({"datasets", "ingests", "builds", "sweeps", "switch", "orphans", "keys"})
 
 
 def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
@@ -182,6 +186,10 @@ def _apply(draft: _Draft, item: Recorded) -> None:
             draft.builds[event.job] = BuildEntry(seq=item.seq, requested=item.time, **msgspec.structs.asdict(event))
         case facts.BuildStarted() | facts.BuildCancelRequested() | facts.BuildFinished() | facts.BuildFailed():
             _change_build(draft, item, event)
+        case facts.SweepPlanned():
+            draft.sweeps[event.sweep] = SweepEntry(seq=item.seq, planned=item.time, **msgspec.structs.asdict(event))
+        case facts.SweepFinished():
+            _finish_sweep(draft, item, event)
         case facts.KillSwitchEngaged():
             draft.switch[event.source] = SwitchEntry(seq=item.seq, since=item.time, **msgspec.structs.asdict(event))
         case facts.KillSwitchReleased():
@@ -225,6 +233,13 @@ def _forget_build(builds: dict[str, BuildEntry]) -> None:
         del builds[ended]
 
 
+def _finish_sweep(draft: _Draft, item: Recorded, event: facts.SweepFinished) -> None:
+    found = draft.sweeps.get(event.sweep)
+    if found is not None:
+        told = {name: getattr(event, name) for name in ("made", "existed", "failed", "failures")}
+        draft.sweeps[event.sweep] = msgspec.structs.replace(found, finished=item.time, **told)
+
+
 def _changes(
     found: Row,
     event: facts.RunVerified | facts.RunAnnotated | facts.RunArchived | facts.RunRestored | facts.RunReclaimed,
@@ -261,6 +276,9 @@ def _commit_run(draft: _Draft, item: Recorded, event: facts.RunCommitted) -> Non
     draft.runs[event.run_id] = committed(
         event, seq=item.seq, created=item.time, reclaimed=0 if before is None else before.reclaimed
     )
+    sweep = None if event.job is None else draft.sweeps.get(event.job)
+    if sweep is not None:
+        draft.sweeps[sweep.sweep] = msgspec.structs.replace(sweep, committed=sweep.committed + 1, last=item.time)
 
 
 def _store_dataset(draft: _Draft, item: Recorded, event: facts.DatasetStored) -> None:

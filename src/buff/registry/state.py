@@ -1,4 +1,4 @@
-"""What the journal says is true: runs, datasets, ingests and builds under way, the kill switch, orphans.
+"""What the journal says is true: runs, datasets, ingests and builds under way, sweeps, the kill switch, orphans.
 
 A state is a value: `projection.fold` makes the next one from it and some events, and both share what did not change.
 Entries carry all that a list shows, so no run directory is opened to show one.
@@ -80,6 +80,32 @@ class BuildEntry(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("queued", "running")
 
 
+class SweepEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One sweep: many runs that were asked for at once, and how far they are. Times are wall clock.
+
+    `committed` counts the runs that it committed, the last of them at `last`; `finished` and what follows are of the
+    last time all of them had been tried. The other members have the meanings of `SweepPlanned` and `SweepFinished`.
+    """
+
+    sweep: str
+    seq: int
+    planned: str
+    plan_sha256: str
+    size_bytes: int
+    requests: int
+    trials: int
+    skipped: int
+    asked: dict[str, Any]
+    by: str
+    committed: int = 0
+    last: str | None = None
+    finished: str | None = None
+    made: int = 0
+    existed: int = 0
+    failed: int = 0
+    failures: list[dict[str, Any]] = []
+
+
 class SwitchEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What engages the kill switch by the journal: `source` is command, file or environment."""
 
@@ -119,6 +145,7 @@ class RegistryState:
     datasets: Mapping[str, DatasetEntry] = field(factory=dict, converter=_frozen)
     ingests: Mapping[str, IngestEntry] = field(factory=dict, converter=_frozen)
     builds: Mapping[str, BuildEntry] = field(factory=dict, converter=_frozen)
+    sweeps: Mapping[str, SweepEntry] = field(factory=dict, converter=_frozen)
     switch: Mapping[str, SwitchEntry] = field(factory=dict, converter=_frozen)
     orphans: tuple[str, ...] = field(default=(), converter=_tuple)
     rejected: int = 0

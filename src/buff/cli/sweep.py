@@ -1,0 +1,319 @@
+"""`buff sweep`: many declared runs at once, and what became of them, side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from buff.cli.output import json_option, print_json, progress, root_option, surroundings, table
+from buff.cli.run import open_store
+
+if TYPE_CHECKING:
+    from buff.store import Store
+    from buff.sweeps import Asked, Sweep
+
+COLUMNS = ("sweep", "planned", "runs", "tried", "skipped", "failed", "what", "by")
+NUMBERS = ("runs", "tried", "skipped", "failed")
+SHOWN = ("net_return", "sharpe", "max_drawdown")
+FAILURES_SHOWN = 10
+
+
+@click.group("sweep", invoke_without_command=True)
+@click.option("--dataset", "datasets", multiple=True, metavar="ID", help="A stored dataset; repeatable.")
+@click.option("--timeframe", metavar="TF,...", help="One timeframe, or several between commas.")
+@click.option("--strategy", metavar="ID", help="A registered strategy: see `buff strategies list`.")
+@click.option("--param", "params", multiple=True, metavar="K=V", help="5..50..5, or a,b,c, or one value; repeatable.")
+@click.option("--risk-level", "--risk", "risk", metavar="N", help="Risk levels: 1..5, or 1,3.")
+@click.option("--symbol", metavar="S", help="What is traded; by default what the dataset was stored as.")
+@click.option("--start", metavar="T", help="First bar: a UTC date or an ISO time with a zone.")
+@click.option("--end", metavar="T", help="End of the window, exclusive.")
+@click.option("--commission-bps", type=float, help="Commission in basis points of notional.  [default: 10]")
+@click.option("--slippage-bps", type=float, help="Slippage in basis points, against you.  [default: 5]")
+@click.option("--min-fee", type=float, help="Least fee per fill.  [default: 0]")
+@click.option("--initial-equity", type=float, help="Equity at the start.  [default: 10000]")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for every run; repeatable.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only so many combinations, drawn by --seed.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="What the sample is drawn by.")
+@click.option("--train", metavar="LENGTH", help="Walk forward: what is looked at, such as 180d, 12w, 6M.")
+@click.option("--test", metavar="LENGTH", help="Walk forward: what follows, to be judged by.")
+@click.option("--step", metavar="LENGTH", help="Walk forward: how far each time.  [default: --test]")
+@click.option("--purge", metavar="LENGTH", help="Walk forward: left out between the two.")
+@click.option("--anchored", is_flag=True, help="Walk forward: every train window begins where the first does.")
+@click.option("--requests", "file", metavar="FILE", help="Requests instead of a grid: a JSON array, or JSON lines.")
+@click.option("--resume", metavar="SWEEP", help="Go on with a sweep, by its id or the beginning of it.")
+@click.option("--dry-run", is_flag=True, help="Print how many runs there would be; make none.")
+@click.option("--csv", "csv_out", metavar="FILE", help="Write the results as CSV, too.")
+@click.option("--parquet", "parquet_out", metavar="FILE", help="Write the results as Parquet, too.")
+@click.option("--force", is_flag=True, help="Replace these files where they are.")
+@root_option
+@json_option
+@click.pass_context
+def command(context: click.Context, /, runs_root: str | None, as_json: bool, **options: Any) -> int | None:
+    """Make many runs of a stored dataset, on all cores: a grid, a sample of it, or a file of requests.
+
+    A run that exists is not made again, and the same command goes on where an interrupted sweep was. Combinations that
+    the strategy does not allow are skipped, counted and listed. Nothing picks a winner: how many runs were tried stands
+    beside every metric. Exit code 3 when some runs failed.
+    """
+    if context.invoked_subcommand is not None:
+        if context.params["strategy"] or options["file"] or options["resume"]:
+            raise click.UsageError("Options of a new sweep do not go with a command.")
+        return None
+    from buff.builder import open_root
+    from buff.safety import check_settings
+    from buff.store import Store
+    from buff.sweeps import carry_out, resume
+
+    asked = None if options["resume"] else _asked(options)
+    if options["dry_run"]:
+        if asked is None:
+            raise click.UsageError("--dry-run does not go with --resume.")
+        _print_dry(asked, as_json=as_json)
+        return None
+    host, settings = surroundings()
+    check_settings(settings)
+    with Store(open_root(runs_root or settings.runs_root), host=host, settings=settings) as store:
+        _check_outputs(store, options)
+        with progress(quiet=as_json) as show:
+            if asked is None:
+                sweep = resume(store, options["resume"], progress=show)
+            else:
+                sweep = carry_out(store, asked, progress=show)
+        _write(store, sweep.id, options)
+        return _print_done(store, sweep, as_json=as_json)
+
+
+@command.command("list")
+@root_option
+@json_option
+def list_(runs_root: str | None, as_json: bool) -> None:
+    """List sweeps, the newest first, with how many runs each tried."""
+    from buff.sweeps import listed
+
+    with open_store(runs_root) as store:
+        found = listed(store)
+    if as_json:
+        print_json({"items": list(found), "total": len(found)})
+        return
+    if not found:
+        click.echo("No sweeps here yet. Make one: buff sweep --dataset ID --timeframe 1h --strategy ...", err=True)
+        return
+    table(COLUMNS, [_entry_row(entry) for entry in found], right=NUMBERS, spare=("by", "planned"))
+
+
+@command.command("show")
+@click.argument("sweep")
+@click.option("--csv", "csv_out", metavar="FILE", help="Write the results as CSV.")
+@click.option("--parquet", "parquet_out", metavar="FILE", help="Write the results as Parquet.")
+@click.option("--force", is_flag=True, help="Replace these files where they are.")
+@root_option
+@json_option
+def show(sweep: str, runs_root: str | None, as_json: bool, **options: Any) -> None:
+    """Show SWEEP, by its id or the beginning of it: every run in the order it was asked for, with its metrics.
+
+    A walk forward is shown with what was looked at and what it is judged by side by side. `deflated` says how probable
+    it is that a Sharpe ratio is better than the best of as many trials without merit: information, not a verdict.
+    """
+    from buff.sweeps import find, read_plan
+    from buff.trials import results
+
+    with open_store(runs_root) as store:
+        entry = find(store, sweep)
+        rows, plan = results(store, entry.sweep), read_plan(store, entry)
+        _check_outputs(store, options)
+        _write(store, entry.sweep, options, rows)
+    if as_json:
+        print_json({"sweep": entry, "walk": plan["walk"], "rows": rows, "skipped": plan["skipped"]})
+        return
+    _print_entry(entry)
+    _print_rows(rows)
+    for each in plan["skipped"][:FAILURES_SHOWN]:
+        click.echo(f"skipped: {_params(each['request'])}: {each['says']}", err=True)
+    if len(plan["skipped"]) > FAILURES_SHOWN:
+        click.echo(f"... and {len(plan['skipped']) - FAILURES_SHOWN:,} more skipped: --json lists them", err=True)
+
+
+# What was asked for
+
+
+def _asked(options: Mapping[str, Any]) -> "Asked":
+    from buff.sweeps import Asked, grid
+
+    walk = _walk(options)
+    if options["file"] is not None:
+        if options["strategy"] or options["params"] or options["datasets"]:
+            raise click.UsageError("--requests says all of a request: leave out --dataset, --strategy and --param.")
+        from buff.cli.config import documents
+
+        return Asked(requests=tuple(documents(options["file"])), words={"requests": "file"}, walk=walk)
+    missing = [name for name in ("timeframe", "strategy", "risk") if options[name] is None]
+    if not options["datasets"] or missing:
+        names = [*([] if options["datasets"] else ["dataset"]), *missing]
+        raise click.UsageError(f"Give {' and '.join(f'--{name}' for name in names)}, or --requests FILE, or --resume.")
+    from buff.cli.config import texts
+
+    common = {
+        name: options[name]
+        for name in ("symbol", "start", "end", "commission_bps", "slippage_bps", "min_fee", "initial_equity")
+        if options[name] is not None
+    }
+    return grid(
+        datasets=options["datasets"],
+        timeframes=options["timeframe"],
+        strategy_id=options["strategy"],
+        params=texts(options["params"]),
+        risk=options["risk"],
+        common=common | ({"tags": list(options["tags"])} if options["tags"] else {}),
+        number=options["sample"],
+        seed=options["seed"],
+        walk=walk,
+    )
+
+
+def _walk(options: Mapping[str, Any]) -> Any:
+    from buff.windows import Walk
+
+    given = {name: options[name] for name in ("train", "test", "step", "purge") if options[name] is not None}
+    if not given and not options["anchored"]:
+        return None
+    if not {"train", "test"} <= given.keys():
+        raise click.UsageError("A walk forward needs both --train and --test.")
+    return Walk(**given, anchored=options["anchored"])
+
+
+# What became of it
+
+
+def _print_dry(asked: "Asked", *, as_json: bool) -> None:
+    skipped = [{"request": dict(each.request), "says": each.says} for each in asked.skipped]
+    if as_json:
+        print_json({"runs": len(asked.requests), "requests": list(asked.requests), "skipped": skipped})
+        return
+    per = " for each window" if asked.walk is not None else ""
+    click.echo(f"{len(asked.requests):,} runs{per}; {len(skipped):,} combinations skipped; nothing was made")
+
+
+def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
+    failed = sweep.failed
+    if as_json:
+        failures = [
+            {"at": at, "run_id": each.run_id, "error": each.error.as_dict()}
+            for at, each in enumerate(sweep.outcomes)
+            if each.error is not None
+        ]
+        runs = [outcome.run_id for outcome in sweep.outcomes]
+        skipped = [{"request": dict(each.request), "says": each.says} for each in sweep.skipped]
+        print_json({"sweep": sweep.entry, "runs": runs, "failures": failures, "skipped": skipped})
+        return 3 if failed else 0
+    entry, counts = sweep.entry, sweep.counts
+    click.echo(f"sweep    {entry.sweep}: {_what(entry)}")
+    done = ", ".join(f"{count:,} {word}" for word, count in counts.items())
+    click.echo(f"runs     {entry.trials:,} tried, {entry.skipped:,} skipped, {done}")
+    for at, outcome in enumerate(sweep.outcomes):
+        if outcome.error is not None and outcome in failed[:FAILURES_SHOWN]:
+            click.echo(f"failed: request {at}: {outcome.error.code}: {outcome.error.message}", err=True)
+    if len(failed) > FAILURES_SHOWN:
+        click.echo(f"... and {len(failed) - FAILURES_SHOWN:,} more: buff sweep show {sweep.id}", err=True)
+    click.echo(f"look: buff sweep show {sweep.id}")
+    return 3 if failed else 0
+
+
+def _print_entry(entry: Any) -> None:
+    click.echo(f"sweep    {entry.sweep}: {_what(entry)}")
+    said = f"{entry.trials:,} tried, {entry.skipped:,} skipped"
+    if entry.finished is None:
+        click.echo(f"runs     {said}, {entry.committed:,} committed; not finished: buff sweep --resume {entry.sweep}")
+        return
+    click.echo(f"runs     {said}, {entry.made:,} made, {entry.existed:,} existed, {entry.failed:,} failed")
+
+
+def _entry_row(entry: Any) -> list[str]:
+    counts = (entry.requests, entry.trials, entry.skipped, entry.failed)
+    state = "" if entry.finished else " (not finished)"
+    planned = entry.planned[:19].replace("T", " ")
+    return [entry.sweep, planned, *(f"{count:,}" for count in counts), _what(entry) + state, entry.by]
+
+
+def _what(entry: Any) -> str:
+    """Say what was asked for, in a few words."""
+    axes = entry.asked.get("grid", {})
+    moved = [f"{name.removeprefix('params.')} {len(axis)}" for name, axis in axes.items() if len(axis) > 1]
+    words = [entry.asked.get("strategy", "requests"), " x ".join(moved)]
+    if "sample" in entry.asked:
+        words.append(f"sample {entry.asked['sample']} of seed {entry.asked['seed']}")
+    if "walk" in entry.asked:
+        words.append("walk forward")
+    return ", ".join(word for word in words if word)
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    from buff.trials import pairs
+
+    side_by_side = pairs(rows)
+    if side_by_side:
+        heads = [f"{name} {part}" for name in SHOWN for part in ("train", "test")]
+        table(
+            ("window", "params", "risk", "trials", *heads, "run"),
+            [_pair(train, test) for train, test in side_by_side],
+            right=("window", "risk", "trials", *heads),
+        )
+        return
+    table(
+        ("run", "params", "risk", "trials", *SHOWN, "deflated", "trades", "state"),
+        [_line(row) for row in rows],
+        right=("risk", "trials", *SHOWN, "deflated", "trades"),
+    )
+
+
+def _line(row: Mapping[str, Any]) -> list[str]:
+    metrics = [_number(row["metrics"].get(name)) for name in SHOWN]
+    state = row["code"] or row["state"]
+    counts = (_number(row["deflated_sharpe"]), "–" if row["trades"] is None else str(row["trades"]))
+    return [
+        row["run_id"] or "–", _params(row), str(row["risk_level"]), f"{row['trials']:,}", *metrics, *counts, state,
+    ]  # fmt: skip
+
+
+def _pair(train: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
+    metrics = [_number(row["metrics"].get(name)) for name in SHOWN for row in (train, test)]
+    return [
+        str(train["window"]), _params(train), str(train["risk_level"]), f"{train['trials']:,}", *metrics,
+        test["run_id"] or test["code"] or "–",
+    ]  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    from buff.runs.sketch import short
+
+    return short(value)
+
+
+def _params(row: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in row["params"].items())
+
+
+# Files
+
+
+def _check_outputs(store: "Store", options: Mapping[str, Any]) -> None:
+    """Refuse a file that is there before any work is done."""
+    from buff.outlet import check_target
+
+    for name in ("csv_out", "parquet_out"):
+        if options[name] is not None:
+            check_target(store.disk, options[name], force=options["force"])
+
+
+def _write(
+    store: "Store", sweep: str, options: Mapping[str, Any], rows: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    from buff.export import CSV, PARQUET, write_rows
+    from buff.trials import flat, results
+
+    wanted = {CSV: options["csv_out"], PARQUET: options["parquet_out"]}
+    if not any(wanted.values()):
+        return
+    columns, flattened = flat(rows if rows is not None else results(store, sweep))
+    for format, out in wanted.items():
+        if out is not None:
+            write_rows(store, flattened, columns, out=out, format=format, force=options["force"])

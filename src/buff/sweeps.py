@@ -1,0 +1,406 @@
+"""Sweeps: many declared runs, asked for at once, recorded as such, and shown side by side with how many were tried.
+
+Requests go in; a plan in a file named by its hash, its two events and ordinary runs come out. The same requests are the
+same sweep: asked again, it goes on where it was. Nothing here says which run is best.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from buff.admission import Admission
+from buff.batch import Outcome, Planned, admitted_batch, carried_out, planned
+from buff.builder import open_root, silent
+from buff.canonical import digest, document
+from buff.decisions.strategy import parse_text, resolve, strategy
+from buff.errors import (
+    LimitExceeded,
+    RunConfigInvalid,
+    RunDamaged,
+    StorageUnreadable,
+    StrategyInvalid,
+    SweepNotFound,
+)
+from buff.files import replace_file
+from buff.grid import combinations, sample, size, values
+from buff.host import Host
+from buff.intake import Progress
+from buff.journal.events import SweepFinished, SweepPlanned
+from buff.journal.record import Entry
+from buff.recipe import Recipe, Refusal
+from buff.registry.state import SweepEntry
+from buff.runs.request import request_from
+from buff.safety import check_settings
+from buff.settings import Settings
+from buff.staging import make_directory
+from buff.store import Store
+from buff.times import epoch_ms, iso
+from buff.windows import Walk, windows
+
+FOLDER = "_sweeps"
+SCHEMA = "sweep.v1"
+FAILURES_TOLD = 100  # so many failures are told of in the event; the results list all
+TRAIN, TEST = "train", "test"
+
+
+@frozen(kw_only=True)
+class Skipped:
+    """A combination of a grid that the strategy does not allow, and why."""
+
+    request: Mapping[str, Any]
+    says: str
+
+
+@frozen(kw_only=True)
+class Asked:
+    """What a sweep is about: its requests in order, what of a grid was skipped, and what was typed, for people."""
+
+    requests: tuple[Mapping[str, Any], ...]
+    skipped: tuple[Skipped, ...] = ()
+    words: Mapping[str, Any] = field(factory=dict)
+    walk: Walk | None = None
+
+
+@frozen(kw_only=True)
+class Sweep:
+    """A sweep that was carried out: what the registry knows of it, and what became of each request, in order."""
+
+    entry: SweepEntry
+    outcomes: tuple[Outcome, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def id(self) -> str:
+        """Its id, made of its plan."""
+        return self.entry.sweep
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many different runs were made now and existed before, and how many requests failed."""
+        runs = {outcome.run_id: outcome.existed for outcome in reversed(self.outcomes) if outcome.ok}
+        existed = sum(runs.values())
+        return {"made": len(runs) - existed, "existed": existed, "failed": len(self.failed)}
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The requests of which there is no run."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.ok)
+
+
+# Which requests there are
+
+
+def grid(
+    *,
+    datasets: Sequence[str],
+    timeframes: str,
+    strategy_id: str,
+    params: Mapping[str, str],
+    risk: str,
+    common: Mapping[str, Any],
+    number: int | None = None,
+    seed: int = 0,
+    walk: Walk | None = None,
+) -> Asked:
+    """Return the requests of a grid: every dataset with every timeframe, parameters and risk level, the last fastest.
+
+    Timeframes, parameters and risk levels are texts of `grid.values`; `common` is what all requests have. Combinations
+    that the strategy does not allow are skipped; of the others all are taken, or `number` drawn by `seed`. Raises
+    RunConfigInvalid, StrategyInvalid for a value that no combination makes right, LimitExceeded.
+    """
+    rule = strategy(strategy_id)
+    axes: dict[str, Sequence[str]] = {
+        "dataset": datasets,
+        "timeframe": values("timeframe", timeframes),
+        **{f"params.{name}": values(name, text) for name, text in params.items()},
+        "risk_level": values("risk", risk),
+    }
+    for each in combinations({name: axis for name, axis in axes.items() if not name.startswith("params.")}):
+        request_from(_request(each, common, strategy_id, {}))  # what is wrong by itself is wrong in every combination
+    found, skipped = list[Mapping[str, Any]](), list[Skipped]()
+    for each in combinations(axes):
+        given = parse_text(rule, {name: each[f"params.{name}"] for name in params})
+        request = _request(each, common, strategy_id, given)
+        objection = _objection(request)
+        if objection is None:
+            found.append(request)
+        else:
+            skipped.append(Skipped(request=request, says=objection))
+    drawn = range(len(found)) if number is None else sample(len(found), number, seed)
+    words = {"strategy": strategy_id, "grid": {name: list(axis) for name, axis in axes.items()}, "size": size(axes)}
+    if number is not None:
+        words |= {"sample": number, "seed": seed}
+    return Asked(requests=tuple(found[at] for at in drawn), skipped=tuple(skipped), words=words, walk=walk)
+
+
+def _request(
+    each: Mapping[str, str], common: Mapping[str, Any], strategy_id: str, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    level = each["risk_level"]
+    return {
+        **common,
+        "dataset": each["dataset"],
+        "timeframe": each["timeframe"],
+        "strategy": strategy_id,
+        "params": params,
+        "risk_level": int(level) if level.isascii() and level.isdigit() and len(level) <= 3 else level,
+    }
+
+
+def _objection(request: Mapping[str, Any]) -> str | None:
+    """Return why a strategy allows no such combination of parameters that are each right; None where it does."""
+    try:
+        resolve(strategy(request["strategy"]), request["params"])
+    except StrategyInvalid as error:
+        if "params" not in error.details:
+            raise
+        return error.message
+    return None
+
+
+# Carrying one out
+
+
+def create_all(
+    requests: Sequence[Mapping[str, Any]],
+    *,
+    root: str | os.PathLike[str] | Store | None,
+    host: Host,
+    settings: Settings,
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> tuple[Outcome, ...]:
+    """Return what became of each of many requests, plain values as `builder.create` takes them, as one sweep.
+
+    Raises what `carry_out` does.
+    """
+    if isinstance(root, Store):
+        asked = Asked(requests=tuple(requests))
+        return carry_out(root, asked, executor=executor, progress=progress).outcomes if requests else ()
+    check_settings(settings)
+    with Store(open_root(root), host=host, settings=settings) as store:
+        return create_all(requests, root=store, host=host, settings=settings, executor=executor, progress=progress)
+
+
+def carry_out(store: Store, asked: Asked, *, executor: Executor | None = None, progress: Progress = silent) -> Sweep:
+    """Record a sweep and make its runs; one that was begun before goes on where it was.
+
+    Raises what stops all of it: KillSwitchEngaged, LimitExceeded, RateLimited, RootError, StorageError.
+    """
+    _check_count(store, len(asked.requests))
+    with admitted_batch(store, progress) as admission:
+        admission.check_rate()  # once: a sweep is one request
+        plans, places = planned(store, asked.requests, admission), _nowhere(asked.requests)
+        if asked.walk is not None:
+            plans, places = _walked(store, asked.walk, plans, admission)
+        plan = _document(plans, places, asked)
+        entry = _record(store, plan, asked, plans)
+        return _finish(store, entry, plans, asked.skipped, admission, executor)
+
+
+def resume(store: Store, sweep: str, *, executor: Executor | None = None, progress: Progress = silent) -> Sweep:
+    """Go on with a sweep, by its id or the beginning of it, from its plan. What is there is not made again.
+
+    Raises SweepNotFound, RunConfigInvalid when the same requests are other runs by now, and what `carry_out` does.
+    """
+    entry = find(store, sweep)
+    plan = read_plan(store, entry)
+    with admitted_batch(store, progress) as admission:
+        admission.check_rate()
+        again = iter(planned(store, [each["request"] for each in plan["runs"] if "run_id" in each], admission))
+        plans = tuple(_as_planned(each, again) for each in plan["runs"])
+        skipped = tuple(Skipped(request=each["request"], says=each["says"]) for each in plan["skipped"])
+        return _finish(store, entry, plans, skipped, admission, executor)
+
+
+def _as_planned(each: Mapping[str, Any], again: Iterator[Planned]) -> Planned:
+    """Return what a request of a plan is now, which must be what it was."""
+    if "run_id" not in each:
+        return Planned(request=each["request"], error=Refusal(**each["error"]).error)
+    found = next(again)
+    if found.error is not None:
+        return found
+    assert found.recipe is not None, "a request is a run or an error"
+    if found.recipe.inputs_hash != each["inputs_hash"]:
+        raise RunConfigInvalid(
+            "the same requests are other runs than when this sweep was planned: a strategy or the engine changed",
+            hint="start a new sweep with the same command, or install the versions that the plan was made with",
+            details={"field": "sweep", "run_id": each["run_id"]},
+        )
+    return found
+
+
+def _finish(
+    store: Store,
+    entry: SweepEntry,
+    plans: Sequence[Planned],
+    skipped: tuple[Skipped, ...],
+    admission: Admission,
+    executor: Executor | None,
+) -> Sweep:
+    outcomes = carried_out(store, plans, admission, executor=executor, job=entry.sweep)
+    done = Sweep(entry=store.state.sweeps[entry.sweep], outcomes=outcomes, skipped=skipped)
+    known, counts = done.entry, done.counts
+    if known.finished is None or counts["made"] or counts["failed"] != known.failed:
+        failures = [
+            {"at": at, "run_id": each.run_id, "code": each.error.code, "message": each.error.message[:500]}
+            for at, each in enumerate(outcomes)
+            if each.error is not None
+        ]
+        told = failures[:FAILURES_TOLD]
+        store.record(SweepFinished(sweep=entry.sweep, failures=told, by=store.settings.user, **counts))
+    return evolve(done, entry=store.state.sweeps[entry.sweep])
+
+
+def _check_count(store: Store, count: int) -> None:
+    most = store.settings.sweep_runs_max
+    if count > most:
+        raise LimitExceeded(
+            f"the sweep has {count:,} runs, {most:,} are allowed",
+            hint="choose longer steps or a --sample, or raise BUFF_SWEEP_RUNS_MAX",
+            details={"runs": count, "limit": most, "setting": "BUFF_SWEEP_RUNS_MAX"},
+        )
+    if not count:
+        raise RunConfigInvalid(
+            "the sweep has no runs", hint="give values that the strategy allows together", details={"field": "params"}
+        )
+
+
+# Walking forward
+
+
+def _nowhere(requests: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{} for _ in requests]
+
+
+def _walked(
+    store: Store, walk: Walk, whole: Sequence[Planned], admission: Admission
+) -> tuple[tuple[Planned, ...], list[dict[str, Any]]]:
+    """Return two plans for each window of each request, and which window and part each of them is."""
+    requests, places = list[Mapping[str, Any]](), list[dict[str, Any]]()
+    for plan in whole:
+        if plan.recipe is None:
+            assert plan.error is not None, "a request is a run or an error"
+            raise plan.error
+        frame, inputs = plan.recipe.timeframe, plan.recipe.inputs
+        for number, window in enumerate(windows(walk, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))):
+            for part in (TRAIN, TEST):
+                start, end = (frame.floor(getattr(window, f"{part}_{bound}")) for bound in ("start", "end"))
+                requests.append({**plan.request, "start": iso(start), "end": iso(end)})
+                places.append({"window": number, "part": part})
+        _check_count(store, len(requests))
+    return planned(store, requests, admission), places
+
+
+# The plan
+
+
+def _document(plans: Sequence[Planned], places: Sequence[Mapping[str, Any]], asked: Asked) -> bytes:
+    """Return the plan of a sweep: canonical, without clock, path or person."""
+    runs = [{**_told(plan), **place} for plan, place in zip(plans, places, strict=True)]
+    return document(
+        {
+            "schema": SCHEMA,
+            "asked": dict(asked.words),
+            "walk": None if asked.walk is None else asked.walk.as_dict(),
+            "runs": runs,
+            "skipped": [{"request": dict(each.request), "says": each.says} for each in asked.skipped],
+        }
+    )
+
+
+def _told(plan: Planned) -> dict[str, Any]:
+    if plan.recipe is None:
+        assert plan.error is not None, "a request is a run or an error"
+        known = {name: value for name, value in plan.request.items() if value is not None}
+        return {"request": msgspec.to_builtins(known), "error": plan.error.as_dict()}
+    return {
+        "request": _resolved(plan.recipe, plan.request.get("run_id")),
+        "run_id": plan.recipe.run_id,
+        "inputs_hash": plan.recipe.inputs_hash,
+    }
+
+
+def _resolved(recipe: Recipe, own_id: str | None) -> dict[str, Any]:
+    """Return the request that makes a run again from its stored dataset, every default written."""
+    inputs = recipe.inputs
+    request = {
+        **{name: inputs[name] for name in ("symbol", "timeframe", "start", "end", "initial_equity")},
+        **inputs["costs"],
+        "dataset": inputs["dataset_id"],
+        "strategy": inputs["strategy"]["id"],
+        "params": inputs["strategy"]["params"],
+        "risk_level": inputs["risk"]["level"],
+        "run_id": own_id,
+        "name": recipe.name,
+        "notes": recipe.notes,
+        "tags": list(recipe.tags) or None,
+    }
+    return {name: value for name, value in request.items() if value is not None}
+
+
+def _record(store: Store, plan: bytes, asked: Asked, plans: Sequence[Planned]) -> SweepEntry:
+    """Store a plan and its event, unless they are there; return what the registry knows of the sweep."""
+    sha256 = digest(plan)
+    sweep = f"swp_{sha256[:16]}"
+    event = SweepPlanned(
+        sweep=sweep,
+        plan_sha256=sha256,
+        size_bytes=len(plan),
+        requests=len(plans),
+        trials=len({each.recipe.run_id for each in plans if each.recipe is not None}),
+        skipped=len(asked.skipped),
+        asked={**asked.words, **({} if asked.walk is None else {"walk": asked.walk.as_dict()})},
+        by=store.settings.user,
+    )
+    path = plan_path(store, sha256)
+    if sweep not in store.state.sweeps or not store.disk.exists(path):
+        make_directory(store.disk, store.root, FOLDER)
+        replace_file(store.disk, store.owner.path(".plan.tmp"), path, (plan,))
+    store.journal().append((Entry(event=event, key=f"sweep:{sweep}"),))
+    return store.state.sweeps[sweep]
+
+
+def plan_path(store: Store, sha256: str) -> str:
+    """Return where the plan of that hash lies, or would."""
+    return os.path.join(store.root, FOLDER, f"{sha256}.json")
+
+
+def read_plan(store: Store, entry: SweepEntry) -> dict[str, Any]:
+    """Return the plan of a sweep. Raises StorageUnreadable, RunDamaged when it is not what was recorded."""
+    try:
+        data = store.disk.read(plan_path(store, entry.plan_sha256))
+    except OSError as error:
+        raise StorageUnreadable(
+            f"the plan of {entry.sweep} cannot be read: {error.strerror}", hint="bring it back from a copy of the root"
+        ) from error
+    if digest(data) != entry.plan_sha256:
+        raise RunDamaged(
+            f"the plan of {entry.sweep} is not what was recorded",
+            hint="bring it back from a copy of the root",
+            details={"sweep": entry.sweep},
+        )
+    plan: dict[str, Any] = msgspec.json.decode(data)
+    return plan
+
+
+# Looking
+
+
+def find(store: Store, sweep: str) -> SweepEntry:
+    """Return a sweep by its id or the beginning of it. Raises SweepNotFound."""
+    known = store.state.sweeps
+    found = [known[sweep]] if sweep in known else [each for id, each in known.items() if sweep and id.startswith(sweep)]
+    if len(found) != 1:
+        many = f"{len(found)} sweeps begin with {sweep[:40]}" if found else f"there is no sweep {sweep[:40]}"
+        raise SweepNotFound(many, hint="`buff sweep list` shows what there is", details={"sweep": sweep[:40]})
+    return found[0]
+
+
+def listed(store: Store) -> tuple[SweepEntry, ...]:
+    """Return every sweep, the newest first."""
+    return tuple(sorted(store.state.sweeps.values(), key=lambda entry: entry.seq, reverse=True))

@@ -1,0 +1,335 @@
+"""Sweeps: a plan, two events and ordinary runs; the same requests are the same sweep, and it goes on where it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from buff import batch, sweeps
+from buff.audit import verify_all
+from buff.backup import copy_root
+from buff.builder import create
+from buff.canonical import digest
+from buff.crew import Here
+from buff.errors import (
+    LimitExceeded,
+    RateLimited,
+    RiskInvalid,
+    RunConfigInvalid,
+    RunDamaged,
+    StorageUnreadable,
+    StrategyInvalid,
+    SweepNotFound,
+)
+from buff.journal.events import RunCommitted, SweepFinished, SweepPlanned
+from buff.registry.index import index_bytes, state_of
+from buff.registry.projection import project
+from buff.space import usage
+from buff.store import Store
+from buff.sweeps import Asked, Sweep, carry_out, find, grid, listed, read_plan, resume
+from buff.trials import flat, pairs, results
+from buff.windows import Walk
+from whole import SETTINGS, events, host, names, opened, request
+
+
+@pytest.fixture
+def dataset(root: Path) -> str:
+    return opened(root).datasets()[0].dataset_id
+
+
+def asked(dataset: str, **changes: Any) -> Asked:
+    given = {
+        "datasets": [dataset],
+        "timeframes": "1h",
+        "strategy_id": "ma_cross",
+        "params": {"fast": "2..6..2", "slow": "4,6,8"},
+        "risk": "3",
+        "common": {},
+    }
+    return grid(**{**given, **changes})
+
+
+def swept(root: Path, wanted: Asked, **settings: Any) -> Sweep:
+    with Store(str(root), host=host(), settings=evolve(SETTINGS, **settings)) as store:
+        return carry_out(store, wanted, executor=Here())
+
+
+def kinds(root: Path) -> list[str]:
+    return [event.TYPE for event in events(root) if event.TYPE.startswith("sweep_")]
+
+
+# Asking
+
+
+def test_a_grid_is_every_combination_but_those_that_the_strategy_does_not_allow(dataset: str) -> None:
+    found = asked(dataset, risk="1,2")
+    values = [(each["params"]["fast"], each["params"]["slow"], each["risk_level"]) for each in found.requests]
+    right = [(fast, slow, risk) for fast in (2, 4, 6) for slow in (4, 6, 8) for risk in (1, 2) if fast < slow]
+    assert values == right
+    wrong = [(each.request["params"]["fast"], each.request["params"]["slow"]) for each in found.skipped]
+    assert wrong == [(fast, slow) for fast in (2, 4, 6) for slow in (4, 6, 8) for _ in (1, 2) if fast >= slow]
+    assert all("fast" in each.says for each in found.skipped)
+    assert found.words["size"] == len(found.requests) + len(found.skipped) == 18
+
+
+def test_a_sample_is_of_what_is_allowed_and_in_its_order(dataset: str) -> None:
+    whole = asked(dataset, risk="1..5").requests
+    found = asked(dataset, risk="1..5", number=7, seed=1)
+    assert len(found.requests) == 7
+    assert [each for each in whole if each in found.requests] == list(found.requests)
+    assert found.requests == asked(dataset, risk="1..5", number=7, seed=1).requests
+    assert found.requests != asked(dataset, risk="1..5", number=7, seed=2).requests
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"risk": "1..9"}, RiskInvalid),
+        ({"risk": "low"}, RiskInvalid),
+        ({"timeframes": "1h,7m"}, RunConfigInvalid),
+        ({"strategy_id": "none"}, StrategyInvalid),
+        ({"params": {"fast": "2..6", "other": "1"}}, StrategyInvalid),
+        ({"params": {"fast": "0..6"}}, StrategyInvalid),
+        ({"params": {"fast": "x"}}, StrategyInvalid),
+        ({"params": {"fast": ""}}, RunConfigInvalid),
+        ({"common": {"start": "yesterday"}}, RunConfigInvalid),
+        ({"datasets": ["xyz"]}, RunConfigInvalid),
+        ({"params": {"fast": "1..2000", "slow": "1..2000"}}, LimitExceeded),
+    ],
+)
+def test_a_value_that_no_combination_makes_right_is_refused(dataset: str, changes: dict[str, Any], error: Any) -> None:
+    with pytest.raises(error):
+        asked(dataset, **changes)
+
+
+# Carrying out
+
+
+def test_a_sweep_is_a_plan_two_events_and_ordinary_runs(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset))
+    told = [event for event in events(root) if isinstance(event, SweepPlanned | SweepFinished)]
+    planned, finished = told
+    assert isinstance(planned, SweepPlanned)
+    assert isinstance(finished, SweepFinished)
+    data = (root / "_sweeps" / f"{planned.plan_sha256}.json").read_bytes()
+    assert (digest(data), len(data)) == (planned.plan_sha256, planned.size_bytes)
+    assert done.id == planned.sweep == f"swp_{planned.plan_sha256[:16]}"
+    assert (planned.requests, planned.trials, planned.skipped) == (6, 6, 3)
+    # One of them, fast 2... is not the run that the root had: that has fast 3.
+    assert (finished.made, finished.existed, finished.failed) == (6, 0, 0)
+    runs = [event for event in events(root) if isinstance(event, RunCommitted)]
+    assert [event.job for event in runs] == [None] + [done.id] * 6
+    with opened(root) as store:
+        assert {verdict.outcome for verdict in verify_all(store, record=False)} == {"identical"}
+        entry = store.state.sweeps[done.id]
+    assert (entry.committed, entry.finished is not None, entry.by) == (6, True, "tester")
+    assert entry.asked["grid"]["params.fast"] == ["2", "4", "6"]
+
+
+def test_a_plan_names_no_path_no_clock_and_no_person(tmp_path: Path, minutes: Path) -> None:
+    ids = set()
+    for name in ("one", "two"):
+        copy = tmp_path / f"{name}.csv"
+        copy.write_bytes(minutes.read_bytes())
+        folder = tmp_path / name
+        folder.mkdir()
+        wanted = Asked(requests=tuple(request(copy, risk_level=level) for level in (1, 2)))
+        ids.add(swept(folder, wanted, user=name).id)
+        (plan,) = (folder / "_sweeps").iterdir()
+        assert str(tmp_path).encode() not in plan.read_bytes()
+        assert json.loads(plan.read_bytes())["runs"][0]["request"]["dataset"]
+    assert len(ids) == 1
+
+
+def test_asked_again_it_makes_and_records_nothing(root: Path, dataset: str) -> None:
+    first = swept(root, asked(dataset))
+    before = len(events(root))
+    again = swept(root, asked(dataset))
+    assert again.id == first.id
+    assert [outcome.run_id for outcome in again.outcomes] == [outcome.run_id for outcome in first.outcomes]
+    assert all(outcome.existed for outcome in again.outcomes)
+    assert len(events(root)) == before
+    assert again.counts == {"made": 0, "existed": 6, "failed": 0}
+
+
+class Interrupting(Here):
+    """Somebody presses Ctrl-C while the last but one run is made."""
+
+    left = 4
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().submit(*args, **kwargs)
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_an_interrupted_sweep_goes_on_where_it_was(
+    root: Path, dataset: str, by_id: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "TOGETHER", 1)
+    with opened(root) as store, pytest.raises(KeyboardInterrupt):
+        carry_out(store, asked(dataset), executor=Interrupting())
+    with opened(root) as store:
+        (entry,) = listed(store)
+        assert entry.finished is None
+        assert 0 < entry.committed < 6
+        again = resume(store, entry.sweep[:10], executor=Here()) if by_id else None
+    done = again or swept(root, asked(dataset))
+    assert done.counts == {"made": 6 - entry.committed, "existed": entry.committed, "failed": 0}
+    assert kinds(root) == ["sweep_planned", "sweep_finished"]
+    assert done.entry.committed == 6
+    assert len(names(root)["runs"]) == 7
+
+
+def test_failures_are_listed_and_tried_again(root: Path, dataset: str) -> None:
+    right = asked(dataset).requests
+    wanted = Asked(requests=(right[0], {**right[1], "end": "1970-01-02"}, right[2]))
+    done = swept(root, wanted)
+    assert [outcome.ok for outcome in done.outcomes] == [True, False, True]
+    assert done.entry.failed == 1
+    (failure,) = done.entry.failures
+    assert (failure["at"], failure["code"], failure["run_id"]) == (1, "RUN_CONFIG_INVALID", None)
+    with opened(root) as store:
+        rows = results(store, done.id)
+        again = resume(store, done.id, executor=Here())
+    assert [row["state"] for row in rows] == ["committed", "failed", "committed"]
+    assert rows[1]["code"] == "RUN_CONFIG_INVALID"
+    assert [type(outcome.error) for outcome in again.outcomes] == [type(None), RunConfigInvalid, type(None)]
+    assert kinds(root) == ["sweep_planned", "sweep_finished"]
+
+
+def test_a_sweep_whose_requests_became_other_runs_is_not_resumed(
+    root: Path, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = swept(root, asked(dataset))
+    monkeypatch.setattr("buff.builder.source_sha256", lambda rule: "0" * 64)
+    with opened(root) as store, pytest.raises(RunConfigInvalid, match="other runs"):
+        resume(store, done.id, executor=Here())
+
+
+def test_a_plan_that_is_gone_or_changed_is_refused(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset))
+    (plan,) = (root / "_sweeps").iterdir()
+    with opened(root) as store:
+        plan.write_bytes(plan.read_bytes() + b" ")
+        with pytest.raises(RunDamaged):
+            read_plan(store, done.entry)
+        plan.unlink()
+        with pytest.raises(StorageUnreadable):
+            resume(store, done.id)
+    swept(root, asked(dataset))
+    with opened(root) as store:
+        assert len(read_plan(store, done.entry)["runs"]) == 6, "asking again brings it back"
+
+
+def test_a_sweep_is_found_by_the_beginning_of_its_id(root: Path, dataset: str) -> None:
+    one, two = swept(root, asked(dataset)), swept(root, asked(dataset, risk="4"))
+    with opened(root) as store:
+        assert [entry.sweep for entry in listed(store)] == [two.id, one.id]
+        assert find(store, one.id[:10]).sweep == one.id
+        for unknown in ("swp_", "", "swp_x", "run_"):
+            with pytest.raises(SweepNotFound):
+                find(store, unknown)
+
+
+def test_limits_of_a_sweep(root: Path, dataset: str) -> None:
+    with pytest.raises(LimitExceeded) as refused:
+        swept(root, asked(dataset), sweep_runs_max=5)
+    assert refused.value.details["setting"] == "BUFF_SWEEP_RUNS_MAX"
+    with pytest.raises(LimitExceeded):
+        swept(root, asked(dataset, params={"fast": "2", "slow": "4"}, risk="1", walk=WALK), sweep_runs_max=5)
+    with pytest.raises(RunConfigInvalid, match="no runs"):
+        swept(root, asked(dataset, params={"fast": "8", "slow": "4"}))
+    assert kinds(root) == []
+
+
+def test_a_sweep_is_one_request(root: Path, dataset: str) -> None:
+    """All its runs count as one of those that are allowed in a minute, and others are still counted one by one."""
+    swept(root, asked(dataset), requests_per_minute=3)
+    settings = evolve(SETTINGS, requests_per_minute=3)
+    wanted = {"dataset": dataset, "timeframe": "1h", "strategy": "hold"}
+    create({**wanted, "risk_level": 1}, root=str(root), host=host(), settings=settings)
+    with pytest.raises(RateLimited):  # the run of the root, the sweep and this one were three
+        create({**wanted, "risk_level": 2}, root=str(root), host=host(), settings=settings)
+    with pytest.raises(RateLimited):
+        swept(root, asked(dataset, risk="5"), requests_per_minute=3)
+
+
+# Walking forward
+
+WALK = Walk(train="12h", test="6h", purge="1h")
+
+
+def test_a_walk_is_recorded_and_shown_side_by_side(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset, params={"fast": "2", "slow": "4,6"}, walk=WALK))
+    with opened(root) as store:
+        plan, rows = read_plan(store, done.entry), results(store, done.id)
+    assert plan["walk"] == {"train": "12h", "test": "6h", "step": "6h", "purge": "1h", "anchored": False}
+    assert [(row["window"], row["part"]) for row in rows[:4]] == [(0, "train"), (0, "test"), (1, "train"), (1, "test")]
+    assert all(row["state"] == "committed" for row in rows)
+    side_by_side = pairs(rows)
+    assert len(side_by_side) * 2 == len(rows) == done.entry.trials
+    for train, test in side_by_side:
+        assert train["params"] == test["params"]
+        assert train["end"] < test["start"]
+    assert [train["params"]["slow"] for train, _ in side_by_side] == sorted(
+        train["params"]["slow"] for train, _ in side_by_side
+    )
+
+
+def test_windows_begin_where_bars_do(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset, timeframes="4h", params={"fast": "2", "slow": "4"}, walk=WALK))
+    assert all(outcome.ok for outcome in done.outcomes)
+
+
+# Looking
+
+
+def test_results_are_in_the_order_of_the_requests_with_how_many_were_tried(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset))
+    with opened(root) as store:
+        rows = results(store, done.id)
+        sharpes = [store.run(row["run_id"]).metrics["sharpe"].value for row in rows]
+    assert [row["run_id"] for row in rows] == [outcome.run_id for outcome in done.outcomes]
+    assert {row["trials"] for row in rows} == {6}
+    assert [row["metrics"]["sharpe"] for row in rows] == sharpes
+    columns, table = flat(rows)
+    assert list(columns)[:3] == ["at", "run_id", "state"]
+    assert (columns["params.fast"], columns["params.direction"]) == ("int64", "string")
+    assert [row["params.slow"] for row in table] == [row["params"]["slow"] for row in rows]
+    assert set(columns) <= set(table[0])
+
+
+def test_a_run_that_was_reclaimed_or_is_missing_is_shown_as_such(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset))
+    with opened(root) as store:
+        store.archive(str(done.outcomes[0].run_id))
+        assert results(store, done.id)[0]["state"] == "archived"
+
+
+def test_kinds_of_columns_that_differ_between_rows_are_text() -> None:
+    row = {"metrics": {}, "at": 0}
+    columns, table = flat([{**row, "params": {"a": 1, "b": 1, "c": True}}, {**row, "params": {"a": 1.5, "b": "x"}}])
+    assert [columns[f"params.{name}"] for name in "abc"] == ["float64", "string", "bool"]
+    assert [[each[f"params.{name}"] for name in "abc"] for each in table] == [[1.0, "1", True], [1.5, "x", None]]
+
+
+# Keeping
+
+
+def test_the_index_keeps_sweeps_and_a_backup_their_plans(root: Path, dataset: str, tmp_path: Path) -> None:
+    done = swept(root, asked(dataset))
+    with opened(root) as store:
+        state = project(store.events())
+        assert state.sweeps == store.state.sweeps
+        again = state_of(index_bytes(state))
+        assert again is not None
+        assert again.sweeps == state.sweeps
+        copy_root(store, str(tmp_path / "copy"))
+        assert usage(store)["sweeps"].count == 1
+    with opened(tmp_path / "copy") as copy:
+        assert read_plan(copy, copy.state.sweeps[done.id])["schema"] == sweeps.SCHEMA
