@@ -33,6 +33,7 @@ AS_STORED = "as_stored"  # the `opt` of a handler whose answers are neither comp
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HEADERS_ALONE = "buff_web.headers_alone"  # in the scope of what was asked by HEAD: an endless answer must know
 _READS = ("GET", "HEAD")
+_ELSEWHERE = "ask from a page of this server; a proxy in front says who asked as `Run it as a service` shows"
 _NO_WEIGHT = re.compile(r"q=0(\.0*)?")
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -89,9 +90,11 @@ def refusal(method: str, headers: Headers, *, names: Collection[str], any_addres
     if method in _READS:
         return None
     if any(origin != f"http://{hosts[0]}" for origin in found.get(b"origin", [])):
-        return ForbiddenOrigin("the request comes from another site", details={"header": "Origin"})
+        return ForbiddenOrigin("the request comes from another site", hint=_ELSEWHERE, details={"header": "Origin"})
     if any(site not in ("same-origin", "none") for site in found.get(b"sec-fetch-site", [])):
-        return ForbiddenOrigin("the request comes from another site", details={"header": "Sec-Fetch-Site"})
+        return ForbiddenOrigin(
+            "the request comes from another site", hint=_ELSEWHERE, details={"header": "Sec-Fetch-Site"}
+        )
     return None
 
 
