@@ -16,6 +16,7 @@ from buff import admission, safety
 from buff.builder import checked, stored_entry
 from buff.errors import BuffError, LimitExceeded, RunConfigInvalid
 from buff.inputs import opened
+from buff.intake import check_free
 from buff.journal.events import BuildCancelRequested, BuildRequested
 from buff.journal.record import Entry
 from buff.registry import changes
@@ -114,9 +115,10 @@ def request(
     """Ask for a run, or for files to become a dataset (`kind` is run or ingest), and return the queued build.
 
     All that can be judged without reading the data is judged before anything is recorded. Raises what `create` and
-    `deposit` raise of a request, KillSwitchEngaged, RateLimited, and LimitExceeded when the queue is full.
+    `deposit` raise of a request, KillSwitchEngaged, RateLimited, and LimitExceeded when the queue or the disk is full.
     """
     _check(store, values, kind)
+    check_free(store)
     event = BuildRequested(
         job=f"bld_{store.host.token()}",
         kind=kind,

@@ -140,6 +140,14 @@ def test_the_queue_ends_where_the_settings_say(root: Path, minutes: Path) -> Non
         assert builds.request(store, request(minutes)).status == "queued"
 
 
+def test_a_build_that_would_find_no_room_is_not_asked_for(root: Path, minutes: Path) -> None:
+    with process(root, free_bytes_min=1 << 59) as store:
+        with pytest.raises(LimitExceeded, match="are free") as refused:
+            builds.request(store, request(minutes))
+        assert refused.value.details["setting"] == "BUFF_FREE_BYTES_MIN"
+        assert not store.state.builds
+
+
 def test_only_so_many_builds_are_asked_for_in_a_minute(root: Path, minutes: Path) -> None:
     with process(root, requests_per_minute=2) as store:
         for _ in range(2):
