@@ -169,6 +169,7 @@ def test_what_can_be_said_without_the_data_is_said_at_once(
         for path in ("/api/v1/runs", "/api/v1/runs?dry_run=true"):
             answer = client.post(path, json=request(**changes), headers={mark["header"]: mark["value"]})
             assert (answer.status_code, answer.json()["code"]) == (CODES[code].status, code)
+            assert "--" not in answer.json()["hint"], "who asks over HTTP has no options"
         assert client.get("/api/v1/builds").json()["total"] == 0
 
 

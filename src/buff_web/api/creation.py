@@ -24,6 +24,7 @@ from buff.errors import (
     ProfileInvalid,
     RateLimited,
     RiskInvalid,
+    RunConfigInvalid,
     RunDamaged,
     RunExists,
     RunIdInvalid,
@@ -134,6 +135,7 @@ async def create_run(
     What can be judged without the data is judged now; what is wrong with the data is the end of the build. With a
     dataset, a run that exists already is returned itself.
     """
+    _check_source(data)
     values, writing = said(data), site.writing
     if dry_run:
         await writing.do(_possible, site.store, values)
@@ -154,6 +156,15 @@ async def create_run(
 async def create_dataset(data: JSONBody[NewDataset], site: NamedDependency[Site]) -> Response[bytes]:
     """Ask for uploaded files to be stored as one dataset; return the build that does it."""
     return await _asked(site, said(data), "ingest")
+
+
+def _check_source(data: NewRun) -> None:
+    if bool(data.upload) == bool(data.dataset):
+        raise RunConfigInvalid(
+            "exactly one of upload and dataset must be given",
+            hint="name files by the `upload` of the answer to PUT /api/v1/uploads, or a stored dataset by its id",
+            details={"field": "upload"},
+        )
 
 
 def _possible(store: Store, values: dict[str, Any]) -> None:
