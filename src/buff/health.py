@@ -123,7 +123,7 @@ def _journal(store: Store) -> str:
         return "there is no journal yet: whoever creates a run begins it"
     if head is None:
         return f"every event up to {seq:,} is whole; HEAD is missing, the next writer makes it anew"
-    return f"every event up to {seq:,} is whole and follows from the one before"
+    return f"every event up to {seq:,} was read whole and follows from the one before"
 
 
 def _projection(store: Store) -> str:
