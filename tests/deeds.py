@@ -22,19 +22,20 @@ from unittest.mock import patch
 import msgspec
 from attrs import evolve, field, frozen
 
-from buff import builds, datasets, safety, uploads, work
+from buff import batch, builds, datasets, safety, sweeps, uploads, work
 from buff.audit import verify_all
 from buff.backup import PARTIAL, copy_root
 from buff.builder import create
 from buff.bundle import bring, bundle
 from buff.canonical import document
 from buff.cli import legacy
+from buff.crew import Here
 from buff.datasets import check
 from buff.errors import BuffError, KillSwitchEngaged
 from buff.extract import extract
 from buff.files import Disk, remove_tree
 from buff.host import Host
-from buff.journal.events import BuildFailed, BuildFinished, JournalRecovered
+from buff.journal.events import BuildFailed, BuildFinished, JournalRecovered, SweepPlanned
 from buff.journal.survey import read_head
 from buff.outlet import Fill, publish_folder
 from buff.space import KINDS, TRASH, free, plan
@@ -556,7 +557,60 @@ def _stopped(base: Path, told: Told, again: bool) -> None:
 STOP = Deed(name="stop", prepare=lambda base: (base / "root").mkdir(), do=_stop, judge=_stopped)
 
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD, STOP)
+# Many runs are made at once
+
+
+def _dataset(base: Path) -> None:
+    root = base / "root"
+    root.mkdir()
+    with Store(str(root), host=surroundings(), settings=SETTINGS) as store:
+        create(next(wishes()), root=store, host=store.host, settings=store.settings)
+
+
+def _asked(store: Store) -> sweeps.Asked:
+    given = {"dataset": store.datasets()[0].dataset_id, "timeframe": "1h", "strategy": "hold"}
+    return sweeps.Asked(requests=tuple({**given, "risk_level": level} for level in (1, 2, 4)))
+
+
+def _sweep(disk: Disk, base: Path, told: Told) -> None:
+    """Three runs, of which two are committed together. What they are written by is one thread, in one order."""
+    with (
+        Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store,
+        patch.object(batch, "TOGETHER", 2),
+        patch.object(batch, "ThreadPoolExecutor", lambda *_: Here()),
+    ):
+        done = sweeps.carry_out(store, _asked(store), executor=Here())
+        told.runs |= {str(outcome.run_id) for outcome in done.outcomes}
+    told.done = True
+
+
+def _swept(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        promise(told.runs <= store.state.runs.keys(), "an acknowledged run is lost")
+        whole(store)
+        _planned(store)
+        if again:
+            done = sweeps.carry_out(store, _asked(store), executor=Here())
+            promise(all(outcome.ok for outcome in done.outcomes), "a run cannot be made any more")
+            promise(set(told.runs) <= {outcome.run_id for outcome in done.outcomes if outcome.existed}, "made again")
+            promise(len(store.state.runs) == 4, "other runs than were asked for")
+            _planned(store)
+            whole(store)
+
+
+def _planned(store: Store) -> None:
+    """Every sweep the journal tells of has its plan, and was planned once."""
+    for entry in store.state.sweeps.values():
+        promise(len(sweeps.read_plan(store, entry)["runs"]) == 3, "a plan that was recorded is another")
+    told = [item.event for item in store.events() if isinstance(item.event, SweepPlanned)]
+    promise(len(told) == len(store.state.sweeps) <= 1, "a sweep was planned twice")
+
+
+SWEEP = Deed(name="sweep", prepare=_dataset, do=_sweep, judge=_swept)
+
+
+DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD, STOP, SWEEP)
 
 
 # The search
