@@ -313,7 +313,7 @@ def test_a_build_is_cancelled_up_to_the_very_last(
     before = names(root)
     monkeypatch.setattr(safety.Watch, "__call__", lambda self: None)  # nobody asks on the way
     module: Any = builder if kind == "run" else intake
-    name = "build" if kind == "run" else "staged_bars"
+    name = "built_of" if kind == "run" else "staged_bars"
     real = getattr(module, name)
 
     def late(*args: Any, **named: Any) -> Any:
