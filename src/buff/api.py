@@ -19,6 +19,7 @@ from buff.runs.run import Run
 from buff.settings import Settings
 from buff.store import Store
 from buff.sweeps import create_all
+from buff.windows import walk_from
 
 Path = str | os.PathLike[str]
 
@@ -100,6 +101,7 @@ def create_run(
 def create_runs(
     requests: Iterable[Mapping[str, Any]],
     *,
+    walk: Mapping[str, Any] | None = None,
     executor: Executor | None = None,
     runs_root: Path | Store | None = None,
     progress: Progress = silent,
@@ -111,13 +113,25 @@ def create_runs(
     `concurrent.futures.Executor`: it makes runs and writes nothing; without one it is processes of our own, for which a
     script needs `if __name__ == "__main__":`. Ctrl-C leaves what was committed; asking again goes on from there.
 
+    `walk` walks forward: `train` and `test` are lengths such as 180d, and `step`, `anchored` and `purge` are as
+    `buff sweep` has them. Then there are two outcomes for each window of each request: what is looked at, and what it
+    is judged by.
+
     Raises BuffError with the `code` of what stops all of them: RUNS_ROOT_UNSET, KILL_SWITCH_ENGAGED, LIMIT_EXCEEDED and
     others (docs/reference/errors.md).
     """
     host = this_host()
     settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
     root = runs_root if runs_root is not None else settings.runs_root
-    return create_all(list(requests), root=root, host=host, settings=settings, executor=executor, progress=progress)
+    return create_all(
+        list(requests),
+        root=root,
+        host=host,
+        settings=settings,
+        walk=None if walk is None else walk_from(walk),
+        executor=executor,
+        progress=progress,
+    )
 
 
 def ingest(

@@ -171,19 +171,22 @@ def create_all(
     root: str | os.PathLike[str] | Store | None,
     host: Host,
     settings: Settings,
+    walk: Walk | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> tuple[Outcome, ...]:
     """Return what became of each of many requests, plain values as `builder.create` takes them, as one sweep.
 
-    Raises what `carry_out` does.
+    With a `walk` there are two outcomes for each window of each request. Raises what `carry_out` does.
     """
     if isinstance(root, Store):
-        asked = Asked(requests=tuple(requests))
+        asked = Asked(requests=tuple(requests), walk=walk)
         return carry_out(root, asked, executor=executor, progress=progress).outcomes if requests else ()
     check_settings(settings)
     with Store(open_root(root), host=host, settings=settings) as store:
-        return create_all(requests, root=store, host=host, settings=settings, executor=executor, progress=progress)
+        return create_all(
+            requests, root=store, host=host, settings=settings, walk=walk, executor=executor, progress=progress
+        )
 
 
 def carry_out(store: Store, asked: Asked, *, executor: Executor | None = None, progress: Progress = silent) -> Sweep:

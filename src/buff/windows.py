@@ -5,10 +5,11 @@ two. They only say which requests there are: nothing is fitted, and nothing is s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import fields, frozen
 
 from buff.errors import RunConfigInvalid
 from buff.times import iso
@@ -56,11 +57,11 @@ class Walk:
         """Raise RunConfigInvalid for a length that cannot be read."""
         for name in ("train", "test", "step", "purge"):
             text = getattr(self, name)
-            if text is not None and not _LENGTH.fullmatch(text):
+            if text is not None and not (isinstance(text, str) and _LENGTH.fullmatch(text)):
                 raise RunConfigInvalid(
-                    f"{name} is {text[:40]!r}, which is no length of time",
+                    f"{name} is {str(text)[:40]!r}, which is no length of time",
                     hint="write 36h, 180d, 12w, 6M or 1Y",
-                    details={"field": name, "value": text[:40]},
+                    details={"field": name, "value": str(text)[:40]},
                 )
 
     def as_dict(self) -> dict[str, str | bool | None]:
@@ -72,6 +73,16 @@ class Walk:
             "anchored": self.anchored,
             "purge": self.purge,
         }
+
+
+def walk_from(values: Mapping[str, Any]) -> Walk:
+    """Return the walk that plain values describe. Raises RunConfigInvalid."""
+    known = [each.name for each in fields(Walk)]
+    unknown = sorted(set(values) - set(known))
+    if unknown or not {"train", "test"} <= set(values):
+        says = f"a walk has no {unknown[0]!r}" if unknown else "a walk needs train and test"
+        raise RunConfigInvalid(says, hint=f"it has: {', '.join(known)}", details={"field": "walk"})
+    return Walk(**values)
 
 
 def windows(walk: Walk, start: int, end: int) -> tuple[Window, ...]:

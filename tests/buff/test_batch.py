@@ -166,6 +166,10 @@ def test_the_python_api_takes_any_iterable(root: Path, monkeypatch: pytest.Monke
     asked = ({"dataset": dataset, "timeframe": "1h", "strategy": "hold", "risk_level": level} for level in (1, 2, 3))
     found = buff.create_runs(asked, runs_root=root)
     assert [outcome.entry.risk_level for outcome in found if outcome.entry] == [1, 2, 3]
+    asked = [{"dataset": dataset, "timeframe": "1h", "strategy": "hold", "risk_level": 1}]
+    walked = buff.create_runs(asked, runs_root=root, walk={"train": "24h", "test": "12h"})
+    starts = [outcome.request["start"][5:13] for outcome in walked]
+    assert starts == ["01-01T00", "01-02T00", "01-01T12", "01-02T12"]
     monkeypatch.delenv("RUNS_ROOT", raising=False)
     with pytest.raises(RunsRootUnset):
         buff.create_runs([])

@@ -1,6 +1,7 @@
 """Sweeps: a plan, two events and ordinary runs; the same requests are the same sweep, and it goes on where it was."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from buff.store import Store
 from buff.sweeps import Asked, Sweep, carry_out, find, grid, listed, read_plan, resume
 from buff.trials import flat, pairs, results
 from buff.windows import Walk
+from pages import REPOSITORY
 from whole import SETTINGS, events, host, names, opened, request
 
 
@@ -257,6 +259,19 @@ def test_a_sweep_is_one_request(root: Path, dataset: str) -> None:
         create({**wanted, "risk_level": 2}, root=str(root), host=host(), settings=settings)
     with pytest.raises(RateLimited):
         swept(root, asked(dataset, risk="5"), requests_per_minute=3)
+
+
+def test_the_page_names_every_member_of_a_plan(root: Path, dataset: str) -> None:
+    page = (REPOSITORY / "docs" / "reference" / "artifacts.md").read_text(encoding="utf-8")
+    section = page.split("## The plan of a sweep\n")[1].split("\n## ")[0]
+    told = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in section.splitlines() if line[:1] == "|")))
+    wanted = asked(dataset, params={"fast": "2,8", "slow": "4"}, walk=WALK)
+    walk = swept(root, wanted)
+    failing = swept(root, Asked(requests=({**wanted.requests[0], "risk_level": 9},)))
+    with opened(root) as store:
+        plans = [read_plan(store, each.entry) for each in (walk, failing)]
+    members = {name for plan in plans for each in (plan, *plan["runs"], *plan["skipped"]) for name in each}
+    assert members - {"says"} == told
 
 
 # Walking forward

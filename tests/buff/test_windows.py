@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from buff.errors import RunConfigInvalid
 from buff.times import epoch_ms, iso
-from buff.windows import Walk, later, windows
+from buff.windows import Walk, later, walk_from, windows
 
 START, END = epoch_ms("2022-01-01T00:00:00Z"), epoch_ms("2023-01-01T00:00:00Z")
 DAY = 86_400_000
@@ -84,6 +84,13 @@ def test_no_window_sees_what_it_is_judged_by(
     for before, after in pairwise(found):
         assert later(before.train_end, step or test) == after.train_end
     assert later(found[-1].test_end, step or test) > END
+
+
+def test_a_walk_is_made_of_plain_values():
+    assert walk_from({"train": "1d", "test": "6h", "anchored": True}) == Walk(train="1d", test="6h", anchored=True)
+    for wrong in ({"train": "1d"}, {"train": "1d", "test": "1d", "gap": "1d"}, {"train": 5, "test": "1d"}):
+        with pytest.raises(RunConfigInvalid):
+            walk_from(wrong)
 
 
 def test_months_are_those_of_the_calendar():
