@@ -7,11 +7,14 @@ column's identity.
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 from buff.errors import RunDamaged
@@ -20,6 +23,11 @@ from buff.files import Disk
 HEADER_BYTES = 128
 BESIDE_BYTES = 1 << 20  # columns of fewer bytes are hashed before a thread has begun
 THREADS = 2
+PROVEN = 4_096  # files that are remembered as read
+
+Identity = tuple[int, ...]
+Held = TypeVar("Held")
+Told = TypeVar("Told")
 
 
 def header(dtype: np.dtype[Any], rows: int) -> bytes:
@@ -41,33 +49,81 @@ def content_sha256(values: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).view(np.uint8).data).hexdigest()
 
 
-def file_sha256(values: NDArray[Any]) -> str:
-    """Return the SHA-256 of a column's whole file, header included."""
-    hashed = hashlib.sha256()
-    for part in whole(values):
-        hashed.update(part)
-    return hashed.hexdigest()
-
-
 def contents_sha256(held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
     """Return the SHA-256 of each column's raw bytes, by name."""
-    return _beside(content_sha256, held)
+    size_bytes = sum(values.nbytes for values in held.values())
+    return dict(zip(held, _beside(content_sha256, list(held.values()), size_bytes), strict=True))
 
 
-def files_sha256(held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
-    """Return the SHA-256 of each column's whole file, by name."""
-    return _beside(file_sha256, held)
-
-
-def _beside(hashed: Callable[[NDArray[Any]], str], held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+def _beside(hashed: Callable[[Held], Told], held: Sequence[Held], size_bytes: int) -> list[Told]:
     """Hash large columns beside one another, since hashing lets other threads run.
 
     Each hash is of one column alone, so that neither their number nor their order makes a difference.
     """
-    if sum(values.nbytes for values in held.values()) < BESIDE_BYTES:
-        return {name: hashed(values) for name, values in held.items()}
+    if size_bytes < BESIDE_BYTES:
+        return [hashed(each) for each in held]
     with ThreadPoolExecutor(THREADS, "buff-hash") as pool:
-        return dict(zip(held, pool.map(hashed, held.values()), strict=True))
+        return list(pool.map(hashed, held))
+
+
+@frozen(kw_only=True)
+class Committed:
+    """A column's file, how it is told of, and what was committed of it: the SHA-256 of its bytes from `begin` on."""
+
+    name: str
+    path: str
+    sha256: str
+    begin: int = 0
+
+
+class Proven:
+    """The files of columns that were found to hold what was committed. Threads may share it.
+
+    Each is read once for as long as the system says that it is the same file, so that asking again costs one look at
+    its name. What its header says is judged by `read`.
+    """
+
+    def __init__(self) -> None:
+        """Know of no file yet."""
+        self._known: OrderedDict[tuple[Committed, Identity], None] = OrderedDict()
+        self._lock = Lock()
+
+    def damaged(self, files: Iterable[Committed]) -> Committed | None:
+        """Return the first of some files that holds other bytes than were committed, or cannot be read; else None."""
+        seen = [(each, _state(each.path)) for each in files]
+        with self._lock:
+            unread = [each for each in seen if each not in self._known]
+        read_bytes = sum(state[2] for _, state in unread if state)
+        found = _beside(lambda each: (each[0], _proof(each[0])), unread, read_bytes)
+        with self._lock:
+            for file, state in found:
+                if state:
+                    self._known[file, state] = None
+            while len(self._known) > PROVEN:
+                self._known.popitem(last=False)
+        return next((file for file, state in found if state is None), None)
+
+
+def _state(path: str | int) -> Identity:
+    """Return what tells a file from any other, and from itself after a change; nothing where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _proof(file: Committed) -> Identity | None:
+    """Return the state in which a file holds what was committed, empty where it changed meanwhile; else None."""
+    try:
+        with open(file.path, "rb") as opened:
+            before = _state(opened.fileno())
+            opened.seek(file.begin)
+            same = hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+            after = _state(opened.fileno())
+    except OSError:
+        return None
+    return (before if before == after else ()) if same else None
 
 
 def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:

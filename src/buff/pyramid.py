@@ -20,8 +20,9 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from buff import columns, sheet
+from buff import sheet
 from buff.canonical import digest_of
+from buff.columns import HEADER_BYTES, Committed, Proven
 from buff.errors import RunDamaged
 from buff.files import Disk
 from buff.market.timeframe import DAY_MS, Timeframe, coarser_or_equal
@@ -305,13 +306,13 @@ def equity_series(run: Run, ts: NDArray[np.int64]) -> Series:
 
 @frozen(kw_only=True, eq=False)
 class _Source:
-    """What a pyramid is made of: the whole series, the hashes it is bound to, and the proof that these are its own."""
+    """What a pyramid is made of: the whole series, the hashes it is bound to, and the files that must have them."""
 
     kind: str
     timeframe: str
     made_of: Mapping[str, Any]
     series: Callable[[], Series]
-    damaged: Callable[[Series], str | None]
+    files: Sequence[Committed]
 
     @property
     def key(self) -> str:
@@ -319,23 +320,19 @@ class _Source:
 
 
 def _bars_source(run: Run) -> _Source:
-    hashes = {each["column"]: each["sha256"] for each in run.manifest["references"]}
     names = sorted({rule.source for rule in BARS.values()})
+    hashes = {each["column"]: each["sha256"] for each in run.manifest["references"]}
 
     def series() -> Series:
         bars = run.resample
         return Series(timeframe=bars.timeframe, values={name: getattr(bars, name) for name in names}, rules=BARS)
-
-    def damaged(found: Series) -> str | None:
-        told = columns.contents_sha256({name: found.values[name] for name in names})
-        return next((f"column {name} of its bars" for name in names if told[name] != hashes[name]), None)
 
     return _Source(
         kind="bars",
         timeframe=run.inputs["timeframe"],
         made_of={name: hashes[name] for name in names},
         series=series,
-        damaged=damaged,
+        files=_referenced(run, names),
     )
 
 
@@ -343,11 +340,6 @@ def _equity_source(run: Run, own: Series) -> _Source:
     hashes = {item["name"]: item["sha256"] for item in run.manifest["artifacts"]}
     names = [f"columns/{name}.npy" for name in sorted(own.values) if name != "ts"]
     stamps = next(each["sha256"] for each in run.manifest["references"] if each["column"] == "ts")
-
-    def damaged(found: Series) -> str | None:
-        told = columns.files_sha256({name: found.values[name[8:-4]] for name in names})
-        return next((name for name in names if told[name] != hashes[name]), None)
-
     return _Source(
         kind="equity",
         timeframe=run.inputs["timeframe"],
@@ -358,18 +350,32 @@ def _equity_source(run: Run, own: Series) -> _Source:
             "end": run.inputs["end"],
         },
         series=lambda: own,
-        damaged=damaged,
+        files=(*_referenced(run, ["ts"]), *_written(run, names)),
     )
 
 
-def _check(run: Run, source: _Source, series: Series) -> None:
-    damaged = source.damaged(series)
-    if damaged is not None:
-        raise RunDamaged(
-            f"{damaged} of {run.id} holds other bytes than were committed",
-            hint=f"run `buff run verify {run.id}`",
-            details={"run_id": run.id},
+def _referenced(run: Run, names: Sequence[str] | None = None) -> tuple[Committed, ...]:
+    """Return the files of the bars of a run's whole resample, all or those of some columns."""
+    root = os.path.dirname(run.directory)
+    return tuple(
+        Committed(
+            name=f"column {each['column']} of its bars",
+            path=os.path.join(root, *each["file"].split("/")),
+            sha256=each["sha256"],
+            begin=HEADER_BYTES,
         )
+        for each in run.manifest["references"]
+        if names is None or each["column"] in names
+    )
+
+
+def _written(run: Run, names: Sequence[str] | None = None) -> tuple[Committed, ...]:
+    """Return the files of the columns that a run made, all or some of them."""
+    return tuple(
+        Committed(name=item["name"], path=run.artifact_path(item["name"]), sha256=item["sha256"])
+        for item in run.manifest["artifacts"]
+        if (item["name"].startswith("columns/") if names is None else item["name"] in names)
+    )
 
 
 # Keep
@@ -377,10 +383,11 @@ def _check(run: Run, source: _Source, series: Series) -> None:
 
 @frozen(kw_only=True, eq=False)
 class Detail:
-    """A series of a run with its pyramid, or none where the series is short."""
+    """A series of a run with its pyramid, or none where the series is short, and the files that it is read from."""
 
     series: Series
     pyramid: Pyramid | None
+    files: Sequence[Committed] = ()
 
     def cut(self, window: Window) -> Cut:
         """Return a window in at most so many buckets."""
@@ -388,13 +395,18 @@ class Detail:
 
 
 class Details:
-    """The details of the runs of one root: mapped when first asked for, the latest kept. Threads may share it."""
+    """The details of the runs of one root: mapped when first asked for, the latest kept. Threads may share it.
+
+    No column is shown that does not have the hash of the manifest: each file is read for it once, and again when it is
+    another by its looks.
+    """
 
     def __init__(self, disk: Disk, root: str, *, token: str, bars_min: int = BARS_MIN) -> None:
         """Keep where they are; `token` is part of the names of files under way, no two processes have the same."""
         self._disk, self._root, self._token, self._bars_min = disk, root, token, bars_min
         self._kept: OrderedDict[tuple[str, str, str], Detail] = OrderedDict()
         self._pyramids = {kind: WeakValueDictionary[str, Pyramid]() for kind in KINDS}
+        self._proven = Proven()
         self._lock, self._building = threading.Lock(), {kind: threading.Lock() for kind in KINDS}
 
     def bars(self, run: Run) -> Detail:
@@ -402,7 +414,7 @@ class Details:
 
         Raises RunDamaged when the columns are not what the manifest says.
         """
-        return self._known("bars", run, lambda: (bars_series(run), lambda: _bars_source(run)))
+        return self._known("bars", run, lambda: (bars_series(run), _bars_source(run)))
 
     def equity(self, run: Run) -> Detail:
         """Return the detail of a run's equity, drawdown, position, risk state and of what was entered and left.
@@ -410,9 +422,9 @@ class Details:
         Raises RunDamaged when the columns are not what the manifest says.
         """
 
-        def made() -> tuple[Series, Callable[[], _Source]]:
+        def made() -> tuple[Series, _Source]:
             own = equity_series(run, run.bars.ts)
-            return own, lambda: _equity_source(run, own)
+            return own, _equity_source(run, own)
 
         return self._known("equity", run, made)
 
@@ -424,41 +436,51 @@ class Details:
         self.bars(run)
         self.equity(run)
 
-    def _known(self, kind: str, run: Run, make: Callable[[], tuple[Series, Callable[[], _Source]]]) -> Detail:
+    def checked(self, run: Run) -> Run:
+        """Return a run whose columns all are what its manifest says, those of its bars too; for whoever reads them.
+
+        Raises RunDamaged.
+        """
+        self._check(run, (*_referenced(run), *_written(run)))
+        return run
+
+    def _check(self, run: Run, files: Sequence[Committed]) -> None:
+        damaged = self._proven.damaged(files)
+        if damaged is not None:
+            raise RunDamaged(
+                f"{damaged.name} of {run.id} holds other bytes than were committed",
+                hint=f"run `buff run verify {run.id}`",
+                details={"run_id": run.id},
+            )
+
+    def _known(self, kind: str, run: Run, make: Callable[[], tuple[Series, _Source]]) -> Detail:
         name = (kind, run.id, str(run.facts.get("manifest_sha256")))
         with self._lock:
             known = self._kept.get(name)
             if known is not None:
                 self._kept.move_to_end(name)
-                return known
+        if known is not None:
+            self._check(run, known.files)
+            return known
         series, source = make()
-        detail = Detail(series=series, pyramid=self._pyramid(run, source()) if len(series) >= self._bars_min else None)
-        if detail.pyramid is None:
-            self._check_short(run, source())
+        # One of a kind at a time: two threads that are asked for the same would both read and make it.
+        with self._building[kind]:
+            pyramid = self._pyramid(run, source) if len(series) >= self._bars_min else None
+            self._check(run, source.files)
+        detail = Detail(series=series, pyramid=pyramid, files=source.files)
         with self._lock:
             self._kept[name] = detail
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return detail
 
-    def _check_short(self, run: Run, source: _Source) -> None:
-        """Raise RunDamaged when short columns are not what the manifest says.
-
-        Where there is a pyramid its making does this; a short window of long columns would take longer than drawing it.
-        """
-        series = source.series()
-        if len(series) < self._bars_min:
-            _check(run, source, series)
-
     def _pyramid(self, run: Run, source: _Source) -> Pyramid:
-        # One of a kind at a time: two threads that are asked for the same would both make it.
-        with self._building[source.kind]:
-            key, pyramids = source.key, self._pyramids[source.kind]
-            known = pyramids.get(key)
-            if known is None:
-                known = self._stored(key, source) or self._made(run, key, source)
-                pyramids[key] = known
-            return known
+        key, pyramids = source.key, self._pyramids[source.kind]
+        known = pyramids.get(key)
+        if known is None:
+            known = self._stored(key, source) or self._made(run, key, source)
+            pyramids[key] = known
+        return known
 
     def _path(self, key: str) -> str:
         return os.path.join(self._root, *FOLDER.split("/"), f"{key}.pyramid")
@@ -479,7 +501,7 @@ class Details:
         series = source.series()
         with ThreadPoolExecutor(1, "buff-pyramid") as beside:
             making = beside.submit(pyramid_of, series)  # in vain where the columns are damaged, whatever it raises then
-            _check(run, source, series)
+            self._check(run, source.files)
             pyramid = making.result()
         with contextlib.suppress(OSError):  # disposable: where there is no room for it, it stays in memory
             self._write(key, source, pyramid)

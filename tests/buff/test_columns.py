@@ -1,8 +1,9 @@
 """Columns on disk: the same bytes as numpy's own files, mapped and never parsed, damage found."""
 
 import hashlib
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from buff.columns import (
     BESIDE_BYTES,
     HEADER_BYTES,
     ColumnWriter,
+    Committed,
+    Proven,
     content_sha256,
     contents_sha256,
-    files_sha256,
     header,
     read,
     whole,
@@ -68,9 +70,40 @@ def test_columns_are_hashed_beside_one_another_as_each_alone(rows: int) -> None:
     found = contents_sha256(held)
     assert list(found) == ["c3", "c1", "c2"]
     assert found == {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in held.items()}
-    assert files_sha256(held) == {
-        name: hashlib.sha256(b"".join(whole(values))).hexdigest() for name, values in held.items()
-    }
+
+
+@pytest.mark.parametrize("rows", [7, BESIDE_BYTES // 8])
+@pytest.mark.parametrize("begin", [0, HEADER_BYTES])
+def test_a_file_is_read_again_only_when_it_is_another(
+    tmp_path: Path, rows: int, begin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found to hold what was committed is believed until the system says that the file has changed."""
+    read: list[str] = []
+
+    def digested(file: BinaryIO, name: str) -> Any:
+        read.append(file.name)
+        return real(file, name)
+
+    real = hashlib.file_digest
+    monkeypatch.setattr("hashlib.file_digest", digested)
+    held = {f"c{number}": np.arange(rows, dtype=np.float64) * number for number in (3, 1, 2)}
+    paths = {name: written(tmp_path / f"{name}.npy", values) for name, values in held.items()}
+    files = [
+        Committed(name=name, path=str(path), sha256=hashlib.sha256(path.read_bytes()[begin:]).hexdigest(), begin=begin)
+        for name, path in paths.items()
+    ]
+    for path in paths.values():
+        os.utime(path, ns=(0, 0))  # or a change in the same tick of the clock would have the time of the file
+    proven = Proven()
+    assert proven.damaged(files) is proven.damaged(files) is None
+    assert sorted(read) == sorted(map(str, paths.values()))
+    data = paths["c1"].read_bytes()
+    paths["c1"].write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert proven.damaged(files) == proven.damaged(files) == files[1]
+    paths["c1"].write_bytes(data)
+    assert proven.damaged(files) is None
+    paths["c2"].unlink()
+    assert proven.damaged(files) == files[2]
 
 
 def test_values_of_another_dtype_are_a_bug(tmp_path: Path) -> None:

@@ -428,6 +428,45 @@ def test_columns_that_were_changed_since_are_not_drawn(root: Path, what: str, ba
     assert not files(root)
 
 
+@pytest.mark.parametrize("kept_there", [False, True], ids=["restarted", "running"])
+@pytest.mark.parametrize("bars_min", [1, 1_000_000], ids=["pyramid", "none"])
+@pytest.mark.parametrize("name", ["ts", "close", "equity", "state"])
+def test_a_stored_pyramid_does_not_hide_what_its_columns_became(
+    root: Path, name: str, bars_min: int, kept_there: bool
+) -> None:
+    """A short window is cut of the columns themselves: they are held to their hashes however they came to be known."""
+    run, found = opened(root).run("whole"), details(root, bars_min=bars_min)
+    kept(found, run)
+    path = _column(root, run, name)
+    path.chmod(0o644)
+    good = path.read_bytes()
+    path.write_bytes(good[:-3] + bytes([good[-3] ^ 1]) + good[-2:])
+    again = found if kept_there else details(root, bars_min=bars_min)
+    run = opened(root).run("whole")
+    with pytest.raises(RunDamaged, match=name):
+        getattr(again, "bars" if name in ("ts", "close") else "equity")(run)
+    with pytest.raises(RunDamaged, match="ts" if name == "ts" else "other bytes"):
+        again.equity(run) if name != "close" else again.checked(run)
+    path.write_bytes(good)
+    assert kept(again, opened(root).run("whole")) == plain(run)
+
+
+@pytest.mark.parametrize("name", ["filled", "open", "action", "record_offset", "drawdown"])
+def test_whoever_reads_columns_has_all_of_them_checked(root: Path, name: str) -> None:
+    run, found = opened(root).run("whole"), details(root)
+    assert found.checked(run) is run
+    path = _column(root, run, name)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    with pytest.raises(RunDamaged, match=name):
+        found.checked(run)
+
+
+def _column(root: Path, run: Run, name: str) -> Path:
+    told = {each["column"]: each["file"] for each in run.manifest["references"]}
+    return root / told.get(name, f"{run.id}/columns/{name}.npy")
+
+
 def test_damage_is_what_is_told_whatever_else_it_leads_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns are folded while they are hashed; what folding damaged ones raises is nobody's concern."""
 

@@ -107,7 +107,8 @@ def compare_runs(
     """Return what differs between runs: inputs, metrics, curves, and the first decision of each pair that does."""
     run_ids = run or []
     comparison.check(run_ids)
-    found = comparison.compare([run_of(site, run_id) for run_id in run_ids], points=points)
+    runs = [site.details.checked(run_of(site, run_id)) for run_id in run_ids]
+    found = comparison.compare(runs, points=points)
     return json_answer(request, found)
 
 

@@ -77,7 +77,7 @@ def show_decisions(
     ] = 0,
 ) -> Response[bytes]:
     """Return a page of decision records, one for each bar, in order; only those of the page are read."""
-    run = run_of(site, run_id)
+    run = site.details.checked(run_of(site, run_id))
     first_ms, last_ms = query.bounds(first, last)
     found = decisions.page(run, first_ms=first_ms, last_ms=last_ms, actions=action or (), begin=after, limit=limit)
     return json_answer(request, {"items": list(found.items), "total": found.total, "next": found.next})

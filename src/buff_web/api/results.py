@@ -93,7 +93,7 @@ def explain(
     if len(given) > 1:
         raise query.contradiction(*given[:2])
     place = bar if at is None else iso(query.instant_ms("at", at))
-    return json_answer(request, run_of(site, run_id).explain(trade=trade, bar=place))
+    return json_answer(request, site.details.checked(run_of(site, run_id)).explain(trade=trade, bar=place))
 
 
 HANDLERS = (show_manifest, show_run_metrics, show_returns, show_quality, explain)

@@ -35,7 +35,7 @@ def compare_page(
     if len(run_ids) < comparison.RUNS_MIN:
         return _choose(site, run_ids)
     comparison.check(run_ids)
-    runs = [site.store.run(entry_of(site.store, run_id).run_id) for run_id in run_ids]
+    runs = [site.details.checked(site.store.run(entry_of(site.store, run_id).run_id)) for run_id in run_ids]
     found = comparison.compare(runs, points=POINTS)
     told = urlencode([("run", run_id) for run_id in run_ids])
     return site.page(

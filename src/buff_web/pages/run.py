@@ -115,7 +115,7 @@ def report_file(site: NamedDependency[Site], run_id: FromPath[str]) -> Response[
 
     It is saved and not shown, because its own style is not one that the policy of these pages allows.
     """
-    run = site.store.run(entry_of(site.store, run_id).run_id)
+    run = site.details.checked(site.store.run(entry_of(site.store, run_id).run_id))
     headers = {"content-disposition": f'attachment; filename="{run.id}.html"'}
     return Response("".join(run.report()).encode(), media_type=MediaType.HTML, headers=headers)
 
@@ -125,7 +125,7 @@ HANDLERS = (run_page, trades_page, trade_page, decisions_page, decision_page, re
 
 def _part(site: Site, run_id: str, title: str, part: str, read: Callable[[Run], Mapping[str, Any]]) -> Response[bytes]:
     """Return a part of a run as a page of its own."""
-    run = site.store.run(entry_of(site.store, run_id).run_id)
+    run = site.details.checked(site.store.run(entry_of(site.store, run_id).run_id))
     json = f"/api/v1/runs/{run.id}/{part}" if part != "story" else f"/api/v1/runs/{run.id}"
     command = commands.show(run.id)
     return site.page("part.html", run=run, title=title, part=part, json=json, command=command, **read(run))
@@ -179,9 +179,10 @@ def _story(run: Run, *, trade: int | None = None, bar: int | None = None) -> dic
 
 def _run_values(site: Site, run: Run) -> dict[str, Any]:
     """Read what a run's page shows beside the place."""
-    summary, bought = _summary(run), drawings.bought(run)
     few = Window(buckets=PICTURE_BUCKETS)
     bars, equity = (detail.cut(few).columns for detail in (site.details.bars(run), site.details.equity(run)))
+    site.details.checked(run)  # after them: what has no pyramid yet is read beside its making
+    summary, bought = _summary(run), drawings.bought(run)
     start = float(run.inputs["initial_equity"])
     return {
         "run": run,

@@ -117,3 +117,30 @@ def test_changed_columns_are_damage_and_no_picture(client: TestClient[Any], seve
     told = client.get(f"/api/v1/runs/{run_id}/equity")
     assert (told.status_code, told.json()["code"]) == (409, "RUN_DAMAGED")
     assert client.get(f"/api/v1/runs/{run_id}/bars").status_code == 200
+
+
+def test_a_flipped_byte_is_told_wherever_its_column_is_read(several: Path, run_id: str, client_over: Any) -> None:
+    """The page of the run draws none of it, and no number of it is told, whatever was read before."""
+    other = next(entry.run_id for entry in opened(several).runs().items if entry.run_id != run_id)
+    path = several / run_id / "columns" / "equity.npy"
+    path.chmod(0o644)
+    data = path.read_bytes()
+    readers = (
+        f"/api/v1/runs/{run_id}/equity?from=2024-01-01T10:00Z&to=2024-01-01T11:00Z",
+        f"/api/v1/runs/{run_id}/explain?bar=3",
+        f"/api/v1/runs/{run_id}/decisions?limit=1",
+        f"/api/v1/compare?run={other}&run={run_id}",
+        f"/compare?run={other}&run={run_id}",
+        f"/runs/{run_id}",
+        f"/runs/{run_id}/report",
+        f"/runs/{run_id}/trades/0",
+        f"/runs/{run_id}/decisions/3",
+    )
+    with client_over(several) as client:
+        assert [client.get(address).status_code for address in readers] == [200] * len(readers)
+        path.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+        assert [client.get(address).status_code for address in readers] == [409] * len(readers)
+    with client_over(several) as client:
+        assert [client.get(address).status_code for address in readers] == [409] * len(readers)
+        path.write_bytes(data)
+        assert [client.get(address).status_code for address in readers] == [200] * len(readers)
