@@ -43,6 +43,7 @@ from buff.windows import Walk, windows
 
 FOLDER = "_sweeps"
 SCHEMA = "sweep.v1"
+SKIPPED_TOLD = 10_000  # so many skipped combinations are listed; all are counted
 FAILURES_TOLD = 100  # so many failures are told of in the event; the results list all
 TRAIN, TEST = "train", "test"
 
@@ -57,10 +58,14 @@ class Skipped:
 
 @frozen(kw_only=True)
 class Asked:
-    """What a sweep is about: its requests in order, what of a grid was skipped, and what was typed, for people."""
+    """What a sweep is about: its requests in order, what of a grid was skipped, and what was typed, for people.
+
+    Of what was skipped `skips` is the count, and the first are listed.
+    """
 
     requests: tuple[Mapping[str, Any], ...]
     skipped: tuple[Skipped, ...] = ()
+    skips: int = 0
     words: Mapping[str, Any] = field(factory=dict)
     walk: Walk | None = None
 
@@ -121,20 +126,25 @@ def grid(
     }
     for each in combinations({name: axis for name, axis in axes.items() if not name.startswith("params.")}):
         request_from(_request(each, common, strategy_id, {}))  # what is wrong by itself is wrong in every combination
-    found, skipped = list[Mapping[str, Any]](), list[Skipped]()
+    found, skipped, skips = list[Mapping[str, Any]](), list[Skipped](), 0
     for each in combinations(axes):
         given = parse_text(rule, {name: each[f"params.{name}"] for name in params})
         request = _request(each, common, strategy_id, given)
         objection = _objection(request)
         if objection is None:
             found.append(request)
-        else:
+            continue
+        skips += 1
+        if skips <= SKIPPED_TOLD:
             skipped.append(Skipped(request=request, says=objection))
     drawn = range(len(found)) if number is None else sample(len(found), number, seed)
-    words = {"strategy": strategy_id, "grid": {name: list(axis) for name, axis in axes.items()}, "size": size(axes)}
+    typed = {"dataset": ",".join(datasets), "timeframe": timeframes, "risk_level": risk}
+    typed |= {f"params.{name}": text for name, text in params.items()}
+    told = {name: {"values": typed[name], "count": len(axis)} for name, axis in axes.items()}
+    words = {"strategy": strategy_id, "grid": told, "size": size(axes)}
     if number is not None:
         words |= {"sample": number, "seed": seed}
-    return Asked(requests=tuple(found[at] for at in drawn), skipped=tuple(skipped), words=words, walk=walk)
+    return Asked(requests=tuple(found[at] for at in drawn), skipped=tuple(skipped), skips=skips, words=words, walk=walk)
 
 
 def _request(
@@ -289,6 +299,12 @@ def _walked(
         if plan.recipe is None:
             assert plan.error is not None, "a request is a run or an error"
             raise plan.error
+        if plan.request.get("run_id") is not None:
+            raise RunConfigInvalid(
+                "a request that walks forward is many runs, and run_id names one",
+                hint="leave out run_id",
+                details={"field": "run_id", "value": plan.request["run_id"]},
+            )
         frame, inputs = plan.recipe.timeframe, plan.recipe.inputs
         for number, window in enumerate(windows(walk, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))):
             for part in (TRAIN, TEST):
@@ -308,7 +324,6 @@ def _document(plans: Sequence[Planned], places: Sequence[Mapping[str, Any]], ask
     return document(
         {
             "schema": SCHEMA,
-            "asked": dict(asked.words),
             "walk": None if asked.walk is None else asked.walk.as_dict(),
             "runs": runs,
             "skipped": [{"request": dict(each.request), "says": each.says} for each in asked.skipped],
@@ -356,7 +371,7 @@ def _record(store: Store, plan: bytes, asked: Asked, plans: Sequence[Planned]) -
         size_bytes=len(plan),
         requests=len(plans),
         trials=len({each.recipe.run_id for each in plans if each.recipe is not None}),
-        skipped=len(asked.skipped),
+        skipped=asked.skips,
         asked={**asked.words, **({} if asked.walk is None else {"walk": asked.walk.as_dict()})},
         by=store.settings.user,
     )

@@ -73,7 +73,7 @@ def test_a_grid_is_every_combination_but_those_that_the_strategy_does_not_allow(
     wrong = [(each.request["params"]["fast"], each.request["params"]["slow"]) for each in found.skipped]
     assert wrong == [(fast, slow) for fast in (2, 4, 6) for slow in (4, 6, 8) for _ in (1, 2) if fast >= slow]
     assert all("fast" in each.says for each in found.skipped)
-    assert found.words["size"] == len(found.requests) + len(found.skipped) == 18
+    assert found.words["size"] == len(found.requests) + found.skips == 18
 
 
 def test_a_sample_is_of_what_is_allowed_and_in_its_order(dataset: str) -> None:
@@ -106,6 +106,12 @@ def test_a_value_that_no_combination_makes_right_is_refused(dataset: str, change
         asked(dataset, **changes)
 
 
+def test_the_same_requests_are_the_same_sweep_however_they_were_typed(root: Path, dataset: str) -> None:
+    one = swept(root, asked(dataset, params={"fast": "2,3,4", "slow": "6"}))
+    other = swept(root, asked(dataset[:12], params={"fast": "2..4", "slow": "6"}))
+    assert one.id == other.id
+
+
 # Carrying out
 
 
@@ -127,7 +133,7 @@ def test_a_sweep_is_a_plan_two_events_and_ordinary_runs(root: Path, dataset: str
         assert {verdict.outcome for verdict in verify_all(store, record=False)} == {"identical"}
         entry = store.state.sweeps[done.id]
     assert (entry.committed, entry.finished is not None, entry.by) == (6, True, "tester")
-    assert entry.asked["grid"]["params.fast"] == ["2", "4", "6"]
+    assert entry.asked["grid"]["params.fast"] == {"values": "2..6..2", "count": 3}
 
 
 def test_a_plan_names_no_path_no_clock_and_no_person(tmp_path: Path, minutes: Path) -> None:
@@ -294,6 +300,12 @@ def test_a_walk_is_recorded_and_shown_side_by_side(root: Path, dataset: str) -> 
     assert [train["params"]["slow"] for train, _ in side_by_side] == sorted(
         train["params"]["slow"] for train, _ in side_by_side
     )
+
+
+def test_an_id_of_its_own_and_a_walk_do_not_go_together(root: Path, dataset: str) -> None:
+    request = {"dataset": dataset, "timeframe": "1h", "strategy": "hold", "risk_level": 1, "run_id": "mine"}
+    with pytest.raises(RunConfigInvalid, match="run_id names one"):
+        swept(root, Asked(requests=(request,), walk=WALK))
 
 
 def test_windows_begin_where_bars_do(root: Path, dataset: str) -> None:

@@ -187,10 +187,12 @@ def _walk(options: Mapping[str, Any]) -> Any:
 def _print_dry(asked: "Asked", *, as_json: bool) -> None:
     skipped = [{"request": dict(each.request), "says": each.says} for each in asked.skipped]
     if as_json:
-        print_json({"runs": len(asked.requests), "requests": list(asked.requests), "skipped": skipped})
+        print_json(
+            {"runs": len(asked.requests), "requests": list(asked.requests), "skips": asked.skips, "skipped": skipped}
+        )
         return
     per = " for each window" if asked.walk is not None else ""
-    click.echo(f"{len(asked.requests):,} runs{per}; {len(skipped):,} combinations skipped; nothing was made")
+    click.echo(f"{len(asked.requests):,} runs{per}; {asked.skips:,} combinations skipped; nothing was made")
 
 
 def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
@@ -237,7 +239,7 @@ def _entry_row(entry: Any) -> list[str]:
 def _what(entry: Any) -> str:
     """Say what was asked for, in a few words."""
     axes = entry.asked.get("grid", {})
-    moved = [f"{name.removeprefix('params.')} {len(axis)}" for name, axis in axes.items() if len(axis) > 1]
+    moved = [f"{name.removeprefix('params.')} {axis['count']}" for name, axis in axes.items() if axis["count"] > 1]
     words = [entry.asked.get("strategy", "requests"), " x ".join(moved)]
     if "sample" in entry.asked:
         words.append(f"sample {entry.asked['sample']} of seed {entry.asked['seed']}")

@@ -91,7 +91,7 @@ def test_the_golden_journal_of_the_first_sweeps_replays_for_ever() -> None:
     state = project(reading.events)
     grid, file, walk = state.sweeps.values()
     assert (grid.requests, grid.trials, grid.skipped, grid.made, grid.failed) == (3, 3, 1, 3, 0)
-    assert grid.asked["grid"]["params.fast"] == ["2", "4"]
+    assert grid.asked["grid"]["params.fast"] == {"values": "2,4", "count": 2}
     assert (file.made, file.existed, file.failed) == (1, 1, 1)
     assert (file.failures[0]["at"], file.failures[0]["code"]) == (1, "RUN_CONFIG_INVALID")
     assert (walk.finished, walk.committed, walk.trials) == (None, 2, 8)
