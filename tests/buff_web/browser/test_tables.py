@@ -1,4 +1,4 @@
-"""The pages of data, journal, health and builds in a real browser: nothing refused, nothing foreign, all accessible."""
+"""What the pages of data and journal do in a real browser."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,6 @@ from buff.store import Store
 from whole import SETTINGS, host, make, opened
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_of_tables(visit: Any, serve: Any, several: Path, scheme: str) -> None:
-    server = serve(several)
-    tab = visit(scheme)
-    dataset = opened(several).datasets()[0].dataset_id
-    for path in ("/datasets", f"/datasets/{dataset}", "/journal", "/health", "/builds"):
-        tab.page.goto(server.local + path)
-        tab.check()
 
 
 def test_gaps_are_drawn_on_a_calendar(visit: Any, serve: Any, minutes: Path, tmp_path: Path) -> None:
