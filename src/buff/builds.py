@@ -20,7 +20,7 @@ from buff.intake import check_free
 from buff.journal.events import BuildCancelRequested, BuildRequested
 from buff.journal.record import Entry
 from buff.registry import changes
-from buff.registry.queries import LIMIT_MAX, Page, find_build
+from buff.registry.queries import BUILD_SORTS, Page, find_build, paged
 from buff.registry.state import BuildEntry, RegistryState
 from buff.runs.request import RunRequest, data_from, words
 from buff.staging import PROGRESS, STAGING, alive
@@ -28,6 +28,7 @@ from buff.store import Store
 from buff.uploads import files_of
 
 KINDS: Final = ("run", "ingest")
+STATUSES: Final = ("queued", "running", "succeeded", "failed")
 PROGRESS_BYTES: Final = 256  # one record, rewritten in place: a reader sees one or the other
 STALLED_SECONDS: Final = 60.0
 
@@ -238,19 +239,32 @@ def status(store: Store, job: str) -> Build:
     return _look(store, (find_build(store.state, job),))[0]
 
 
-def listed(store: Store, *, limit: int = 100, after: int = 0) -> Page[Build]:
-    """Return a page of builds as they are now, the newest first. Raises RunConfigInvalid on a limit that cannot be.
+def listed(
+    store: Store,
+    *,
+    status: str | None = None,
+    kind: str | None = None,
+    sort: str = "-created",
+    limit: int = 100,
+    after: int = 0,
+    cursor: str | None = None,
+) -> Page[Build]:
+    """Return a page of builds as they are now, the newest first; only those of a status and a kind, if any are named.
 
-    Of those that ended the last thousand are remembered; the journal has all.
+    Of those that ended the last thousand are remembered; the journal has all. Raises RunConfigInvalid on a sort, limit
+    or cursor that cannot be.
     """
-    if not 1 <= limit <= LIMIT_MAX or after < 0:
-        raise RunConfigInvalid(
-            f"limit {limit} is not between 1 and {LIMIT_MAX}", details={"field": "limit", "value": limit}
-        )
-    found = sorted(store.state.builds.values(), key=lambda build: build.seq, reverse=True)
-    items = _look(store, found[after : after + limit])
-    end = after + len(items)
-    return Page(items=items, total=len(found), next=end if end < len(found) else None)
+    known = store.state.builds.values()
+    found = [
+        build for build in known if kind in (None, build.kind) and (status is None or _standing(store, build) == status)
+    ]
+    page = paged(found, BUILD_SORTS, sort=sort, limit=limit, after=after, cursor=cursor)
+    return Page(items=_look(store, page.items), total=page.total, next=page.next, cursor=page.cursor)
+
+
+def _standing(store: Store, entry: BuildEntry) -> str:
+    """Return the status in which a build is shown: one whose process died has failed before anybody wrote it down."""
+    return "failed" if entry.status == "running" and store.abandoned(entry) else entry.status
 
 
 def recent(store: Store, *, since: str, limit: int = 20) -> tuple[Build, ...]:

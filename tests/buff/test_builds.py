@@ -566,6 +566,32 @@ def test_a_page_of_builds_says_where_the_next_begins(server: Store, minutes: Pat
         builds.listed(server, limit=0)
 
 
+def test_builds_are_listed_by_status_and_kind_and_a_cursor_holds(root: Path, server: Store, minutes: Path) -> None:
+    jobs = [builds.request(server, request(minutes)).job for _ in range(3)]
+    builds.cancel(server, jobs[1])
+    ingest = {name: request(minutes)[name] for name in ("csv", "symbol")}
+    jobs.append(builds.request(server, ingest, kind="ingest").job)
+
+    def told(**asked: Any) -> list[str]:
+        return [build.job for build in builds.listed(server, **asked).items]
+
+    assert told(status="failed") == [jobs[1]]
+    assert told(status="queued", sort="created") == [jobs[0], jobs[2], jobs[3]]
+    assert (told(kind="ingest"), told(kind="run", status="succeeded")) == ([jobs[3]], [])
+    first = builds.listed(server, kind="run", limit=2)
+    assert [build.job for build in first.items] == [jobs[2], jobs[1]]
+    builds.request(server, request(minutes))
+    assert told(kind="run", cursor=first.cursor) == [jobs[0]]
+    with working(root, jobs[0]):
+        assert told(status="running") == [jobs[0]]
+    # Its process is gone, and nobody wrote that down yet: it is listed as what it is shown as.
+    assert told(status="running") == []
+    assert told(status="failed", sort="created") == jobs[:2]
+    for wrong in ({"sort": "kind"}, {"cursor": "x"}):
+        with pytest.raises(RunConfigInvalid):
+            builds.listed(server, **wrong)
+
+
 # Every order
 
 

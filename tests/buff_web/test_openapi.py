@@ -127,13 +127,14 @@ def _with_real_names(described: dict[str, Any], root: Path) -> dict[str, Any]:
 def _settings(described: dict[str, Any]) -> str:
     """Say where a request that fits its schema may be refused all the same: what no schema says is looked at, too.
 
-    A pattern knows no calendar, nor that a window ends after it begins; and of a body, only a reader of the data can
-    tell whether it can be carried out.
+    A pattern knows no calendar, nor that a window ends after it begins, nor which page gave a cursor; and of a body,
+    only a reader of the data can tell whether it can be carried out.
     """
     lines = [f"auth.openapi.bearer.bearer = {json.dumps(TOKEN)}\n"]
     for path, method, operation in _operations(described):
-        instants = "components/schemas/Instant" in json.dumps(operation.get("parameters", []))
-        if instants or method != "get":
+        parameters = operation.get("parameters", [])
+        instants = "components/schemas/Instant" in json.dumps(parameters)
+        if instants or any(each["name"] == "cursor" for each in parameters) or method != "get":
             also = ["400", *(["413", "415", "416", "422", "503", "507"] if method != "get" else [])]
             statuses = json.dumps(["2xx", "3xx", "401", "403", "404", "409", "429", *also])
             lines.append(

@@ -1,5 +1,6 @@
 """Query strings become values or a refusal that names the field."""
 
+import re
 from typing import Any
 
 import pytest
@@ -77,18 +78,31 @@ def test_what_is_no_text_is_refused(sent: bytes) -> None:
         ("2024-01-01T01:00:00+01:00", 1_704_067_200_000),
         ("2024-01-01T00:00:00.007Z", 1_704_067_200_007),
         ("1704067200000", 1_704_067_200_000),
-        ("-1", -1),
+        ("-1704067200000", -1_704_067_200_000),
+        ("1000000000", 1_000_000_000),
     ],
 )
 def test_an_instant_is_a_date_a_time_with_a_zone_or_milliseconds(text: str, ms: int) -> None:
     assert query.instant_ms("from", text) == ms
 
 
+@pytest.mark.parametrize("text", ["2024", "0", "-1", "20240101", "170406720", "202401", "1" * 16])
+def test_a_year_is_no_number_of_milliseconds(text: str) -> None:
+    """Digits that nobody can mean as milliseconds are refused, by the pattern of the description, too."""
+    with pytest.raises(RunConfigInvalid) as error:
+        query.instant_ms("since", text)
+    assert error.value.details == {"field": "since", "value": text}
+    assert "ten digits" in str(error.value.hint)
+    assert not re.fullmatch(query.INSTANT_PATTERN, text)
+    assert re.fullmatch(query.INSTANT_PATTERN, "1704067200000")
+
+
 def test_a_window_that_ends_before_it_begins_is_refused() -> None:
-    assert query.read({"from": "5", "to": "6", "max": "50"}, query.window) == query.Window(
-        first_ms=5, last_ms=6, buckets=50
+    asked = {"from": "1704067200005", "to": "1704067200006", "max": "50"}
+    assert query.read(asked, query.window) == query.Window(
+        first_ms=1_704_067_200_005, last_ms=1_704_067_200_006, buckets=50
     )
-    for values in ({"from": "5", "to": "5"}, {"from": "2024-01-02", "to": "2024-01-01"}):
+    for values in ({"from": "1704067200000", "to": "1704067200000"}, {"from": "2024-01-02", "to": "2024-01-01"}):
         with pytest.raises(RunConfigInvalid, match="not later"):
             query.read(values, query.window)
 

@@ -20,6 +20,7 @@ from buff.registry.rows import Changed, Row, RunEntry
 from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
 
 Entry = TypeVar("Entry")
+Sorts = Mapping[str, Callable[[Any], Any]]  # what a list can be sorted by, and how
 
 LIMIT_MAX = 1_000
 HIDDEN = frozenset({"archived", "reclaimed"})  # the states a list leaves out unless it is asked for them
@@ -34,6 +35,13 @@ SORTS: dict[str, Callable[[Row], Any]] = {
         for name in ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
     },
 }
+DATASET_SORTS: Sorts = {
+    "created": attrgetter("seq"),
+    "rows": attrgetter("rows"),
+    "first": attrgetter("first_ts"),
+    "last": attrgetter("last_ts"),
+}
+BUILD_SORTS: Sorts = {"created": attrgetter("seq")}
 
 
 def _instant(text: str | None, name: str) -> str | None:
@@ -186,35 +194,57 @@ def without(query: Query, name: str) -> Query:
 
 def page(rows: Sequence[Row], query: Query) -> Page[RunEntry]:
     """Return one page of rows that are in the order of the query. Raises RunConfigInvalid on a cursor of no list."""
-    begin = query.after if query.cursor is None else _behind(rows, query.sort, read_cursor(query.cursor))
-    part = rows[begin : begin + query.limit]
+    found = _cut(rows, SORTS, sort=query.sort, limit=query.limit, after=query.after, cursor=query.cursor)
+    return Page(items=tuple(row.entry for row in found.items), total=found.total, next=found.next, cursor=found.cursor)
+
+
+def paged(
+    entries: Iterable[Entry], sorts: Sorts, *, sort: str, limit: int, after: int = 0, cursor: str | None = None
+) -> Page[Entry]:
+    """Return one page of entries that have a `seq`, in one of some orders; of equals the older comes first, or last.
+
+    Raises RunConfigInvalid on a sort, limit or cursor that cannot be.
+    """
+    _check_cut(sorts, sort=sort, limit=limit, after=after)
+    key = sorts[sort.removeprefix("-")]
+    rows = sorted(entries, key=lambda entry: (key(entry), attrgetter("seq")(entry)), reverse=sort.startswith("-"))
+    return _cut(rows, sorts, sort=sort, limit=limit, after=after, cursor=cursor)
+
+
+def _cut(rows: Sequence[Entry], sorts: Sorts, *, sort: str, limit: int, after: int, cursor: str | None) -> Page[Entry]:
+    begin = after if cursor is None else _behind(rows, sort, read_cursor(cursor), sorts)
+    part = rows[begin : begin + limit]
     end = begin + len(part)
     more = bool(part) and end < len(rows)
     return Page(
-        items=tuple(row.entry for row in part),
+        items=tuple(part),
         total=len(rows),
         next=end if end < len(rows) else None,
-        cursor=cursor_of(query.sort, part[-1]) if more else None,
+        cursor=written(_cursor(sort, part[-1], sorts)) if more else None,
     )
 
 
 def check(query: Query) -> None:
     """Raise RunConfigInvalid on a state, sort or limit that cannot be."""
-    if query.sort.removeprefix("-") not in SORTS:
-        raise RunConfigInvalid(
-            f"runs cannot be sorted by {query.sort!r}",
-            hint=f"one of {', '.join(SORTS)}; a leading '-' turns the order around",
-            details={"field": "sort"},
-        )
+    _check_cut(SORTS, sort=query.sort, limit=query.limit, after=query.after)
     if query.state is not None and query.state not in STATES:
         raise RunConfigInvalid(
             f"runs are in no state {query.state!r}",
             hint=f"one of {', '.join(STATES)}",
             details={"field": "state", "value": query.state},
         )
-    if not 1 <= query.limit <= LIMIT_MAX or query.after < 0:
+
+
+def _check_cut(sorts: Sorts, *, sort: str, limit: int, after: int) -> None:
+    if sort.removeprefix("-") not in sorts:
         raise RunConfigInvalid(
-            f"limit {query.limit} is not between 1 and {LIMIT_MAX}", details={"field": "limit", "value": query.limit}
+            f"a list cannot be sorted by {sort!r}",
+            hint=f"one of {', '.join(sorts)}; a leading '-' turns the order around",
+            details={"field": "sort"},
+        )
+    if not 1 <= limit <= LIMIT_MAX or after < 0:
+        raise RunConfigInvalid(
+            f"limit {limit} is not between 1 and {LIMIT_MAX}", details={"field": "limit", "value": limit}
         )
 
 
@@ -229,13 +259,9 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields
     seq: int | None
 
 
-def cursor_of(sort: str, row: Row) -> str:
+def _cursor(sort: str, row: Any, sorts: Sorts = SORTS) -> Cursor:
     """Return the cursor behind a row of a list."""
-    return written(_cursor(sort, row))
-
-
-def _cursor(sort: str, row: Row) -> Cursor:
-    return Cursor(sort, SORTS[sort.removeprefix("-")](row), row.seq)
+    return Cursor(sort, sorts[sort.removeprefix("-")](row), row.seq)
 
 
 def written(cursor: Cursor) -> str:
@@ -277,13 +303,13 @@ def _place(rows: Sequence[Row], sort: str, row: Row) -> int:
     return _behind(rows, sort, _cursor(sort, row))
 
 
-def _behind(rows: Sequence[Row], sort: str, cursor: Cursor) -> int:
+def _behind(rows: Sequence[Any], sort: str, cursor: Cursor, sorts: Sorts = SORTS) -> int:
     """Return how many rows stand before or at a cursor, by halving: rows and cursor are in the same order."""
     if cursor.sort != sort:
         raise _no_cursor()
     if cursor.seq is None:
         return len(rows)
-    key, descending = SORTS[sort.removeprefix("-")], sort.startswith("-")
+    key, descending = sorts[sort.removeprefix("-")], sort.startswith("-")
     low, high = 0, len(rows)
     try:
         while low < high:

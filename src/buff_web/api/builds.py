@@ -23,6 +23,7 @@ from buff.errors import (
     RateLimited,
     StorageFull,
 )
+from buff.registry.queries import BUILD_SORTS
 from buff.registry.state import RegistryState
 from buff_web import query
 from buff_web.bodies import Body
@@ -80,11 +81,12 @@ class BuildDocument(msgspec.Struct, kw_only=True):
 
 
 class BuildsPage(msgspec.Struct, kw_only=True):
-    """Some of the builds, the newest first: `next` is the `after` of the following page."""
+    """Some of the builds that match: `next` is the `after` of the following page, and `cursor` its `cursor`."""
 
     items: list[BuildDocument]
     total: int
     next: int | None
+    cursor: str | None
 
 
 class Cancelling(Body, frozen=True, kw_only=True):
@@ -100,13 +102,17 @@ NO_REASON = Cancelling()
 def list_builds(
     request: Asked,
     site: NamedDependency[Site],
+    status: Annotated[str | None, query.choice(of=builds.STATUSES, says="only builds that are")] = None,
+    kind: Annotated[str | None, query.choice(of=builds.KINDS, says="only builds of a run, or of a dataset")] = None,
+    sort: Annotated[str, query.order(BUILD_SORTS)] = "-created",
     limit: Annotated[int, query.number(low=1, high=LIMIT_MAX, says="how many at most")] = LIMIT,
     after: query.After = 0,
+    cursor: query.Cursor = None,
 ) -> Response[bytes]:
     """Return a page of builds, the newest first."""
-    page = builds.listed(site.store, limit=limit, after=after)
+    page = builds.listed(site.store, status=status, kind=kind, sort=sort, limit=limit, after=after, cursor=cursor)
     items = [build_document(build, site.store.root) for build in page.items]
-    return json_answer(request, {"items": items, "total": page.total, "next": page.next})
+    return json_answer(request, {"items": items, "total": page.total, "next": page.next, "cursor": page.cursor})
 
 
 @get("/builds/{build_id:str}", sync_to_thread=True, responses=answers(BuildDocument, BuildNotFound))

@@ -12,7 +12,7 @@ from litestar.params import PathParameter
 
 from buff import catalogue
 from buff.errors import DatasetNotFound, RunDamaged
-from buff.registry.queries import find_dataset
+from buff.registry.queries import DATASET_SORTS, find_dataset, paged
 from buff_web import query
 from buff_web.openapi import answers
 from buff_web.query import After
@@ -46,11 +46,12 @@ class DatasetRow(msgspec.Struct, kw_only=True):
 
 
 class DatasetsPage(msgspec.Struct, kw_only=True):
-    """Stored datasets, the newest first: `next` is the `after` of the following page."""
+    """Some of the datasets that match: `next` is the `after` of the following page, and `cursor` its `cursor`."""
 
     items: list[DatasetRow]
     total: int
     next: int | None
+    cursor: str | None
 
 
 class Made(msgspec.Struct, kw_only=True):
@@ -98,17 +99,16 @@ def list_datasets(
     request: Asked,
     site: NamedDependency[Site],
     symbol: Annotated[str | None, query.text(says="only datasets that were stored under this symbol")] = None,
+    sort: Annotated[str, query.order(DATASET_SORTS)] = "-created",
     limit: Annotated[int, query.number(low=1, high=LIMIT_MAX, says="at most so many datasets")] = LIMIT,
     after: After = 0,
+    cursor: query.Cursor = None,
 ) -> Response[bytes]:
     """Return a page of the stored datasets, the newest first."""
     entries = [each for each in site.store.datasets() if symbol is None or symbol.upper() in each.symbols]
-    part = entries[after : after + limit]
-    end = after + len(part)
-    items = [_public(each) for each in catalogue.rows(site.store, part)]
-    return json_answer(
-        request, {"items": items, "total": len(entries), "next": end if part and end < len(entries) else None}
-    )
+    page = paged(entries, DATASET_SORTS, sort=sort, limit=limit, after=after, cursor=cursor)
+    items = [_public(each) for each in catalogue.rows(site.store, page.items)]
+    return json_answer(request, {"items": items, "total": page.total, "next": page.next, "cursor": page.cursor})
 
 
 @get("/datasets/{dataset_id:str}", sync_to_thread=True, responses=answers(DatasetDocument, DatasetNotFound, RunDamaged))

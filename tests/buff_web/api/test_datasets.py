@@ -23,7 +23,32 @@ def test_datasets_in_pages(client: TestClient[Any], several: Path, tmp_path: Pat
     assert [*first["items"], *second["items"]] == told["items"]
     assert second["next"] is None
     assert client.get("/api/v1/datasets?symbol=solusdt").json()["total"] == 1
-    assert client.get("/api/v1/datasets?symbol=none").json() == {"items": [], "next": None, "total": 0}
+    assert client.get("/api/v1/datasets?symbol=none").json() == {
+        "items": [],
+        "next": None,
+        "total": 0,
+        "cursor": None,
+    }
+
+
+def test_datasets_are_sorted_and_a_cursor_holds(client: TestClient[Any], several: Path, tmp_path: Path) -> None:
+    hold: Any = {"strategy": "hold", "params": {}}
+    make(several, write_csv(tmp_path / "short.csv", minutes=600, seed=9), symbol="SOLUSDT", **hold)
+    make(several, write_csv(tmp_path / "long.csv", minutes=9_000, seed=10), symbol="ADAUSDT", **hold)
+    for sort, name in (("rows", "rows"), ("last", "last_ts"), ("first", "first_ts"), ("created", "seq")):
+        for sign in ("", "-"):
+            rows = client.get(f"/api/v1/datasets?sort={sign}{sort}").json()["items"]
+            key = [(item[name], item["seq"]) for item in rows]
+            assert key == sorted(key, reverse=bool(sign))
+            assert len(rows) == 3
+    first = client.get("/api/v1/datasets?sort=-created&limit=1").json()
+    make(several, write_csv(tmp_path / "newest.csv", minutes=700, seed=11), symbol="XRPUSDT", **hold)
+    rest = client.get(f"/api/v1/datasets?sort=-created&cursor={first['cursor']}").json()
+    assert [item["symbols"] for item in [*first["items"], *rest["items"]]][:2] == [["ADAUSDT"], ["SOLUSDT"]]
+    assert len(rest["items"]) == 2
+    for wrong in ("sort=symbol", "sort=rows&cursor=" + first["cursor"], "cursor=x"):
+        refused = client.get(f"/api/v1/datasets?{wrong}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "RUN_CONFIG_INVALID")
 
 
 def test_a_dataset_with_its_runs(client: TestClient[Any], several: Path, minutes: Path) -> None:
