@@ -306,7 +306,7 @@ def test_the_figures_add_up_to_all_that_is_there(full: Path) -> None:
         figures = usage(store)
     assert {name: each.count for name, each in figures.items()} == {
         "runs": 1, "archived runs": 2, "datasets": 2, "resamples": 3, "journal": 1, "quarantine": 1, "orphans": 1,
-        "uploads": 2, "staging": 0, "cache": 1, "trash": 0, "index": 1,
+        "uploads": 2, "sweeps": 0, "staging": 0, "cache": 1, "trash": 0, "index": 1,
     }  # fmt: skip
     assert sum(each.size_bytes for each in figures.values()) == tree_bytes(str(full))
     assert tree_bytes(str(full)) == sum(path.lstat().st_size for path in full.rglob("*") if path.is_file())
