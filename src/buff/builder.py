@@ -4,13 +4,16 @@ A request goes in; a committed run comes out, or a coded error and an event that
 left behind. What is decided (`plan`, `artifacts.build`) takes values and returns values.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any
 
 from attrs import asdict, evolve, frozen
 
+from buff import canonical
 from buff.admission import Admission, admitted
 from buff.datasets import Dataset, Resampled, load, resampled
 from buff.decisions.contract import resolve
@@ -33,6 +36,7 @@ from buff.host import Host
 from buff.inputs import opened
 from buff.intake import ALONE, SHOWN, Intake, Progress, Task, take_in
 from buff.journal.events import RunRejected
+from buff.journal.line import INTEGER_MAX
 from buff.market.bars import Bars
 from buff.market.quality import dropped_windows
 from buff.market.timeframe import Timeframe, coarser_or_equal
@@ -49,6 +53,11 @@ from buff.settings import Settings
 from buff.store import Store, exists
 from buff.times import iso
 from buff.uploads import files_of
+
+DETAIL_BYTES_MAX = 4_096  # what the journal keeps of one detail of a refusal
+DETAIL_CHARACTERS = 200
+DETAIL_ITEMS = 20
+DETAIL_DEPTH = 4
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -227,10 +236,33 @@ def written(what: str) -> Iterator[None]:
 
 
 def _rejected(error: BuffError, by: str) -> RunRejected:
-    details = {
-        name: value[:200] if isinstance(value, str) else repr(value)[:200] for name, value in error.details.items()
-    }
+    details = {name: _detail(value) for name, value in error.details.items()}
     return RunRejected(code=error.code, message=error.message[:500], details=details, by=by)
+
+
+def _detail(value: Any) -> Any:
+    """Return what the journal keeps of a detail: a plain value, or the beginning of its JSON where it is large."""
+    plain = _plain(value)
+    told = canonical.encode(plain)
+    return plain if len(told) <= DETAIL_BYTES_MAX else told.decode()[:DETAIL_CHARACTERS]
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a value as JSON has it, texts and lists cut; as text what is not plain, too deep or too large."""
+    match value:
+        case None | bool():
+            return value
+        case int() if abs(value) <= INTEGER_MAX:
+            return value
+        case float() if math.isfinite(value):
+            return float(value)
+        case Mapping() if depth < DETAIL_DEPTH:
+            some = islice(value.items(), DETAIL_ITEMS)
+            return {str(name)[:DETAIL_CHARACTERS]: _plain(each, depth + 1) for name, each in some}
+        case list() | tuple() if depth < DETAIL_DEPTH:
+            return [_plain(each, depth + 1) for each in value[:DETAIL_ITEMS]]
+        case _:
+            return str(value)[:DETAIL_CHARACTERS]
 
 
 def checked(values: Mapping[str, Any]) -> tuple[RunRequest, Mapping[str, Any]]:

@@ -400,6 +400,35 @@ def test_a_strategy_that_breaks_its_contract_is_refused_and_nothing_is_half_made
         assert last.details["source_line"] == "bars.close[len(bars)]"
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, None),
+        (True, True),
+        ("a" * 300, "a" * 200),
+        (1 << 60, str(1 << 60)),
+        (float("nan"), "nan"),
+        (0.5, 0.5),
+        (({"source": "a.csv", "line": 7},), [{"source": "a.csv", "line": 7}]),
+        (list(range(50)), list(range(20))),
+        ({1: Path("a.csv")}, {"1": "a.csv"}),
+        ([[[[["deep"]]]]], [[[["['deep']"]]]]),
+        ([{"says": "\u20ac" * 200}] * 20, '[{"says":"' + "\u20ac" * 190),
+    ],
+)
+def test_details_of_a_refusal_are_plain_values_and_cut(tmp_path: Path, minutes: Path, given: Any, kept: Any) -> None:
+    """What the journal keeps is JSON, not the way in which Python writes it, however large it was."""
+
+    def refused(stage: str, done: int, total: int) -> None:
+        raise RunConfigInvalid("no", details={"given": given})
+
+    with pytest.raises(RunConfigInvalid):
+        create(request(minutes), root=str(tmp_path / "root"), host=host(), settings=SETTINGS, progress=refused)
+    last = events(tmp_path / "root")[-1]
+    assert isinstance(last, RunRejected)
+    assert last.details == {"given": kept}
+
+
 def test_other_runs_go_on_beside_a_package_that_cannot_be_imported(root: Path, minutes: Path, site: Path) -> None:
     outside.install(site, "faulty", files={"__init__.py": "raise RuntimeError('no')\n"})
     outside.install(site, "riser")
