@@ -4,6 +4,7 @@ A query or an id goes in; entries come out, each with what is wrong with its dir
 """
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import Response, get
@@ -258,7 +259,16 @@ def _legacy_of(site: Site, run_id: str) -> LegacyRun:
 
 def run_of(site: Site, run_id: str) -> Run:
     """Return the run of exactly this id. Raises RunNotFound, RunDamaged."""
-    return site.store.run(entry_of(site.store, run_id).run_id)
+    try:
+        return site.store.run(entry_of(site.store, run_id).run_id)
+    except RunNotFound as error:
+        if site.listing.legacy_run(run_id) is None:
+            raise
+        raise RunNotFound(
+            f"run {run_id!r} is a legacy run, which has no such part",
+            hint=f"/api/v1/legacy/{quote(run_id)} has all that there is of it",
+            details={"run_id": run_id, "legacy": True},
+        ) from error
 
 
 HANDLERS = (list_runs, show_facets, show_run, show_legacy, show_status)

@@ -26,6 +26,20 @@ def beside(several: Path, tmp_path: Path) -> Iterator[TestClient[Any]]:
         yield client
 
 
+def test_a_part_that_a_legacy_run_does_not_have_says_where_the_run_is(beside: TestClient[Any]) -> None:
+    items = beside.get("/api/v1/runs?state=legacy").json()["items"]
+    run_id = next(item["run_id"] for item in items if "/" not in item["run_id"])
+    for part in ("bars", "equity", "trades", "explain?bar=0", "manifest", "artifacts/metrics.json"):
+        answer = beside.get(f"/api/v1/runs/{run_id}/{part}")
+        told = answer.json()
+        assert (answer.status_code, told["code"]) == (404, "RUN_NOT_FOUND")
+        assert "legacy run" in told["message"]
+        where = told["hint"].split()[0]
+        assert beside.get(where).json()["run_id"] == run_id
+    assert "legacy" not in beside.get("/api/v1/runs/no_such_run/bars").json()["message"]
+    assert beside.get(f"/api/v1/runs/{run_id}").status_code == 200
+
+
 def test_every_layout_is_shown_with_what_it_has(beside: TestClient[Any], tmp_path: Path) -> None:
     before = old_runs.fingerprint(tmp_path / "artifacts")
     items = beside.get("/api/v1/runs?state=legacy").json()["items"]
