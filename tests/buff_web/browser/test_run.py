@@ -6,13 +6,14 @@ The root `several` has a run of 2,880 minutes, which are drawn as candles of 5 m
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from visits import Visit
-from whole import opened
+from whole import make, opened
 
 pytestmark = pytest.mark.browser
 
@@ -194,6 +195,22 @@ def test_a_narrow_screen_shows_all_of_it_without_moving_sideways(minutes_page: C
     tab.page.locator(".chart:not([data-busy])").wait_for()
     assert tab.page.locator("#story").get_by_role("heading", name="Trade 3: ").is_visible()
     tab.check()
+
+
+def test_a_source_with_a_long_name_does_not_push_a_narrow_page_wide(
+    visit: Any, serve: Any, tmp_path: Path, minutes: Path
+) -> None:
+    """An upload is named by its hash: 64 letters without a place to break."""
+    named = tmp_path / f"{'0123456789abcdef' * 4}.csv"
+    named.write_bytes(minutes.read_bytes())
+    run_id = make(tmp_path / "root", named).run.id
+    tab = visit(width=390)
+    tab.page.goto(f"{serve(tmp_path / 'root').local}/runs/{run_id}")
+    tab.drawn()
+    facts = tab.page.locator(".facts dd", has_text=named.name)
+    assert facts.first.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    assert facts.first.evaluate("(each) => each.getBoundingClientRect().right <= window.innerWidth")
+    tab.clean()
 
 
 def test_a_server_that_goes_away_is_told_and_what_is_drawn_stays(visit: Any, serve: Any, several: Any) -> None:
