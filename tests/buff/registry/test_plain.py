@@ -130,7 +130,8 @@ def plain_index(state: RegistryState) -> bytes:
     stamp = {"journal": state.journal_id, "seq": state.seq, "head_sha256": state.head_sha256}
     document = {
         **stamp, "schema": SCHEMA, "projector": PROJECTOR, "runs": runs, "datasets": [], "ingests": [],
-        "builds": [], "sweeps": [], "switch": [], "orphans": list(state.orphans), "rejected": state.rejected, "keys": [],
+        "builds": [], "sweeps": [], "switch": [], "orphans": list(state.orphans), "rejected": state.rejected,
+        "keys": [],
     }  # fmt: skip
     return seal(escape(canonical.encode(document)))
 
