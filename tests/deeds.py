@@ -557,6 +557,36 @@ def _stopped(base: Path, told: Told, again: bool) -> None:
 STOP = Deed(name="stop", prepare=lambda base: (base / "root").mkdir(), do=_stop, judge=_stopped)
 
 
+# The kill switch is turned on, and off again
+
+
+def _switch(disk: Disk, base: Path, told: Told) -> None:
+    with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+        store.journal()  # made anew it would sync the root, and with it the name of the file
+        safety.engage(store, "a test")
+        told.runs.add("on")
+        disk.close(disk.create(store.owner.path("between")))  # a moment at which the power may go
+        told.runs.add("releasing")
+        safety.release(store)
+        told.done = True
+
+
+def _switched(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        found = safety.state(store)
+        if told.done:
+            promise(not found.engaged, "the switch is on again, and nobody turned it on")
+        elif "on" in told.runs and "releasing" not in told.runs:
+            promise([each.why for each in found.engagements if each.source == "file"] == ["a test"], "the file is gone")
+        if again:
+            safety.release(store)
+            promise(not safety.state(store).engaged, "the switch cannot be turned off")
+        whole(store)
+
+
+SWITCH = Deed(name="switch", prepare=lambda base: (base / "root").mkdir(), do=_switch, judge=_switched)
+
 # Many runs are made at once
 
 
@@ -610,7 +640,7 @@ def _planned(store: Store) -> None:
 SWEEP = Deed(name="sweep", prepare=_dataset, do=_sweep, judge=_swept)
 
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD, STOP, SWEEP)
+DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD, SWITCH, STOP, SWEEP)
 
 
 # The search

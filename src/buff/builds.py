@@ -324,7 +324,7 @@ def progress_of(store: Store, owner: str) -> Progress | None:
     try:
         data = store.disk.read(os.path.join(store.root, STAGING, owner, PROGRESS), 0, PROGRESS_BYTES)
         return msgspec.json.decode(data, type=Progress)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None  # it left, or was about to write it
 
 

@@ -354,7 +354,7 @@ def _document(path: str, kind: type[_Document]) -> _Document:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=kind)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RunDamaged(f"{name} of a dataset cannot be read", details={"file": name}) from error
 
 

@@ -190,7 +190,7 @@ def _content(disk: Disk, path: str) -> _Said | str | None:
         return f"{FILE} cannot be read"
     try:
         return msgspec.json.decode(data, type=_Said)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _shown(data.decode("utf-8", "replace"))
 
 

@@ -136,7 +136,7 @@ class _Lines(Sequence[Trade]):
         begin, end = self._bounds[place : place + 2].tolist()
         try:
             trade: Trade = msgspec.json.decode(memoryview(self._data)[begin:end])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RunDamaged(
                 f"line {place + 1} of trades.jsonl of {self._run_id} is not JSON",
                 hint=f"run `buff run verify {self._run_id}`",

@@ -146,13 +146,14 @@ def test_the_environment_alone_engages_it_and_off_says_so(root: Path) -> None:
         (b"", None, None),
         (b"\n", None, None),
         (b"moving to\nanother  disk\n", "moving to another disk", None),
+        (b'{"by":"\xf6","since":"","why":""}', '{"by":"\ufffd","since":"","why":""}', None),
         (b"\x1b[2J\x00gone\xff", "[2J gone\ufffd", None),
         (b"x" * 10_000, "x" * 1_000, None),
         (b'{"by":"ada","since":"2026-01-01T00:00:00Z","why":"a\\u001b[2Jb"}', "a [2Jb", "ada"),
         (b'{"by":"ada"}', '{"by":"ada"}', None),
         (b"[" * 4_096, "[" * 1_000, None),
     ],
-    ids=["empty", "line", "text", "controls", "long", "ours", "not ours", "deep"],
+    ids=["empty", "line", "text", "torn", "controls", "long", "ours", "not ours", "deep"],
 )
 def test_the_file_alone_engages_it_whatever_it_holds(root: Path, content: bytes, why: str | None, by: str) -> None:
     (root / FILE).write_bytes(content)

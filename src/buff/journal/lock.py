@@ -180,7 +180,7 @@ class Lock:
         try:
             text = self._disk.read(self._paths["lock"], 0, _TEXT_SIZE)
             found: dict[str, object] = msgspec.json.decode(text, type=dict[str, object])
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return {}
         return found
 

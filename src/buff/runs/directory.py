@@ -79,7 +79,11 @@ def read_manifest(disk: Disk, directory: str, run_id: str) -> tuple[dict[str, An
         manifest = msgspec.json.decode(data)
     except OSError as error:
         raise _damaged(run_id, NAME, "cannot be read") from error
-    except (msgspec.DecodeError, RecursionError) as error:  # the latter for brackets in brackets without end
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ) as error:  # the last for brackets in brackets without end
         raise _damaged(run_id, NAME, "is not JSON") from error
     if not isinstance(manifest, dict) or manifest_bytes(manifest) != data:
         raise _damaged(run_id, NAME, "is not canonical JSON")

@@ -286,7 +286,7 @@ class Run:
     def _document(self, name: str) -> Any:
         try:
             return msgspec.json.decode(self.artifact(name))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RunDamaged(f"{name} of {self.id} is not JSON", details={"artifact": name}) from error
 
     def _column(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
