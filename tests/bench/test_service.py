@@ -76,7 +76,8 @@ def served(filled: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str]
     """A server over that root, with its log in a file as a service has it."""
     with open(tmp_path / "log", "w") as log:
         command = ["-m", "buff", "serve", "--port", "0", "--create", "--runs-root", str(filled)]
-        env = {"BUFF_BUILDS_MAX": "2", "BUFF_FREE_BYTES_MIN": "0"}
+        # The thousand runs of the root were made just now, and count.
+        env = {"BUFF_BUILDS_MAX": "2", "BUFF_FREE_BYTES_MIN": "0", "BUFF_REQUESTS_PER_MINUTE": "100000"}
         process = start(command, env=env, stderr=log)
         assert process.stdout is not None
         line = process.stdout.readline()
