@@ -31,7 +31,7 @@ from buff.datasets import FOLDER, Dataset, check, load, publish, resampled
 from buff.errors import BundleInvalid, DataSourceNotFound, RequestError, RunDamaged, RunsRootInvalid
 from buff.files import Disk, read_chunks, write_file
 from buff.host import Host
-from buff.intake import Progress
+from buff.intake import Progress, dataset_stored
 from buff.journal.codec import encode
 from buff.journal.events import (
     DatasetStored,
@@ -446,7 +446,16 @@ def _publish(
         nonlocal existed
         guard()
         existed = publish(store.disk, store.root, os.path.join(place, FOLDER, dataset.id), dataset)
-        return [_stored(store, dataset, manifest, existed=existed)]
+        return [
+            dataset_stored(
+                f"ing_{store.host.token()}",
+                dataset,
+                symbol=manifest["inputs"]["symbol"],
+                existed=existed,
+                source=manifest["data"]["source"],
+                milliseconds=None,
+            )
+        ]
 
     store.together(stored)
     if existed:
@@ -454,20 +463,3 @@ def _publish(
         kept = load(store.root, dataset.id)
         resampled(store.disk, store.root, kept, timeframe, store.owner.path("resample"))
     return existed
-
-
-def _stored(store: Store, dataset: Dataset, manifest: Mapping[str, Any], *, existed: bool) -> DatasetStored:
-    return DatasetStored(
-        ingest=f"ing_{store.host.token()}",
-        dataset_id=dataset.id,
-        base_timeframe=dataset.base.value,
-        rows=dataset.rows,
-        first_ts=dataset.first_ts,
-        last_ts=dataset.last_ts,
-        gaps=dataset.gaps,
-        filled=dataset.filled,
-        symbol=manifest["inputs"]["symbol"],
-        existed=existed,
-        source=dict(manifest["data"]["source"]),
-        milliseconds=None,
-    )

@@ -184,7 +184,14 @@ def take_in(
             intake = _intake(store, dataset, ingested, options, symbol, existed=existed)
             told = (
                 _validated(ingest_id, intake, ingested, verdict=verdict, milliseconds=validated),
-                _stored(ingest_id, intake, milliseconds=watch.lap()),
+                dataset_stored(
+                    ingest_id,
+                    dataset,
+                    symbol=symbol,
+                    existed=existed,
+                    source=intake.source,
+                    milliseconds=watch.lap(),
+                ),
             )
             hold.append([*(Entry(event=event) for event in told), *task.ended(None, dataset.id, existed)])
     except (DataError, Refused) as error:
@@ -355,8 +362,16 @@ def _validated(
     )
 
 
-def _stored(ingest_id: str, intake: Intake, *, milliseconds: int) -> DatasetStored:
-    dataset = intake.dataset
+def dataset_stored(
+    ingest_id: str,
+    dataset: Dataset,
+    *,
+    symbol: str,
+    existed: bool,
+    source: Mapping[str, Any],
+    milliseconds: int | None,
+) -> DatasetStored:
+    """Return the event of a dataset that is on disk, as `ingest_id` brought it."""
     return DatasetStored(
         ingest=ingest_id,
         dataset_id=dataset.id,
@@ -366,8 +381,8 @@ def _stored(ingest_id: str, intake: Intake, *, milliseconds: int) -> DatasetStor
         last_ts=dataset.last_ts,
         gaps=dataset.gaps,
         filled=dataset.filled,
-        symbol=intake.symbol,
-        existed=not intake.fresh,
-        source=dict(intake.source),
+        symbol=symbol,
+        existed=existed,
+        source=dict(source),
         milliseconds=milliseconds,
     )
