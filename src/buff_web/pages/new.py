@@ -95,6 +95,7 @@ async def _page(request: Asked, site: Site, asked: Texts, *, refused: Problem | 
     texts = {**forms.DEFAULTS, **asked}
     found, unread = await _looked(site, asked)
     writing = site.writing
+    stored = site.store.datasets()
     dataset = find_dataset(site.store.state, asked["dataset"]) if "dataset" in asked else None
     return await writing.do(
         site.page,
@@ -104,8 +105,8 @@ async def _page(request: Asked, site: Site, asked: Texts, *, refused: Problem | 
         field=access.FIELD,
         mark=access.of(request).mark(request),
         dataset=dataset,
-        datasets=site.store.datasets()[:DATASETS_MAX],
-        symbols=sorted({symbol for each in site.store.datasets() for symbol in each.symbols}),
+        datasets=stored[:DATASETS_MAX],
+        symbols=sorted({symbol for each in stored for symbol in each.symbols}),
         exists=site.store.entry(asked[EXISTS]).run_id if EXISTS in asked else None,
         looking="upload" in asked and LATER in asked,
         found=found,
@@ -115,7 +116,7 @@ async def _page(request: Asked, site: Site, asked: Texts, *, refused: Problem | 
         wrong=_wrong_field(refused),
         strategies=tuple(strategies().values()),
         strategy=strategies().get(texts["strategy"]),
-        levels=_levels(),
+        levels=[{"level": level, **risk.means(level)} for level in risk.LEVELS],
         choices={
             "profile": tuple(PROFILES),
             "gaps": GAPS,
@@ -156,11 +157,3 @@ def _suggestion(found: Mapping[str, Any] | None, asked: Texts) -> Mapping[str, A
 def _wrong_field(refused: Problem | None) -> str:
     details = {} if refused is None else refused.document["details"]
     return str(details.get("field") or "")
-
-
-def _levels() -> tuple[Mapping[str, Any], ...]:
-    """Return what each risk level means, as the numbers a person reads."""
-    return tuple(
-        {"level": level, "fraction": each.fraction, "day": 1 - each.day_red, "drawdown": 1 - each.drawdown_red}
-        for level, each in risk.LEVELS.items()
-    )
