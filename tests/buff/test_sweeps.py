@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,14 +258,22 @@ def test_limits_of_a_sweep(root: Path, dataset: str) -> None:
 
 def test_a_sweep_is_one_request(root: Path, dataset: str) -> None:
     """All its runs count as one of those that are allowed in a minute, and others are still counted one by one."""
-    swept(root, asked(dataset), requests_per_minute=3)
     settings = evolve(SETTINGS, requests_per_minute=3)
-    wanted = {"dataset": dataset, "timeframe": "1h", "strategy": "hold"}
-    create({**wanted, "risk_level": 1}, root=str(root), host=host(), settings=settings)
-    with pytest.raises(RateLimited):  # the run of the root, the sweep and this one were three
-        create({**wanted, "risk_level": 2}, root=str(root), host=host(), settings=settings)
-    with pytest.raises(RateLimited):
-        swept(root, asked(dataset, risk="5"), requests_per_minute=3)
+    now = datetime.now(UTC) + timedelta(hours=1)  # a time that stands, long after the run that the root comes with
+    here = host(clock=lambda: now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+    def make(risk_level: int) -> None:
+        wanted = {"dataset": dataset, "timeframe": "1h", "strategy": "hold", "risk_level": risk_level}
+        create(wanted, root=str(root), host=here, settings=settings)
+
+    with Store(str(root), host=here, settings=settings) as store:
+        carry_out(store, asked(dataset), executor=Here())
+    make(1)
+    make(2)
+    with pytest.raises(RateLimited):  # the sweep and these two were three
+        make(3)
+    with pytest.raises(RateLimited), Store(str(root), host=here, settings=settings) as store:
+        carry_out(store, asked(dataset, risk="5"), executor=Here())
 
 
 def test_the_page_names_every_member_of_a_plan(root: Path, dataset: str) -> None:
