@@ -8,6 +8,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+from attrs import evolve, fields, frozen
+
 from buff.decisions.metrics import estimate
 from buff.decisions.returns import daily_equity
 from buff.decisions.sharpe import Estimate, deflated
@@ -15,19 +18,84 @@ from buff.errors import BuffError
 from buff.registry.rows import RunEntry
 from buff.registry.state import SweepEntry
 from buff.store import Store
-from buff.sweeps import TRAIN, find, read_plan
+from buff.sweeps import TRAIN, Skipped, find, read_plan
 
 
-def results(store: Store, sweep: str) -> tuple[dict[str, Any], ...]:
-    """Return a row for each request of a sweep, in order: its parameters, its run, metrics, and how many were tried.
+@frozen(kw_only=True)
+class Trial:
+    """What became of one request of a sweep; `at` is its place, from 0.
 
-    `state` is committed (or what the registry says of the run), failed or missing. `deflated_sharpe` is information
-    about the number of trials, no verdict. Raises SweepNotFound, and what reading the plan raises.
+    `state` is committed (or what the registry says of the run), failed or missing; `code` and `message` are of a
+    failure. `window` and `part` are of a walk: its number, and train or test. `trials` is how many different runs the
+    sweep tried, and `deflated_sharpe` what that leaves of the Sharpe ratio: information, no verdict.
+    """
+
+    at: int
+    run_id: str | None
+    state: str
+    window: int | None
+    part: str | None
+    dataset: str | None
+    symbol: str | None
+    timeframe: str | None
+    start: str | None
+    end: str | None
+    strategy: str | None
+    params: Mapping[str, Any]
+    risk_level: Any
+    trials: int
+    bars: int | None
+    trades: int | None
+    metrics: Mapping[str, float | None]
+    deflated_sharpe: float | None
+    code: str | None
+    message: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {name: getattr(self, name) for name in _MEMBERS}
+
+
+_MEMBERS = tuple(each.name for each in fields(Trial))
+
+
+@frozen(kw_only=True)
+class SweepResults:
+    """A sweep side by side: what the registry knows of it, a row for each request in order, and what was skipped.
+
+    `walk` says how it walked forward, None where it did not; then two rows follow each other for each window.
+    """
+
+    sweep: SweepEntry
+    walk: Mapping[str, Any] | None
+    rows: tuple[Trial, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def pairs(self) -> tuple[tuple[Trial, Trial], ...]:
+        """The rows of a walk side by side: what was looked at, and what it is judged by."""
+        rows = self.rows
+        return tuple((rows[at], rows[at + 1]) for at in range(0, len(rows) - 1, 2) if rows[at].part == TRAIN)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {
+            "sweep": msgspec.structs.asdict(self.sweep),
+            "walk": self.walk,
+            "rows": [row.as_dict() for row in self.rows],
+            "skipped": [{"request": dict(each.request), "says": each.says} for each in self.skipped],
+        }
+
+
+def results(store: Store, sweep: str) -> SweepResults:
+    """Return what became of a sweep, by its id or the beginning of it: a row for each request, in their order.
+
+    Raises SweepNotFound, and what reading the plan raises.
     """
     entry = find(store, sweep)
     plan, runs = read_plan(store, entry), store.state.runs
     failures = {each["at"]: each for each in entry.failures}
-    rows, estimates = list[dict[str, Any]](), dict[int, Estimate]()
+    rows, estimates = list[Trial](), dict[int, Estimate]()
     for at, each in enumerate(plan["runs"]):
         known = runs.get(each["run_id"]) if "run_id" in each else None
         known = known if known is not None and known.inputs_hash == each["inputs_hash"] else None
@@ -36,32 +104,32 @@ def results(store: Store, sweep: str) -> tuple[dict[str, Any], ...]:
         if found is not None:
             estimates[at] = found
     for at, chance in _deflated(estimates, rows, entry.trials):
-        rows[at]["deflated_sharpe"] = chance
-    return tuple(rows)
+        rows[at] = evolve(rows[at], deflated_sharpe=chance)
+    skipped = tuple(Skipped(request=each["request"], says=each["says"]) for each in plan["skipped"])
+    return SweepResults(sweep=entry, walk=plan["walk"], rows=tuple(rows), skipped=skipped)
 
 
 def _row(
     at: int, each: Mapping[str, Any], known: RunEntry | None, entry: SweepEntry, failure: Mapping[str, Any] | None
-) -> dict[str, Any]:
+) -> Trial:
     request = each["request"]
-    row: dict[str, Any] = {
-        "at": at,
-        "run_id": each.get("run_id"),
-        "state": known.state if known is not None else "missing" if failure is None else "failed",
-        "window": each.get("window"),
-        "part": each.get("part"),
+    return Trial(
+        at=at,
+        run_id=each.get("run_id"),
+        state=known.state if known is not None else "missing" if failure is None else "failed",
+        window=each.get("window"),
+        part=each.get("part"),
+        params=request.get("params", {}),
+        risk_level=request.get("risk_level"),
+        trials=entry.trials,
+        bars=None if known is None else known.bars,
+        trades=None if known is None else known.trades,
+        metrics={} if known is None else known.metrics,
+        deflated_sharpe=None,
+        code=None if known is not None or failure is None else failure["code"],
+        message=None if known is not None or failure is None else failure["message"],
         **{name: request.get(name) for name in ("dataset", "symbol", "timeframe", "start", "end", "strategy")},
-        "params": request.get("params", {}),
-        "risk_level": request.get("risk_level"),
-        "trials": entry.trials,
-        "bars": None if known is None else known.bars,
-        "trades": None if known is None else known.trades,
-        "metrics": {} if known is None else known.metrics,
-        "deflated_sharpe": None,
-        "code": None if known is not None or failure is None else failure["code"],
-        "message": None if known is not None or failure is None else failure["message"],
-    }
-    return row
+    )
 
 
 def _estimate(store: Store, known: RunEntry) -> Estimate | None:
@@ -74,7 +142,7 @@ def _estimate(store: Store, known: RunEntry) -> Estimate | None:
 
 
 def _deflated(
-    estimates: Mapping[int, Estimate], rows: Sequence[Mapping[str, Any]], trials: int
+    estimates: Mapping[int, Estimate], rows: Sequence[Trial], trials: int
 ) -> Iterator[tuple[int, float | None]]:
     """Yield for each run the probability that it is better than the best of as many trials without merit.
 
@@ -82,7 +150,7 @@ def _deflated(
     """
     parts: dict[Any, list[int]] = {}
     for at in estimates:
-        parts.setdefault(rows[at]["part"], []).append(at)
+        parts.setdefault(rows[at].part, []).append(at)
     for places in parts.values():
         ratios = [estimates[at].ratio for at in places]
         mean = math.fsum(ratios) / len(ratios)
@@ -92,19 +160,14 @@ def _deflated(
             yield at, deflated(estimates[at], trials=trials, variance=variance)
 
 
-def pairs(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...]:
-    """Return the rows of a walk side by side: what was looked at, and what it is judged by."""
-    return tuple((rows[at], rows[at + 1]) for at in range(0, len(rows) - 1, 2) if rows[at]["part"] == TRAIN)
-
-
-def flat(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def flat(rows: Sequence[Trial]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Return the rows of results as a table: its columns with their kinds, and a row of plain values for each.
 
     Parameters stand in columns `params.NAME`, metrics in columns of their own names.
     """
-    names = {name: None for row in rows for name in row["params"]}
-    metrics = {name: None for row in rows for name in row["metrics"]}
-    kinds = {name: _kind(row["params"].get(name) for row in rows) for name in names}
+    names = {name: None for row in rows for name in row.params}
+    metrics = {name: None for row in rows for name in row.metrics}
+    kinds = {name: _kind(row.params.get(name) for row in rows) for name in names}
     columns = {
         **dict.fromkeys(("at", "window", "risk_level", "trials", "bars", "trades"), "int64"),
         **dict.fromkeys(("run_id", "state", "part", "dataset", "symbol", "timeframe", "strategy"), "string"),
@@ -117,9 +180,9 @@ def flat(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], list[dict[s
     ordered = {name: columns[name] for name in order} | columns
     return ordered, [
         {
-            **row,
-            **{f"params.{name}": _of_kind(kinds[name], row["params"].get(name)) for name in names},
-            **{name: row["metrics"].get(name) for name in metrics},
+            **row.as_dict(),
+            **{f"params.{name}": _of_kind(kinds[name], row.params.get(name)) for name in names},
+            **{name: row.metrics.get(name) for name in metrics},
         }
         for row in rows
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
 
 from buff import batch, sweeps
 from buff.audit import verify_all
@@ -31,7 +31,7 @@ from buff.registry.projection import project
 from buff.space import usage
 from buff.store import Store
 from buff.sweeps import Asked, Sweep, carry_out, find, grid, listed, read_plan, resume
-from buff.trials import flat, pairs, results
+from buff.trials import Trial, flat, results
 from buff.windows import Walk
 from pages import REPOSITORY
 from whole import SETTINGS, events, host, names, opened, request
@@ -203,10 +203,10 @@ def test_failures_are_listed_and_tried_again(root: Path, dataset: str) -> None:
     (failure,) = done.entry.failures
     assert (failure["at"], failure["code"], failure["run_id"]) == (1, "RUN_CONFIG_INVALID", None)
     with opened(root) as store:
-        rows = results(store, done.id)
+        rows = results(store, done.id).rows
         again = resume(store, done.id, executor=Here())
-    assert [row["state"] for row in rows] == ["committed", "failed", "committed"]
-    assert rows[1]["code"] == "RUN_CONFIG_INVALID"
+    assert [row.state for row in rows] == ["committed", "failed", "committed"]
+    assert rows[1].code == "RUN_CONFIG_INVALID"
     assert [type(outcome.error) for outcome in again.outcomes] == [type(None), RunConfigInvalid, type(None)]
     assert kinds(root) == ["sweep_planned", "sweep_finished"]
 
@@ -297,17 +297,18 @@ WALK = Walk(train="12h", test="6h", purge="1h")
 def test_a_walk_is_recorded_and_shown_side_by_side(root: Path, dataset: str) -> None:
     done = swept(root, asked(dataset, params={"fast": "2", "slow": "4,6"}, walk=WALK))
     with opened(root) as store:
-        plan, rows = read_plan(store, done.entry), results(store, done.id)
-    assert plan["walk"] == {"train": "12h", "test": "6h", "step": "6h", "purge": "1h", "anchored": False}
-    assert [(row["window"], row["part"]) for row in rows[:4]] == [(0, "train"), (0, "test"), (1, "train"), (1, "test")]
-    assert all(row["state"] == "committed" for row in rows)
-    side_by_side = pairs(rows)
+        plan, found = read_plan(store, done.entry), results(store, done.id)
+    rows = found.rows
+    assert found.walk == plan["walk"] == {"train": "12h", "test": "6h", "step": "6h", "purge": "1h", "anchored": False}
+    assert [(row.window, row.part) for row in rows[:4]] == [(0, "train"), (0, "test"), (1, "train"), (1, "test")]
+    assert all(row.state == "committed" for row in rows)
+    side_by_side = found.pairs
     assert len(side_by_side) * 2 == len(rows) == done.entry.trials
     for train, test in side_by_side:
-        assert train["params"] == test["params"]
-        assert train["end"] < test["start"]
-    assert [train["params"]["slow"] for train, _ in side_by_side] == sorted(
-        train["params"]["slow"] for train, _ in side_by_side
+        assert train.params == test.params
+        assert str(train.end) < str(test.start)
+    assert [train.params["slow"] for train, _ in side_by_side] == sorted(
+        train.params["slow"] for train, _ in side_by_side
     )
 
 
@@ -328,15 +329,18 @@ def test_windows_begin_where_bars_do(root: Path, dataset: str) -> None:
 def test_results_are_in_the_order_of_the_requests_with_how_many_were_tried(root: Path, dataset: str) -> None:
     done = swept(root, asked(dataset))
     with opened(root) as store:
-        rows = results(store, done.id)
-        sharpes = [store.run(row["run_id"]).metrics["sharpe"].value for row in rows]
-    assert [row["run_id"] for row in rows] == [outcome.run_id for outcome in done.outcomes]
-    assert {row["trials"] for row in rows} == {6}
-    assert [row["metrics"]["sharpe"] for row in rows] == sharpes
+        found = results(store, done.id[:10])
+        sharpes = [store.run(str(row.run_id)).metrics["sharpe"].value for row in found.rows]
+    rows = found.rows
+    assert found.pairs == ()
+    assert [each.request["params"]["fast"] for each in found.skipped] == [4, 6, 6]
+    assert [row.run_id for row in rows] == [outcome.run_id for outcome in done.outcomes]
+    assert {row.trials for row in rows} == {6}
+    assert [row.metrics["sharpe"] for row in rows] == sharpes
     columns, table = flat(rows)
     assert list(columns)[:3] == ["at", "run_id", "state"]
     assert (columns["params.fast"], columns["params.direction"]) == ("int64", "string")
-    assert [row["params.slow"] for row in table] == [row["params"]["slow"] for row in rows]
+    assert [row["params.slow"] for row in table] == [row.params["slow"] for row in rows]
     assert set(columns) <= set(table[0])
 
 
@@ -344,12 +348,16 @@ def test_a_run_that_was_reclaimed_or_is_missing_is_shown_as_such(root: Path, dat
     done = swept(root, asked(dataset))
     with opened(root) as store:
         store.archive(str(done.outcomes[0].run_id))
-        assert results(store, done.id)[0]["state"] == "archived"
+        assert results(store, done.id).rows[0].state == "archived"
 
 
 def test_kinds_of_columns_that_differ_between_rows_are_text() -> None:
-    row = {"metrics": {}, "at": 0}
-    columns, table = flat([{**row, "params": {"a": 1, "b": 1, "c": True}}, {**row, "params": {"a": 1.5, "b": "x"}}])
+    nothing: Any = dict.fromkeys((each.name for each in fields(Trial)), None)
+    rows = [
+        Trial(**{**nothing, "at": at, "metrics": {}, "params": params})
+        for at, params in enumerate(({"a": 1, "b": 1, "c": True}, {"a": 1.5, "b": "x"}))
+    ]
+    columns, table = flat(rows)
     assert [columns[f"params.{name}"] for name in "abc"] == ["float64", "string", "bool"]
     assert [[each[f"params.{name}"] for name in "abc"] for each in table] == [[1.0, "1", True], [1.5, "x", None]]
 

@@ -1,6 +1,6 @@
 """`buff sweep`: many declared runs at once, and what became of them, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -11,6 +11,7 @@ from buff.cli.run import open_store
 if TYPE_CHECKING:
     from buff.store import Store
     from buff.sweeps import Asked, Sweep
+    from buff.trials import SweepResults, Trial
 
 COLUMNS = ("sweep", "planned", "runs", "tried", "skipped", "failed", "what", "by")
 NUMBERS = ("runs", "tried", "skipped", "failed")
@@ -63,6 +64,7 @@ def command(context: click.Context, /, runs_root: str | None, as_json: bool, **o
     from buff.safety import check_settings
     from buff.store import Store
     from buff.sweeps import carry_out, resume
+    from buff.trials import results
 
     asked = None if options["resume"] else _asked(options)
     if options["dry_run"]:
@@ -79,7 +81,8 @@ def command(context: click.Context, /, runs_root: str | None, as_json: bool, **o
                 sweep = resume(store, options["resume"], progress=show)
             else:
                 sweep = carry_out(store, asked, progress=show)
-        _write(store, sweep.id, options)
+        if options["csv_out"] or options["parquet_out"]:
+            _write(store, results(store, sweep.id), options)
         return _print_done(store, sweep, as_json=as_json)
 
 
@@ -114,23 +117,21 @@ def show(sweep: str, runs_root: str | None, as_json: bool, **options: Any) -> No
     A walk forward is shown with what was looked at and what it is judged by side by side. `deflated` says how probable
     it is that a Sharpe ratio is better than the best of as many trials without merit: information, not a verdict.
     """
-    from buff.sweeps import find, read_plan
     from buff.trials import results
 
     with open_store(runs_root) as store:
-        entry = find(store, sweep)
-        rows, plan = results(store, entry.sweep), read_plan(store, entry)
+        found = results(store, sweep)
         _check_outputs(store, options)
-        _write(store, entry.sweep, options, rows)
+        _write(store, found, options)
     if as_json:
-        print_json({"sweep": entry, "walk": plan["walk"], "rows": rows, "skipped": plan["skipped"]})
+        print_json(found.as_dict())
         return
-    _print_entry(entry)
-    _print_rows(rows)
-    for each in plan["skipped"][:FAILURES_SHOWN]:
-        click.echo(f"skipped: {_params(each['request'])}: {each['says']}", err=True)
-    if len(plan["skipped"]) > FAILURES_SHOWN:
-        click.echo(f"... and {len(plan['skipped']) - FAILURES_SHOWN:,} more skipped: --json lists them", err=True)
+    _print_entry(found.sweep)
+    _print_results(found)
+    for each in found.skipped[:FAILURES_SHOWN]:
+        click.echo(f"skipped: {_params(each.request['params'])}: {each.says}", err=True)
+    if len(found.skipped) > FAILURES_SHOWN:
+        click.echo(f"... and {len(found.skipped) - FAILURES_SHOWN:,} more skipped: --json lists them", err=True)
 
 
 # What was asked for
@@ -248,10 +249,8 @@ def _what(entry: Any) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    from buff.trials import pairs
-
-    side_by_side = pairs(rows)
+def _print_results(found: "SweepResults") -> None:
+    side_by_side = found.pairs
     if side_by_side:
         heads = [f"{name} {part}" for name in SHOWN for part in ("train", "test")]
         table(
@@ -262,25 +261,25 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         return
     table(
         ("run", "params", "risk", "trials", *SHOWN, "deflated", "trades", "state"),
-        [_line(row) for row in rows],
+        [_line(row) for row in found.rows],
         right=("risk", "trials", *SHOWN, "deflated", "trades"),
     )
 
 
-def _line(row: Mapping[str, Any]) -> list[str]:
-    metrics = [_number(row["metrics"].get(name)) for name in SHOWN]
-    state = row["code"] or row["state"]
-    counts = (_number(row["deflated_sharpe"]), "–" if row["trades"] is None else str(row["trades"]))
+def _line(row: "Trial") -> list[str]:
+    metrics = [_number(row.metrics.get(name)) for name in SHOWN]
+    counts = (_number(row.deflated_sharpe), "–" if row.trades is None else str(row.trades))
     return [
-        row["run_id"] or "–", _params(row), str(row["risk_level"]), f"{row['trials']:,}", *metrics, *counts, state,
+        row.run_id or "–", _params(row.params), str(row.risk_level), f"{row.trials:,}", *metrics, *counts,
+        row.code or row.state,
     ]  # fmt: skip
 
 
-def _pair(train: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
-    metrics = [_number(row["metrics"].get(name)) for name in SHOWN for row in (train, test)]
+def _pair(train: "Trial", test: "Trial") -> list[str]:
+    metrics = [_number(row.metrics.get(name)) for name in SHOWN for row in (train, test)]
     return [
-        str(train["window"]), _params(train), str(train["risk_level"]), f"{train['trials']:,}", *metrics,
-        test["run_id"] or test["code"] or "–",
+        str(train.window), _params(train.params), str(train.risk_level), f"{train.trials:,}", *metrics,
+        test.run_id or test.code or "–",
     ]  # fmt: skip
 
 
@@ -290,8 +289,8 @@ def _number(value: float | None) -> str:
     return short(value)
 
 
-def _params(row: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in row["params"].items())
+def _params(params: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in params.items())
 
 
 # Files
@@ -306,16 +305,11 @@ def _check_outputs(store: "Store", options: Mapping[str, Any]) -> None:
             check_target(store.disk, options[name], force=options["force"])
 
 
-def _write(
-    store: "Store", sweep: str, options: Mapping[str, Any], rows: Sequence[Mapping[str, Any]] | None = None
-) -> None:
+def _write(store: "Store", found: "SweepResults", options: Mapping[str, Any]) -> None:
     from buff.export import CSV, PARQUET, write_rows
-    from buff.trials import flat, results
+    from buff.trials import flat
 
-    wanted = {CSV: options["csv_out"], PARQUET: options["parquet_out"]}
-    if not any(wanted.values()):
-        return
-    columns, flattened = flat(rows if rows is not None else results(store, sweep))
+    wanted = {format: out for format, out in ((CSV, options["csv_out"]), (PARQUET, options["parquet_out"])) if out}
+    columns, rows = flat(found.rows) if wanted else ({}, [])
     for format, out in wanted.items():
-        if out is not None:
-            write_rows(store, flattened, columns, out=out, format=format, force=options["force"])
+        write_rows(store, rows, columns, out=out, format=format, force=options["force"])
