@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import logging
 import os
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -26,18 +26,24 @@ Style: TypeAlias = Literal["console", "json"]
 Fields: TypeAlias = MutableMapping[str, Any]
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LINES_MAX: Final = 10_000  # what may wait to be written: a few megabytes
+TOGETHER_SECONDS: Final = 0.02  # how long lines behind one that was written wait for each other
 SECRET_CHARACTERS_MIN: Final = 4  # a shorter one would be found in half of all words
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class Sink:
-    """Lines to somewhere slow, written by a thread. `write` takes bytes and may block; an OSError ends the writing."""
+    """Lines to somewhere slow, written by a thread. `write` takes bytes and may block; an OSError ends the writing.
+
+    A line that comes alone is written at once. Lines that come soon after it are written together: to wake a thread for
+    each would cost more than to make it.
+    """
 
     def __init__(self, write: Callable[[bytes], object], *, lines_max: int = LINES_MAX) -> None:
         """Begin the thread."""
-        self._write = write
-        self._lines: queue.Queue[str | None] = queue.Queue(lines_max)
+        self._write, self._most = write, lines_max
+        self._lines: deque[str] = deque()
+        self._some, self._closing = threading.Event(), threading.Event()
         self._dropped = 0
         self._broken = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -45,31 +51,39 @@ class Sink:
 
     def put(self, line: str) -> None:
         """Take a line, or count it as dropped; never wait."""
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
+        if len(self._lines) >= self._most:
             self._dropped += 1
+            return
+        self._lines.append(line)
+        if not self._some.is_set():
+            self._some.set()
 
     debug = info = warning = error = put  # what structlog calls, by level
 
     def close(self, timeout_seconds: float = 1.0) -> None:
         """Write what waits, for at most so long: who reads may have stopped reading."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=timeout_seconds)
+        self._closing.set()
+        self._some.set()
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._out(line)
-            if self._dropped and self._lines.empty():
+        over = False
+        while not over:
+            self._some.wait()
+            self._some.clear()  # before anything is looked at: what comes later is then seen the next time
+            over = self._closing.is_set()
+            self._out([self._lines.popleft() for _ in range(len(self._lines))])
+            if self._dropped and not self._lines:
                 dropped, self._dropped = self._dropped, 0
-                self._out(_line({"level": "warning", "category": "server", "event": "lines_dropped", "lines": dropped}))
+                fields = {"level": "warning", "category": "server", "event": "lines_dropped", "lines": dropped}
+                self._out([_line(fields)])
+            self._closing.wait(TOGETHER_SECONDS)
 
-    def _out(self, line: str) -> None:
-        if self._broken:
+    def _out(self, lines: Sequence[str]) -> None:
+        if self._broken or not lines:
             return
         try:
-            self._write(f"{line}\n".encode("utf-8", "replace"))
+            self._write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         except OSError:
             self._broken = True  # nobody is there any more; serving goes on without a log
 

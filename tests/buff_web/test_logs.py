@@ -122,6 +122,25 @@ def test_who_logs_is_never_kept_waiting() -> None:
     sink.close()
 
 
+def test_lines_that_come_together_are_written_together() -> None:
+    """All of them, in order, in far fewer pieces than there are lines; the first at once."""
+    pieces: list[bytes] = []
+    first = threading.Event()
+
+    def write(data: bytes) -> None:
+        pieces.append(data)
+        first.set()
+
+    sink = Sink(write)
+    sink.put("0")
+    assert first.wait(PATIENCE_SECONDS)
+    for number in range(1, 2000):
+        sink.put(str(number))
+    sink.close(PATIENCE_SECONDS)
+    assert b"".join(pieces).decode().split() == [str(number) for number in range(2000)]
+    assert len(pieces) < 1000
+
+
 def test_a_reader_that_left_ends_the_log_and_nothing_else() -> None:
     reading, writing = os.pipe()
     os.close(reading)
