@@ -1,5 +1,6 @@
 """What is no HTTP is refused like everything else, and ends the connection."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from buff_web.guard import HEADERS
-from buff_web.parser import refusal
+from buff_web.parser import TOGETHER_BYTES, Together, refusal
 from hostile import asked
 
 
@@ -54,3 +55,51 @@ def test_a_request_after_one_that_was_answered_is_no_part_of_it(server: Any) -> 
     host = server.local.removeprefix("http://")
     data = f"GET /api/v1/csrf HTTP/1.1\r\nHost: {host}\r\n\r\nnonsense\r\n\r\n"
     assert _asked(server, data.encode())[0] == [b"200", b"400"]
+
+
+class Wire:
+    """A transport that keeps what it is given to send, and when it was closed."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.sent.append(b"closed")
+
+    def is_closing(self) -> bool:
+        return b"closed" in self.sent
+
+
+def _written(*steps: list[bytes], close: bool = False) -> list[bytes]:
+    """Return what a transport is given when pieces are written in some steps of the event loop."""
+    wire = Wire()
+
+    async def write() -> None:
+        together: Any = Together(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+        for step in steps:
+            for piece in step:
+                together.write(piece)
+            if not close:
+                await asyncio.sleep(0)
+        if close:
+            together.close()
+        assert together.is_closing() is close
+
+    asyncio.run(write())
+    return wire.sent
+
+
+def test_what_is_written_in_one_step_is_sent_at_once() -> None:
+    assert _written([b"head", b"body", b""], [b"next"]) == [b"headbody", b"next"]
+
+
+def test_nothing_is_held_back_when_a_connection_is_ended() -> None:
+    assert _written([b"head", b"body"], close=True) == [b"headbody", b"closed"]
+
+
+def test_large_pieces_are_sent_as_they_are_and_at_once() -> None:
+    large = b"x" * TOGETHER_BYTES
+    assert _written([b"head", large, b"more"]) == [b"head", large, b"more"]
