@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from buff._version import __version__
 
 if TYPE_CHECKING:
-    from buff.api import create_run, create_runs, ingest, inspect_data, open, open_legacy
+    from buff.api import (
+        create_run,
+        create_runs,
+        create_sweep,
+        ingest,
+        inspect_data,
+        open,
+        open_legacy,
+        resume_sweep,
+        sweep_results,
+    )
     from buff.audit import verify_all
     from buff.batch import Outcome
     from buff.decisions.contract import Decisions, Param, Params, Strategy
@@ -30,8 +40,11 @@ if TYPE_CHECKING:
     from buff.proof import Verdict, verify
     from buff.registry.queries import Page
     from buff.registry.rows import RunEntry
+    from buff.registry.state import SweepEntry
     from buff.runs.run import Metric, Records, Run
     from buff.store import Store
+    from buff.sweeps import Sweep
+    from buff.trials import SweepResults, Trial
 
 _HOMES = {
     "Bars": "buff.market.bars",
@@ -51,14 +64,21 @@ _HOMES = {
     "RunEntry": "buff.registry.rows",
     "Store": "buff.store",
     "Strategy": "buff.decisions.contract",
+    "Sweep": "buff.sweeps",
+    "SweepEntry": "buff.registry.state",
+    "SweepResults": "buff.trials",
     "Timeframe": "buff.market.timeframe",
+    "Trial": "buff.trials",
     "Verdict": "buff.proof",
     "create_run": "buff.api",
     "create_runs": "buff.api",
+    "create_sweep": "buff.api",
     "ingest": "buff.api",
     "inspect_data": "buff.api",
     "open": "buff.api",
     "open_legacy": "buff.api",
+    "resume_sweep": "buff.api",
+    "sweep_results": "buff.api",
     "verify": "buff.proof",
     "verify_all": "buff.audit",
 }
@@ -81,15 +101,22 @@ __all__ = [
     "RunEntry",
     "Store",
     "Strategy",
+    "Sweep",
+    "SweepEntry",
+    "SweepResults",
     "Timeframe",
+    "Trial",
     "Verdict",
     "__version__",
     "create_run",
     "create_runs",
+    "create_sweep",
     "ingest",
     "inspect_data",
     "open",
     "open_legacy",
+    "resume_sweep",
+    "sweep_results",
     "verify",
     "verify_all",
 ]

@@ -18,7 +18,8 @@ from buff.legacy.root import LegacyRoot, artifacts_root_of
 from buff.runs.run import Run
 from buff.settings import Settings
 from buff.store import Store
-from buff.sweeps import create_all
+from buff.sweeps import Sweep, carry_out, create_all, grid, resume, writable
+from buff.trials import SweepResults, results
 from buff.windows import walk_from
 
 Path = str | os.PathLike[str]
@@ -94,8 +95,7 @@ def create_run(
         "notes": notes,
         "tags": list(tags),
     }
-    root = runs_root if runs_root is not None else settings.runs_root
-    return create(values, root=root, host=host, settings=settings, progress=progress).run
+    return create(values, root=_root(runs_root, settings), host=host, settings=settings, progress=progress).run
 
 
 def create_runs(
@@ -122,16 +122,113 @@ def create_runs(
     """
     host = this_host()
     settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
-    root = runs_root if runs_root is not None else settings.runs_root
     return create_all(
         list(requests),
-        root=root,
+        root=_root(runs_root, settings),
         host=host,
         settings=settings,
         walk=None if walk is None else walk_from(walk),
         executor=executor,
         progress=progress,
     )
+
+
+def create_sweep(
+    *,
+    dataset: str | Sequence[str],
+    timeframe: str | Sequence[str],
+    strategy: str,
+    params: Mapping[str, Any] | None = None,
+    risk_level: int | str | Sequence[int],
+    symbol: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    commission_bps: float = 10.0,
+    slippage_bps: float = 5.0,
+    min_fee: float = 0.0,
+    initial_equity: float = 10_000.0,
+    tags: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
+    walk: Mapping[str, Any] | None = None,
+    executor: Executor | None = None,
+    runs_root: Path | Store | None = None,
+    progress: Progress = silent,
+) -> Sweep:
+    """Make a run of every combination of some values, and return the sweep, as `buff sweep` does.
+
+    `timeframe`, each of `params` and `risk_level` are one value, several, or a text such as `5..50..5` or `5,10,20`;
+    the last changes fastest. Combinations that the strategy does not allow are skipped and told of. `sample` takes so
+    many of the others, drawn by `seed`. `walk`, `executor` and `progress` are those of `create_runs`, the rest is what
+    every run has, as in `create_run`. The same values are the same sweep, which goes on where it was.
+
+    Raises BuffError with the `code` of what stops all of it, of a value that no combination makes right among them.
+    """
+    common = {
+        "symbol": symbol,
+        "start": start,
+        "end": end,
+        "commission_bps": commission_bps,
+        "slippage_bps": slippage_bps,
+        "min_fee": min_fee,
+        "initial_equity": initial_equity,
+        "tags": list(tags) or None,
+    }
+    asked = grid(
+        datasets=(dataset,) if isinstance(dataset, str) else tuple(dataset),
+        timeframes=_spelt(timeframe),
+        strategy_id=strategy,
+        params={name: _spelt(value) for name, value in (params or {}).items()},
+        risk=_spelt(risk_level),
+        common={name: value for name, value in common.items() if value is not None},
+        number=sample,
+        seed=seed,
+        walk=None if walk is None else walk_from(walk),
+    )
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
+    with writable(_root(runs_root, settings), host=host, settings=settings) as store:
+        return carry_out(store, asked, executor=executor, progress=progress)
+
+
+def resume_sweep(
+    sweep: str,
+    *,
+    executor: Executor | None = None,
+    runs_root: Path | Store | None = None,
+    progress: Progress = silent,
+) -> Sweep:
+    """Go on with a sweep, by its id or the beginning of it, where it was, and return it.
+
+    Raises BuffError with a stable `code`: SWEEP_NOT_FOUND, RUN_CONFIG_INVALID when the same requests are other runs by
+    now, and what stops all of it.
+    """
+    host = this_host()
+    settings = Settings.from_env(host.environment, user=host.user, cores=host.cores)
+    with writable(_root(runs_root, settings), host=host, settings=settings) as store:
+        return resume(store, sweep, executor=executor, progress=progress)
+
+
+def sweep_results(sweep: str, *, runs_root: Path | Store | None = None) -> SweepResults:
+    """Return what became of every run of a sweep, by its id or the beginning of it, in the order they were asked for.
+
+    Nothing is chosen: how many runs were tried stands beside the metrics of each. Raises BuffError with a stable
+    `code`: SWEEP_NOT_FOUND, STORAGE_UNREADABLE or RUN_DAMAGED where the plan is not what was recorded.
+    """
+    return results(runs_root if isinstance(runs_root, Store) else open(runs_root), sweep)
+
+
+def _root(given: Path | Store | None, settings: Settings) -> Path | Store | None:
+    return given if given is not None else settings.runs_root
+
+
+def _spelt(value: Any) -> str:
+    """Return a value, or several, in the grammar of a sweep."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(_spelt, value)) if isinstance(value, Iterable) else str(value)
 
 
 def ingest(
@@ -171,8 +268,7 @@ def ingest(
         "volume": volume,
         "ticker": ticker,
     }
-    root = runs_root if runs_root is not None else settings.runs_root
-    return deposit(values, root=root, host=host, settings=settings, progress=progress)
+    return deposit(values, root=_root(runs_root, settings), host=host, settings=settings, progress=progress)
 
 
 def inspect_data(

@@ -41,7 +41,7 @@ from buff.registry.looks import Looks
 from buff.registry.projection import fold
 from buff.registry.queries import Facets, Page, Query
 from buff.registry.rows import Row, Rows, RunEntry
-from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
+from buff.registry.state import BuildEntry, DatasetEntry, RegistryState, SweepEntry
 from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
 from buff.runs.manifest import content_sha256
@@ -214,6 +214,10 @@ class Store:
     def datasets(self) -> tuple[DatasetEntry, ...]:
         """Return every stored dataset, the newest first."""
         return queries.datasets(self.state)
+
+    def sweeps(self) -> tuple[SweepEntry, ...]:
+        """Return every sweep, the newest first."""
+        return queries.sweeps(self.state)
 
     def _read(self) -> RegistryState:
         # Pages are read by many threads: without this an older reading could end last and pass for the newer HEAD.

@@ -7,6 +7,7 @@ same sweep: asked again, it goes on where it was. Nothing here says which run is
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -23,7 +24,6 @@ from buff.errors import (
     RunDamaged,
     StorageUnreadable,
     StrategyInvalid,
-    SweepNotFound,
 )
 from buff.files import replace_file
 from buff.grid import combinations, sample, size, values
@@ -32,6 +32,7 @@ from buff.intake import Progress
 from buff.journal.events import SweepFinished, SweepPlanned
 from buff.journal.record import Entry
 from buff.recipe import Recipe, Refusal
+from buff.registry.queries import find_sweep
 from buff.registry.state import SweepEntry
 from buff.runs.request import request_from
 from buff.safety import check_settings
@@ -189,14 +190,20 @@ def create_all(
 
     With a `walk` there are two outcomes for each window of each request. Raises what `carry_out` does.
     """
-    if isinstance(root, Store):
+    with writable(root, host=host, settings=settings) as store:
         asked = Asked(requests=tuple(requests), walk=walk)
-        return carry_out(root, asked, executor=executor, progress=progress).outcomes if requests else ()
+        return carry_out(store, asked, executor=executor, progress=progress).outcomes if requests else ()
+
+
+@contextmanager
+def writable(root: str | os.PathLike[str] | Store | None, *, host: Host, settings: Settings) -> Iterator[Store]:
+    """Yield an open store as it is, or that of a root, made where there is none and closed in the end."""
+    if isinstance(root, Store):
+        yield root
+        return
     check_settings(settings)
     with Store(open_root(root), host=host, settings=settings) as store:
-        return create_all(
-            requests, root=store, host=host, settings=settings, walk=walk, executor=executor, progress=progress
-        )
+        yield store
 
 
 def carry_out(store: Store, asked: Asked, *, executor: Executor | None = None, progress: Progress = silent) -> Sweep:
@@ -220,7 +227,7 @@ def resume(store: Store, sweep: str, *, executor: Executor | None = None, progre
 
     Raises SweepNotFound, RunConfigInvalid when the same requests are other runs by now, and what `carry_out` does.
     """
-    entry = find(store, sweep)
+    entry = find_sweep(store.state, sweep)
     plan = read_plan(store, entry)
     with admitted_batch(store, progress) as admission:
         admission.check_rate()
@@ -404,21 +411,3 @@ def read_plan(store: Store, entry: SweepEntry) -> dict[str, Any]:
         )
     plan: dict[str, Any] = msgspec.json.decode(data)
     return plan
-
-
-# Looking
-
-
-def find(store: Store, sweep: str) -> SweepEntry:
-    """Return a sweep by its id or the beginning of it. Raises SweepNotFound."""
-    known = store.state.sweeps
-    found = [known[sweep]] if sweep in known else [each for id, each in known.items() if sweep and id.startswith(sweep)]
-    if len(found) != 1:
-        many = f"{len(found)} sweeps begin with {sweep[:40]}" if found else f"there is no sweep {sweep[:40]}"
-        raise SweepNotFound(many, hint="`buff sweep list` shows what there is", details={"sweep": sweep[:40]})
-    return found[0]
-
-
-def listed(store: Store) -> tuple[SweepEntry, ...]:
-    """Return every sweep, the newest first."""
-    return tuple(sorted(store.state.sweeps.values(), key=lambda entry: entry.seq, reverse=True))

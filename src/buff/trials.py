@@ -15,10 +15,11 @@ from buff.decisions.metrics import estimate
 from buff.decisions.returns import daily_equity
 from buff.decisions.sharpe import Estimate, deflated
 from buff.errors import BuffError
+from buff.registry.queries import find_sweep
 from buff.registry.rows import RunEntry
 from buff.registry.state import SweepEntry
 from buff.store import Store
-from buff.sweeps import TRAIN, Skipped, find, read_plan
+from buff.sweeps import TRAIN, Skipped, read_plan
 
 
 @frozen(kw_only=True)
@@ -77,6 +78,11 @@ class SweepResults:
         rows = self.rows
         return tuple((rows[at], rows[at + 1]) for at in range(0, len(rows) - 1, 2) if rows[at].part == TRAIN)
 
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """The rows as a table of plain values has them: parameters as `params.NAME`, metrics by their own names."""
+        return flat(self.rows)[1]
+
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         return {
@@ -92,7 +98,7 @@ def results(store: Store, sweep: str) -> SweepResults:
 
     Raises SweepNotFound, and what reading the plan raises.
     """
-    entry = find(store, sweep)
+    entry = find_sweep(store.state, sweep)
     plan, runs = read_plan(store, entry), store.state.runs
     failures = {each["at"]: each for each in entry.failures}
     rows, estimates = list[Trial](), dict[int, Estimate]()
@@ -178,11 +184,13 @@ def flat(rows: Sequence[Trial]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     }
     order = ("at", "run_id", "state", "window", "part", "dataset", "symbol", "timeframe", "start", "end", "strategy")
     ordered = {name: columns[name] for name in order} | columns
+    parameters = {f"params.{name}": (name, kind) for name, kind in kinds.items()}
     return ordered, [
         {
-            **row.as_dict(),
-            **{f"params.{name}": _of_kind(kinds[name], row.params.get(name)) for name in names},
-            **{name: row.metrics.get(name) for name in metrics},
+            **dict.fromkeys(ordered),
+            **{name: getattr(row, name) for name in _MEMBERS if name in ordered},
+            **{column: _of_kind(kind, row.params.get(name)) for column, (name, kind) in parameters.items()},
+            **row.metrics,
         }
         for row in rows
     ]

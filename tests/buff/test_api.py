@@ -1,10 +1,14 @@
 """`import buff`: the main job in the words of its documentation."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import buff
+from buff import api
+from buff.crew import Here
 from whole import names
 
 
@@ -71,3 +75,38 @@ def test_a_name_that_is_not_public_is_not_there() -> None:
     assert set(buff.__all__) == set(dir(buff))
     for name in buff.__all__:
         assert getattr(buff, name) is not None
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_sweep_of_values_is_that_of_the_texts_and_is_read_again(root: Path) -> None:
+    with buff.open(root) as store:
+        dataset = store.datasets()[0].dataset_id
+        given = {"timeframe": "1h", "strategy": "ma_cross", "runs_root": store, "executor": Here()}
+        said = buff.create_sweep(dataset=dataset, params={"fast": "2..6..2", "slow": "6"}, risk_level=3, **given)  # type: ignore[arg-type]
+        typed = buff.create_sweep(
+            dataset=[dataset],
+            params={"fast": range(2, 8, 2), "slow": [6]},
+            risk_level=[3],
+            **given,
+        )  # type: ignore[arg-type]
+        assert typed.id == said.id
+        assert said.counts == {"made": 2, "existed": 0, "failed": 0}
+        assert [each.request["params"]["fast"] for each in said.skipped] == [6]
+        assert buff.resume_sweep(said.id, runs_root=store).counts == {"made": 0, "existed": 2, "failed": 0}
+        assert [entry.sweep for entry in store.sweeps()] == [said.id]
+        found = buff.sweep_results(said.id[:10], runs_root=store)
+    assert buff.sweep_results(said.id, runs_root=str(root)) == found
+    assert [row.params["fast"] for row in found.rows] == [2, 4]
+    assert [row["sharpe"] for row in found.table] == [row.metrics["sharpe"] for row in found.rows]
+    assert found.as_dict()["rows"][1]["trials"] == 2
+    with pytest.raises(buff.BuffError) as caught:
+        buff.sweep_results("swp_0", runs_root=root)
+    assert caught.value.code == "SWEEP_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (0.5, "0.5"), (True, "true"), ("5..9", "5..9"), ((1, 2.5), "1,2.5"), (np.arange(3), "0,1,2")],
+)
+def test_values_are_spelt_in_the_grammar_of_a_sweep(value: Any, text: str) -> None:
+    assert api._spelt(value) == text

@@ -40,6 +40,21 @@ def take_in(csv: Path) -> buff.Run:
     )
 
 
+def sweep() -> list[float | None]:
+    """Many runs of a grid, and what came of them."""
+    done = buff.create_sweep(
+        dataset="a" * 16, timeframe=["1h", "4h"], strategy="ma_cross", params={"fast": "5..9", "slow": [20, 30]},
+        risk_level=range(1, 4), walk={"train": "30d", "test": "10d"}, runs_root="runs",
+    )  # fmt: skip
+    assert_type(done, buff.Sweep)
+    assert_type(done.entry, buff.SweepEntry)
+    assert_type(buff.resume_sweep(done.id, runs_root="runs").outcomes, tuple[buff.Outcome, ...])
+    found = buff.sweep_results(done.id, runs_root="runs")
+    assert_type(found, buff.SweepResults)
+    assert_type(found.pairs, tuple[tuple[buff.Trial, buff.Trial], ...])
+    return [row.metrics["sharpe"] for row in found.rows if row.deflated_sharpe is not None]
+
+
 def show(stage: str, done: int, total: int) -> None:
     """A user's own progress."""
 

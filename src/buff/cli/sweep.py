@@ -91,10 +91,8 @@ def command(context: click.Context, /, runs_root: str | None, as_json: bool, **o
 @json_option
 def list_(runs_root: str | None, as_json: bool) -> None:
     """List sweeps, the newest first, with how many runs each tried."""
-    from buff.sweeps import listed
-
     with open_store(runs_root) as store:
-        found = listed(store)
+        found = store.sweeps()
     if as_json:
         print_json({"items": list(found), "total": len(found)})
         return

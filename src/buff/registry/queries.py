@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from attrs import evolve, field, frozen
 
-from buff.errors import BuildNotFound, DatasetNotFound, RunConfigInvalid, RunNotFound
+from buff.errors import BuildNotFound, DatasetNotFound, RunConfigInvalid, RunNotFound, SweepNotFound
 from buff.registry.rows import Changed, Row, RunEntry
-from buff.registry.state import BuildEntry, DatasetEntry, RegistryState
+from buff.registry.state import BuildEntry, DatasetEntry, RegistryState, SweepEntry
 
 Entry = TypeVar("Entry")
 Sorts = Mapping[str, Callable[[Any], Any]]  # what a list can be sorted by, and how
@@ -533,3 +533,18 @@ def find_build(state: RegistryState, job: str) -> BuildEntry:
         hint="`buff build list` shows what is there; the journal has those that ended long ago",
         details={"job": job},
     )
+
+
+def sweeps(state: RegistryState) -> tuple[SweepEntry, ...]:
+    """Return every sweep, the newest first."""
+    return tuple(sorted(state.sweeps.values(), key=lambda entry: entry.seq, reverse=True))
+
+
+def find_sweep(state: RegistryState, sweep: str) -> SweepEntry:
+    """Return the entry of a sweep by its id, or by the only id that begins so. Raises SweepNotFound."""
+    known = state.sweeps
+    found = [known[sweep]] if sweep in known else [each for id, each in known.items() if sweep and id.startswith(sweep)]
+    if len(found) != 1:
+        many = f"{len(found)} sweeps begin with {sweep[:40]}" if found else f"there is no sweep {sweep[:40]}"
+        raise SweepNotFound(many, hint="`buff sweep list` shows what there is", details={"sweep": sweep[:40]})
+    return found[0]
