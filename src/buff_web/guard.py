@@ -29,6 +29,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_ALWAYS = tuple((name.encode(), text.encode()) for name, text in {"cache-control": "no-store", **HEADERS}.items())
 AS_STORED = "as_stored"  # the `opt` of a handler whose answers are neither compressed nor changed in any other way
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HEADERS_ALONE = "buff_web.headers_alone"  # in the scope of what was asked by HEAD: an endless answer must know
@@ -50,13 +51,12 @@ async def secure(message: Any, scope: Any) -> None:
     What could have been compressed says so, compressed or not: a cache keeps one answer for each way of asking.
     """
     if message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, text in {"cache-control": "no-store", **HEADERS}.items():
-            headers.setdefault(name, text)
-        if not is_as_stored(scope) and b"accept-encoding" not in headers.get("vary", "").lower().encode():
-            headers.extend_header_value("vary", "accept-encoding")
+        given = {name.lower(): text for name, text in message["headers"]}
+        message["headers"] = [*message["headers"], *(each for each in _ALWAYS if each[0] not in given)]
+        if not is_as_stored(scope) and b"accept-encoding" not in given.get(b"vary", b"").lower():
+            MutableScopeHeaders.from_message(message).extend_header_value("vary", "accept-encoding")
         if scope["method"] == "OPTIONS" and message["status"] == 204:
-            headers["allow"] = ", ".join(_methods(scope))
+            MutableScopeHeaders.from_message(message)["allow"] = ", ".join(_methods(scope))
 
 
 def _methods(scope: Any) -> list[str]:

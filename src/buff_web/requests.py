@@ -8,6 +8,7 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from buff_web.guard import App, Headers, Message, Receive, Scope, Send
@@ -49,7 +50,7 @@ class Requests:
             status=answer.status or None,
             milliseconds=round(milliseconds, 2),
             bytes=answer.size,
-            client="loopback" if _is_loopback(scope.get("client")) else "remote",
+            client="loopback" if is_loopback((scope.get("client") or ("",))[0]) else "remote",
             **({} if answer.whole else {"whole": False}),
         )
 
@@ -88,8 +89,10 @@ def path_of(scope: Scope) -> str:
     return path if len(path) <= PATH_CHARACTERS_MAX else f"{path[:PATH_CHARACTERS_MAX]}…"
 
 
-def _is_loopback(client: tuple[str, int] | None) -> bool:
+@lru_cache(maxsize=256)
+def is_loopback(address: str) -> bool:
+    """Say whether an IP address, as text, is of this machine alone; nothing else is."""
     try:
-        return client is not None and ipaddress.ip_address(client[0].partition("%")[0]).is_loopback
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
         return False

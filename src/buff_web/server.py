@@ -8,7 +8,6 @@ seconds, whatever is under way; builds are processes of their own and go on.
 import contextlib
 import ctypes
 import gc
-import ipaddress
 import os
 import signal
 import socket
@@ -30,7 +29,7 @@ from buff_web.assets import library_path, load
 from buff_web.guard import LOOPBACK, Guard
 from buff_web.logs import Sink, Style, bridged, descriptor, logger
 from buff_web.parser import Parser
-from buff_web.requests import Requests
+from buff_web.requests import Requests, is_loopback
 from buff_web.trail import Trail, follow
 
 GOODBYE_SECONDS: Final = 2  # what running answers get when the server is told to end
@@ -57,7 +56,7 @@ def serve(
     _give_memory_back()
     assets = load(library_path())
     listening = listen(host, port)
-    local = _is_loopback(listening)
+    local = is_loopback(listening.getsockname()[0])
     address = f"http://{_in_url(host)}:{listening.getsockname()[1]}"
     names = {*LOOPBACK, _in_url(host), store.host.name} - {""}
     sink = Sink(descriptor(sys.stderr.fileno()))
@@ -224,10 +223,6 @@ def listen(host: str, port: int) -> socket.socket:
             hint="choose another --port (0 takes any free one) or another --host",
             details={"field": "port"},
         ) from error
-
-
-def _is_loopback(listening: socket.socket) -> bool:
-    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def _in_url(host: str) -> str:
