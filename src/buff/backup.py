@@ -24,12 +24,12 @@ from buff.journal import head as heads
 from buff.journal.reader import read
 from buff.journal.survey import FOLDER as JOURNAL
 from buff.journal.survey import HEAD, segment_name, segments
+from buff.plans import FOLDER as SWEEPS
 from buff.proof import Verdict
 from buff.registry.projection import project
 from buff.registry.state import RegistryState
 from buff.runs.manifest import NAME as MANIFEST
 from buff.store import Store
-from buff.sweeps import FOLDER as SWEEPS
 from buff.uploads import FOLDER as UPLOADS
 
 PARTIAL = ".partial"

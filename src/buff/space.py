@@ -21,11 +21,11 @@ from buff.files import Disk, remove_tree
 from buff.journal.events import DatasetReclaimed, Event, RunReclaimed, StorageReclaimed
 from buff.journal.record import Entry
 from buff.journal.survey import FOLDER as JOURNAL
+from buff.plans import FOLDER as SWEEPS
 from buff.registry.index import NAME as INDEX
 from buff.registry.state import RegistryState
 from buff.staging import INTENT, ORPHANS, STAGING, make_directory
 from buff.store import Store
-from buff.sweeps import FOLDER as SWEEPS
 from buff.uploads import FOLDER as UPLOADS
 from buff.uploads import names_of
 

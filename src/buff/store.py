@@ -34,12 +34,13 @@ from buff.journal.log import Hold, Journal
 from buff.journal.reader import between, read, resume
 from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, recorded
 from buff.journal.survey import FOLDER, Claimed, read_head
+from buff.plans import Plans
 from buff.registry import changes, queries, texts
 from buff.registry.index import NAME as INDEX
 from buff.registry.index import index_chunks, state_of
 from buff.registry.looks import Looks
 from buff.registry.projection import fold
-from buff.registry.queries import Facets, Page, Query
+from buff.registry.queries import Facets, Page, Query, Tried
 from buff.registry.rows import Row, Rows, RunEntry
 from buff.registry.state import BuildEntry, DatasetEntry, RegistryState, SweepEntry
 from buff.runs.directory import committed_manifest, read_manifest, seal
@@ -92,6 +93,7 @@ class Store:
         self._placed: set[str] = set()  # those of them whose directory has been published
         self.problem: BuffError | None = None
         self._looks = Looks()
+        self._plans = Plans(self.disk, self.root)
 
     # Reading
 
@@ -218,6 +220,27 @@ class Store:
     def sweeps(self) -> tuple[SweepEntry, ...]:
         """Return every sweep, the newest first."""
         return queries.sweeps(self.state)
+
+    def tried(self, entries: Sequence[RunEntry], *, state: RegistryState | None = None) -> tuple[Tried, ...]:
+        """Return of each of some runs how many were tried beside it, now or by an earlier state.
+
+        No run directory is opened. A plan is read when it is first asked about; one that cannot be is told of.
+        """
+        found = self.state if state is None else state
+        counts = self._looks.of(
+            found.runs, "symbols", lambda: queries.symbols(found.runs.rows()), queries.symbols_after
+        )
+        inputs = [entry.inputs_hash for entry in entries]
+        having = [(each, self._plans.having(each.sweep, each.plan_sha256, inputs)) for each in queries.sweeps(found)]
+        unread = tuple(each.sweep for each, known in having if known is None)
+        return tuple(
+            Tried(
+                on_symbol=counts[entry.symbol],
+                sweeps=tuple(each for each, known in having if known is not None and known[place]),
+                unread=unread,
+            )
+            for place, entry in enumerate(entries)
+        )
 
     def _read(self) -> RegistryState:
         # Pages are read by many threads: without this an older reading could end last and pass for the newer HEAD.

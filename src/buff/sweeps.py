@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from attrs import evolve, field, frozen
 
+from buff import plans
 from buff.admission import Admission
 from buff.batch import Outcome, Planned, admitted_batch, carried_out, planned
 from buff.builder import open_root, silent
@@ -21,8 +22,6 @@ from buff.decisions.strategy import parse_text, resolve, strategy
 from buff.errors import (
     LimitExceeded,
     RunConfigInvalid,
-    RunDamaged,
-    StorageUnreadable,
     StrategyInvalid,
 )
 from buff.files import replace_file
@@ -31,6 +30,7 @@ from buff.host import Host
 from buff.intake import Progress
 from buff.journal.events import SweepFinished, SweepPlanned
 from buff.journal.record import Entry
+from buff.plans import FOLDER, plan_path
 from buff.recipe import Recipe, Refusal
 from buff.registry.queries import find_sweep
 from buff.registry.state import SweepEntry
@@ -42,7 +42,6 @@ from buff.store import Store
 from buff.times import epoch_ms, iso
 from buff.windows import Walk, windows
 
-FOLDER = "_sweeps"
 SCHEMA = "sweep.v1"
 SKIPPED_TOLD = 10_000  # so many skipped combinations are listed; all are counted
 FAILURES_TOLD = 100  # so many failures are told of in the event; the results list all
@@ -382,7 +381,7 @@ def _record(store: Store, plan: bytes, asked: Asked, plans: Sequence[Planned]) -
         asked={**asked.words, **({} if asked.walk is None else {"walk": asked.walk.as_dict()})},
         by=store.settings.user,
     )
-    path = plan_path(store, sha256)
+    path = plan_path(store.root, sha256)
     if sweep not in store.state.sweeps or not store.disk.exists(path):
         make_directory(store.disk, store.root, FOLDER)
         replace_file(store.disk, store.owner.path(".plan.tmp"), path, (plan,))
@@ -390,24 +389,6 @@ def _record(store: Store, plan: bytes, asked: Asked, plans: Sequence[Planned]) -
     return store.state.sweeps[sweep]
 
 
-def plan_path(store: Store, sha256: str) -> str:
-    """Return where the plan of that hash lies, or would."""
-    return os.path.join(store.root, FOLDER, f"{sha256}.json")
-
-
 def read_plan(store: Store, entry: SweepEntry) -> dict[str, Any]:
     """Return the plan of a sweep. Raises StorageUnreadable, RunDamaged when it is not what was recorded."""
-    try:
-        data = store.disk.read(plan_path(store, entry.plan_sha256))
-    except OSError as error:
-        raise StorageUnreadable(
-            f"the plan of {entry.sweep} cannot be read: {error.strerror}", hint="bring it back from a copy of the root"
-        ) from error
-    if digest(data) != entry.plan_sha256:
-        raise RunDamaged(
-            f"the plan of {entry.sweep} is not what was recorded",
-            hint="bring it back from a copy of the root",
-            details={"sweep": entry.sweep},
-        )
-    plan: dict[str, Any] = msgspec.json.decode(data)
-    return plan
+    return plans.read_plan(store.disk, store.root, entry.sweep, entry.plan_sha256)

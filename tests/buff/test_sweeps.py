@@ -363,6 +363,40 @@ def test_kinds_of_columns_that_differ_between_rows_are_text() -> None:
     assert [[each[f"params.{name}"] for name in "abc"] for each in table] == [[1.0, "1", True], [1.5, "x", None]]
 
 
+# How many were tried
+
+
+def test_a_run_knows_how_many_were_tried_beside_it(root: Path, dataset: str) -> None:
+    """Of its symbol, and by each sweep that has its inputs, whichever of them made it."""
+    before = opened(root).runs().items[0]
+    assert opened(root).tried([before])[0].as_dict() == {"trials": 1, "on_symbol": 1, "sweeps": [], "unread": []}
+    one = swept(root, asked(dataset))  # 6 runs
+    other = swept(root, asked(dataset, params={"fast": "3", "slow": "8"}, risk="1..5"))  # 5, the root's own among them
+    with opened(root) as store:
+        runs = store.state.runs
+        alone, first = (store.tried([runs[str(run_id)]])[0] for run_id in (before.run_id, one.outcomes[0].run_id))
+        assert (alone.trials, alone.on_symbol, [each.sweep for each in alone.sweeps]) == (11, 11, [other.id])
+        assert [each.sweep for each in first.sweeps] == [one.id]
+        store.archive(before.run_id)
+        assert store.tried([before])[0].on_symbol == 11, "what is archived was tried"
+        past = store.as_of(one.entry.seq)
+        assert store.tried([before], state=past)[0].as_dict()["trials"] == 1
+        assert store.tried([]) == ()
+    walk = swept(root, asked(dataset, common={"symbol": "ELSE"}, walk=WALK))
+    with opened(root) as store:
+        (tried,) = store.tried([store.state.runs[str(walk.outcomes[0].run_id)]])
+        assert tried.trials == tried.on_symbol == walk.entry.trials
+
+
+def test_a_plan_that_is_gone_is_told_of_beside_the_runs(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset))
+    (plan,) = (root / "_sweeps").iterdir()
+    plan.unlink()
+    with opened(root) as store:
+        (tried,) = store.tried([store.state.runs[str(done.outcomes[0].run_id)]])
+    assert (tried.sweeps, tried.unread, tried.trials) == ((), (done.id,), 7)
+
+
 # Keeping
 
 

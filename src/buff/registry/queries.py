@@ -548,3 +548,44 @@ def find_sweep(state: RegistryState, sweep: str) -> SweepEntry:
         many = f"{len(found)} sweeps begin with {sweep[:40]}" if found else f"there is no sweep {sweep[:40]}"
         raise SweepNotFound(many, hint="`buff sweep list` shows what there is", details={"sweep": sweep[:40]})
     return found[0]
+
+
+# How many runs were tried
+
+
+@frozen(kw_only=True)
+class Tried:
+    """How many runs were tried beside one: a fact of the registry, as true as what the registry knows.
+
+    `on_symbol` counts the runs of the same symbol in this root, itself and those that are archived or reclaimed among
+    them; `sweeps` are those whose plans have its inputs, the newest first. The plan of those of `unread` is unreadable.
+    """
+
+    on_symbol: int
+    sweeps: tuple[SweepEntry, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def trials(self) -> int:
+        """The most of these: how many runs the best of them was, or could have been, chosen from."""
+        return max(self.on_symbol, *(each.trials for each in self.sweeps), 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "trials": self.trials,
+            "on_symbol": self.on_symbol,
+            "sweeps": [{"sweep": each.sweep, "trials": each.trials} for each in self.sweeps],
+            "unread": list(self.unread),
+        }
+
+
+def symbols(rows: Iterable[Row]) -> Counter[str]:
+    """Return how many runs each symbol has, whatever their state."""
+    return Counter(map(attrgetter("symbol"), rows))
+
+
+def symbols_after(found: Counter[str], changed: Changed) -> Counter[str]:
+    """Return what the counts of symbols become by some changes."""
+    gone, come = map(symbols, _sides(changed))
+    return found + come - gone
