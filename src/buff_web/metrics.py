@@ -93,6 +93,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )
+LABELS: Mapping[str, str] = {name: label for _, members in GROUPS for name, label in members}
 _UNITS = {
     "money": "money",
     "count": "",
@@ -161,12 +162,11 @@ def groups(
 
     What buy and hold has stands beside the run's own; a metric we have no words for comes last, by its id.
     """
-    known = {name for _, members in GROUPS for name, _ in members}
     beside = {metric.formula for metric in benchmark.values()}
     others = tuple(
         (name, name.replace("_", " "))
         for name, metric in metrics.items()
-        if name not in known and metric.formula not in beside
+        if name not in LABELS and metric.formula not in beside
     )
     found = [
         (title, [(name, label, metrics[name], benchmark.get(name)) for name, label in members if name in metrics])

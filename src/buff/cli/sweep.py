@@ -207,7 +207,7 @@ def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
         print_json({"sweep": sweep.entry, "runs": runs, "failures": failures, "skipped": skipped})
         return 3 if failed else 0
     entry, counts = sweep.entry, sweep.counts
-    click.echo(f"sweep    {entry.sweep}: {_what(entry)}")
+    click.echo(f"sweep    {entry.sweep}: {entry.what}")
     done = ", ".join(f"{count:,} {word}" for word, count in counts.items())
     click.echo(f"runs     {entry.trials:,} tried, {entry.skipped:,} skipped, {done}")
     for at, outcome in enumerate(sweep.outcomes):
@@ -220,7 +220,7 @@ def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
 
 
 def _print_entry(entry: Any) -> None:
-    click.echo(f"sweep    {entry.sweep}: {_what(entry)}")
+    click.echo(f"sweep    {entry.sweep}: {entry.what}")
     said = f"{entry.trials:,} tried, {entry.skipped:,} skipped"
     if entry.finished is None:
         click.echo(f"runs     {said}, {entry.committed:,} committed; not finished: buff sweep --resume {entry.sweep}")
@@ -232,19 +232,7 @@ def _entry_row(entry: Any) -> list[str]:
     counts = (entry.requests, entry.trials, entry.skipped, entry.failed)
     state = "" if entry.finished else " (not finished)"
     planned = entry.planned[:19].replace("T", " ")
-    return [entry.sweep, planned, *(f"{count:,}" for count in counts), _what(entry) + state, entry.by]
-
-
-def _what(entry: Any) -> str:
-    """Say what was asked for, in a few words."""
-    axes = entry.asked.get("grid", {})
-    moved = [f"{name.removeprefix('params.')} {axis['count']}" for name, axis in axes.items() if axis["count"] > 1]
-    words = [entry.asked.get("strategy", "requests"), " x ".join(moved)]
-    if "sample" in entry.asked:
-        words.append(f"sample {entry.asked['sample']} of seed {entry.asked['seed']}")
-    if "walk" in entry.asked:
-        words.append("walk forward")
-    return ", ".join(word for word in words if word)
+    return [entry.sweep, planned, *(f"{count:,}" for count in counts), entry.what + state, entry.by]
 
 
 def _print_results(found: "SweepResults") -> None:

@@ -105,6 +105,18 @@ class SweepEntry(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     failures: list[dict[str, Any]] = []
 
+    @property
+    def what(self) -> str:
+        """What was asked for, in a few words."""
+        axes = self.asked.get("grid", {})
+        moved = [f"{name.removeprefix('params.')} {axis['count']}" for name, axis in axes.items() if axis["count"] > 1]
+        words = [self.asked.get("strategy", "requests"), " x ".join(moved)]
+        if "sample" in self.asked:
+            words.append(f"sample {self.asked['sample']} of seed {self.asked['seed']}")
+        if "walk" in self.asked:
+            words.append("walk forward")
+        return ", ".join(word for word in words if word)
+
 
 class SwitchEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What engages the kill switch by the journal: `source` is command, file or environment."""

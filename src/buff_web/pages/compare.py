@@ -19,7 +19,6 @@ from buff_web.site import Site
 
 POINTS = 400  # of a curve: as many as the drawing has room for
 CHOICES = 50
-LABELS: Mapping[str, str] = {name: label for _, members in metrics.GROUPS for name, label in members}
 
 
 @get("/compare", sync_to_thread=True, guards=[query.strict])
@@ -78,7 +77,7 @@ def _groups(
 ) -> list[tuple[str, list[tuple[str, bool, list[tuple[str, str]]]]]]:
     """Return (group, [(label, differs, [(value, difference)])]) in reading order; what has no words comes last."""
     by_name = {row["name"]: row for row in rows}
-    others = tuple((name, name.replace("_", " ")) for name in by_name if name not in LABELS)
+    others = tuple((name, name.replace("_", " ")) for name in by_name if name not in metrics.LABELS)
     found = [
         (
             title,
