@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
+from inspect import Parameter, get_annotations, signature
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from attrs import frozen
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.params import ParameterKwarg, QueryParameter
 from litestar.typing import FieldDefinition
@@ -99,6 +100,36 @@ def _walk(fields: Declared, providers: Mapping[str, Provide]) -> Iterator[tuple[
             yield field.kwarg_definition.name or name, field
 
 
+@lru_cache(maxsize=512)
+def _repeatable(handler: BaseRouteHandler) -> frozenset[str]:
+    """Return the query parameters of a handler that may be given several times."""
+    return frozenset(
+        name for name, field in declared(handler).items() if field.has_inner_subclass_of(list) or _is_list(field)
+    )
+
+
+def _is_list(field: FieldDefinition) -> bool:
+    return field.is_non_string_sequence or any(_is_list(inner) for inner in field.inner_types if field.is_union)
+
+
+def provided(function: Callable[..., Any]) -> Provide:
+    """Return the provider of what a function makes of query parameters.
+
+    It asks for the site, of which it makes nothing. What needs nothing of each other Litestar provides side by side, in
+    tasks of the event loop, and these cost more than the reading of the query.
+    """
+
+    def provide(*, site: object, **named: Any) -> Any:
+        return function(**named)
+
+    own = signature(function)
+    first = Parameter("site", Parameter.KEYWORD_ONLY, annotation=NamedDependency[object])
+    named = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.parameters.values()]
+    provide.__signature__ = own.replace(parameters=[first, *named])  # type: ignore[attr-defined]
+    provide.__annotations__ = {**get_annotations(function), "site": first.annotation}
+    return Provide(provide, sync_to_thread=False)
+
+
 @lru_cache(maxsize=64)
 def _of(function: Callable[..., Any]) -> Declared:
     return dict(_walk(ParsedSignature.from_fn(function, {}).parameters, {}))
@@ -114,7 +145,7 @@ async def strict(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     bytes that are no text.
     """
     allowed = declared(handler)
-    found = _gathered(connection.scope["query_string"], allowed, repeated=_many(allowed))
+    found = _gathered(connection.scope["query_string"], allowed, repeated=_repeatable(handler))
     for name, texts in found.items():
         for each in texts:
             _judged(name, each, allowed[name])
@@ -127,14 +158,6 @@ def given(query_string: bytes, *, allowed: Collection[str]) -> dict[str, str]:
     Raises RunConfigInvalid on a name that is unknown or comes twice, RequestInvalid on bytes that are no text.
     """
     return {name: texts[0] for name, texts in _gathered(query_string, allowed).items()}
-
-
-def _many(allowed: Declared) -> frozenset[str]:
-    return frozenset(name for name, field in allowed.items() if field.has_inner_subclass_of(list) or _is_list(field))
-
-
-def _is_list(field: FieldDefinition) -> bool:
-    return field.is_non_string_sequence or any(_is_list(inner) for inner in field.inner_types if field.is_union)
 
 
 def _gathered(
@@ -284,9 +307,9 @@ def runs_asked(
 
 
 RUNS_FIELDS = tuple(_of(runs_asked))
-WINDOW = Provide(window, sync_to_thread=False)
-TRADES = Provide(trades_asked, sync_to_thread=False)
-RUNS = Provide(runs_asked, sync_to_thread=False)
+WINDOW = provided(window)
+TRADES = provided(trades_asked)
+RUNS = provided(runs_asked)
 
 
 def run_filters(values: Given) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from attrs import frozen
 from litestar import MediaType, Response, get
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
@@ -55,7 +55,7 @@ def place(
     "/runs/{run_id:str}",
     sync_to_thread=True,
     guards=[query.strict],
-    dependencies={"place": Provide(place, sync_to_thread=False)},
+    dependencies={"place": query.provided(place)},
 )
 def run_page(site: NamedDependency[Site], run_id: FromPath[str], place: NamedDependency[Place]) -> Response[Any]:
     """Return one run, or what is known of it and what is wrong when it cannot be read."""
