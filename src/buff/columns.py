@@ -6,6 +6,7 @@ column's identity.
 """
 
 import hashlib
+import mmap
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,18 +131,18 @@ def read(path: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the column at `path`, mapped read-only. Raises RunDamaged when the file is not such a column."""
     name = os.path.basename(path)
     try:
-        with open(path, "rb") as file:
-            head, size = file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise RunDamaged(f"{name} cannot be read: {error.strerror}", details={"file": name}) from error
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""  # nothing cannot be mapped
+    except (OSError, ValueError) as error:  # the latter where it got shorter since it was asked
+        raise RunDamaged(
+            f"{name} cannot be read: {getattr(error, 'strerror', None) or error}", details={"file": name}
+        ) from error
     rows, rest = divmod(size - HEADER_BYTES, dtype.itemsize)
     # There is one header for a type and a number of rows: nothing in it needs to be understood.
-    if rows < 0 or rest or head != header(dtype, rows):
+    if rows < 0 or rest or data[:HEADER_BYTES] != header(dtype, rows):
         raise RunDamaged(f"{name} is not a whole column of {dtype.name} ({size} bytes)", details={"file": name})
-    if rows == 0:
-        return np.empty(0, dtype)  # an empty file part cannot be mapped
-    mapped: NDArray[Any] = np.memmap(path, dtype, mode="r", offset=HEADER_BYTES, shape=(rows,)).view(np.ndarray)
-    return mapped
+    return np.frombuffer(data, dtype, offset=HEADER_BYTES)
 
 
 class ColumnWriter:

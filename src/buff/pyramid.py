@@ -33,7 +33,7 @@ FOLDER = "_cache/pyramids"
 BARS_MIN = 65_536  # a shorter series is folded in about a millisecond: nothing of it is kept
 STEP_MIN = 8  # a level has buckets of at least so many bars; finer ones are folded from the bars of their window
 KINDS = ("bars", "equity")
-KEPT = 16  # series that stay mapped: each takes some file handles
+KEPT = 64  # series that stay mapped: each takes up to seven file handles
 HASH_BYTES = 32
 
 Values = NDArray[Any]

@@ -6,6 +6,7 @@ All of it is UTC. Reading the wall clock is not done here.
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def iso(ms: int) -> str:
@@ -16,7 +17,7 @@ def iso(ms: int) -> str:
 
 def epoch_ms(text: str) -> int:
     """Return the epoch milliseconds of a stamp that `iso` wrote."""
-    return (datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
 
 
 def day(ms: int) -> str:
