@@ -101,9 +101,9 @@ class Listing:
         """
         if entry.state == "reclaimed":
             return None
-        seen = _seen(os.path.join(self._store.root, entry.run_id, NAME))
-        with self._lock:
-            known = self._looked.get(entry.run_id)
+        # A list has up to two hundred: to join the names of a path takes as long as to look at the file.
+        seen = _seen(f"{self._store.root}{os.sep}{entry.run_id}{os.sep}{NAME}")
+        known = self._looked.get(entry.run_id)
         if known is not None and known[:2] == (entry.manifest_sha256, seen):
             return known[2]
         error = self._read(entry)

@@ -63,6 +63,10 @@ class RunRow(msgspec.Struct, kw_only=True):
     problems: int | None
 
 
+_UNKNOWN = dict.fromkeys(RunRow.__struct_fields__)
+_UNTOLD = tuple(name for name in RunEntry.__struct_fields__ if name not in _UNKNOWN)
+
+
 class Fault(msgspec.Struct, kw_only=True):
     """What is wrong: with the journal, so that a list holds what is proven, or with the files of a run."""
 
@@ -178,8 +182,10 @@ def list_runs(request: Asked, site: NamedDependency[Site], filters: NamedDepende
 
 
 def _row(row: Row) -> dict[str, Any]:
-    told = row.document
-    return {name: told.get(name) for name in RunRow.__struct_fields__}
+    told = {**_UNKNOWN, **row.document}
+    for name in _UNTOLD:
+        told.pop(name, None)
+    return told
 
 
 @get("/facets", sync_to_thread=True, responses=answers(Facets))
