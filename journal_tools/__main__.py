@@ -41,7 +41,13 @@ def buff_journal() -> None:
 
 @buff_journal.command("show")
 @root_argument
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only events of this type; may be repeated.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    help="Only events of this type, in any version unless one is named; repeatable.",
+)
 @click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Only events behind SEQ.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the last N of them.")
 @click.option("--follow", "following", is_flag=True, help="Go on with events as they are acknowledged, until Ctrl-C.")

@@ -19,8 +19,13 @@ def show(
     Raises RunsRootInvalid, StorageUnreadable.
     """
     reading = read(disk, root, boot=boot)
-    lines = [line for line in reading.lines[after:] if not types or line.type in types]
+    lines = [line for line in reading.lines[after:] if _is_of(line, types)]
     return reading, lines if limit is None else lines[-limit:]
+
+
+def _is_of(line: Line, types: Collection[str]) -> bool:
+    """Say whether a line is of one of some types, each named with its version or for all of them."""
+    return not types or line.type in types or line.type.partition(".")[0] in types
 
 
 def follow(
@@ -33,7 +38,7 @@ def follow(
     """
     while True:
         reading = read(disk, root, boot=boot, since=since)
-        yield from (line for line in reading.lines if line.seq > since.seq and (not types or line.type in types))
+        yield from (line for line in reading.lines if line.seq > since.seq and _is_of(line, types))
         if reading.problem is not None:
             raise reading.problem
         since = reading.position

@@ -56,6 +56,7 @@ def commit(run_id: str, *, inputs_hash: str = "a" * 64, key: str | None = None) 
         bars=336,
         trades=12,
         metrics={"net_return": 0.0123456789012345, "sharpe": None},
+        daily_sharpe=[0.0512, 14, -0.25, 3.5],
         sparkline=[10000.0, 10123.45],
         name="première",
         notes=None,

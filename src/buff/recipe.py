@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from buff import columns
 from buff.datasets import Dataset, Reference
-from buff.decisions.metrics import sparkline
+from buff.decisions.metrics import estimate, sparkline
+from buff.decisions.returns import daily_equity
+from buff.decisions.sharpe import numbers_of
 from buff.decisions.strategy import packages, source_sha256, strategy
 from buff.errors import BuffError, Internal, RunDamaged, StrategyInvalid
 from buff.faults import told
@@ -216,6 +218,7 @@ def finished(recipe: Recipe, built: Built, artifacts: Sequence[Artifact]) -> tup
         manifest,
         metrics=built.metrics,
         equity=built.outcome.equity,
+        daily_sharpe=numbers_of(estimate(daily_equity(built.bars, built.outcome.equity, built.outcome.initial_equity))),
         name=recipe.name,
         notes=recipe.notes,
         tags=recipe.tags,
@@ -249,6 +252,7 @@ def committed(
     *,
     metrics: Mapping[str, Mapping[str, Any]],
     equity: NDArray[np.float64],
+    daily_sharpe: list[float | int] | None = None,
     name: str | None,
     notes: str | None,
     tags: Sequence[str],
@@ -275,6 +279,7 @@ def committed(
         bars=len(equity),
         trades=metrics["trades"]["value"],
         metrics={each: metrics[each]["value"] for each in LISTED_METRICS},
+        daily_sharpe=daily_sharpe,
         sparkline=sparkline(equity),
         name=name,
         notes=notes,

@@ -13,7 +13,7 @@ from attrs import evolve, fields, frozen
 
 from buff.decisions.metrics import estimate
 from buff.decisions.returns import daily_equity
-from buff.decisions.sharpe import Estimate, deflated
+from buff.decisions.sharpe import Estimate, deflated, estimate_of
 from buff.errors import BuffError
 from buff.registry.queries import find_sweep
 from buff.registry.rows import RunEntry
@@ -139,7 +139,12 @@ def _row(
 
 
 def _estimate(store: Store, known: RunEntry) -> Estimate | None:
-    """Return what is known of a run's Sharpe ratio, from its stored equity; None where the files cannot be read."""
+    """Return what is known of a run's Sharpe ratio: what its commit said, and of older ones what their equity says.
+
+    None where there is no such ratio, or the files of an older run cannot be read.
+    """
+    if known.daily_sharpe is not None:
+        return estimate_of(known.daily_sharpe)
     try:
         run = store.run(known.run_id)
         return estimate(daily_equity(run.bars, run.equity, run.inputs["initial_equity"]))

@@ -32,7 +32,7 @@ def test_a_csv_becomes_a_committed_run(minutes: Path, tmp_path: Path) -> None:
         "ingest_parsed",
         "ingest_validated.v2",
         "dataset_stored.v2",
-        "run_committed",
+        "run_committed.v2",
     ]
     assert names(tmp_path / "root") == {
         "runs": [created.run.id],

@@ -2,19 +2,24 @@
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from attrs import evolve, fields
 
-from buff import batch, sweeps
+from buff import batch, sweeps, trials
 from buff.audit import verify_all
 from buff.backup import copy_root
 from buff.builder import create
 from buff.canonical import digest
 from buff.crew import Here
+from buff.decisions.metrics import estimate
+from buff.decisions.returns import daily_equity
+from buff.decisions.sharpe import numbers_of
 from buff.errors import (
     LimitExceeded,
     RateLimited,
@@ -35,7 +40,7 @@ from buff.sweeps import Asked, Sweep, carry_out, grid, read_plan, resume
 from buff.trials import Trial, flat, results
 from buff.windows import Walk
 from pages import REPOSITORY
-from whole import SETTINGS, events, host, names, opened, request
+from whole import SETTINGS, events, host, loosen, names, opened, request
 
 
 @pytest.fixture
@@ -343,6 +348,25 @@ def test_results_are_in_the_order_of_the_requests_with_how_many_were_tried(root:
     assert (columns["params.fast"], columns["params.direction"]) == ("int64", "string")
     assert [row["params.slow"] for row in table] == [row.params["slow"] for row in rows]
     assert set(columns) == set(table[0])
+
+
+def test_a_run_is_deflated_by_what_its_commit_said_and_an_older_one_by_its_files(root: Path, dataset: str) -> None:
+    """Bit for bit the same, since a commit says what the files would; and no directory is opened for it."""
+    done = swept(root, asked(dataset))
+    with opened(root) as store:
+        found = results(store, done.id)
+        assert [row.deflated_sharpe is not None for row in found.rows] == [True] * 6
+        for row in found.rows:
+            run, entry = store.run(str(row.run_id)), store.entry(str(row.run_id))
+            told = estimate(daily_equity(run.bars, run.equity, run.inputs["initial_equity"]))
+            older = msgspec.structs.replace(entry, daily_sharpe=None)
+            assert told == trials._estimate(store, entry) == trials._estimate(store, older)
+            assert entry.daily_sharpe == numbers_of(told)
+        loosen(root)
+        for row in found.rows:
+            shutil.rmtree(root / str(row.run_id))
+        assert results(store, done.id) == found
+        assert trials._estimate(store, older) is None, "an older run without its files says nothing"
 
 
 def test_a_run_that_was_reclaimed_or_is_missing_is_shown_as_such(root: Path, dataset: str) -> None:

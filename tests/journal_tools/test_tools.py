@@ -64,7 +64,7 @@ def test_show_prints_events_and_json_prints_lines_as_stored(root: Path, capsys: 
         "journal_opened",
         "orphan_quarantined",
         "orphan_quarantined",
-        "run_committed",
+        "run_committed.v2",
     ]
     assert "key=run:run_1" in out
     code, out, _ = call(capsys, "show", root, "--json")

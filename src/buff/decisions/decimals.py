@@ -5,6 +5,7 @@ Doubles go in, a double comes out; between them are decimals of 60 digits in one
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from functools import lru_cache
 
 _CONTEXT = Context(
     prec=60, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, DivisionByZero, Overflow]
@@ -30,6 +31,7 @@ def normal(value: float) -> float:
     return float(_normal(Decimal(value)))
 
 
+@lru_cache(maxsize=128)  # two milliseconds, and every run of a sweep asks for the same
 def largest_normal(draws: int) -> float:
     """Return about how large the largest of at least two draws from the standard normal distribution is expected to be.
 

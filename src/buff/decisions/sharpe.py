@@ -6,6 +6,7 @@ Sharpe Ratio Efficient Frontier" (2012) and "The Deflated Sharpe Ratio" (2014).
 """
 
 import math
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -20,6 +21,19 @@ class Estimate:
     samples: int
     skew: float
     kurtosis: float
+
+
+def numbers_of(found: Estimate | None) -> list[float | int]:
+    """Return an estimate as the journal holds it: [ratio, samples, skew, kurtosis], and nothing where there is none."""
+    return [] if found is None else [found.ratio, found.samples, found.skew, found.kurtosis]
+
+
+def estimate_of(numbers: Sequence[float | int]) -> Estimate | None:
+    """Return the estimate that the journal holds, None where it holds that there is none."""
+    if not numbers:
+        return None
+    ratio, samples, skew, kurtosis = numbers
+    return Estimate(ratio=ratio, samples=int(samples), skew=skew, kurtosis=kurtosis)
 
 
 def probabilistic(found: Estimate, *, above: float = 0.0) -> float | None:

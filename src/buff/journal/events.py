@@ -136,9 +136,13 @@ class IngestRejected(Event, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class RunCommitted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run exists: this event is its commit point. It carries all that a list shows."""
+    """A run exists: this event is its commit point. It carries all that a list shows.
 
-    TYPE = "run_committed"
+    `daily_sharpe` is the Sharpe ratio of a day and what its error depends on: [ratio, samples, skew, kurtosis]. It is
+    empty where the run has no such ratio, and None where nobody said.
+    """
+
+    TYPE = "run_committed.v2"
     IDENTITY = ("run_id", "inputs_hash")
     run_id: str
     inputs_hash: str
@@ -157,6 +161,7 @@ class RunCommitted(Event, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bars: int
     trades: int
     metrics: dict[str, float | None]
+    daily_sharpe: list[float | int] | None = None
     sparkline: list[float]
     name: str | None
     notes: str | None

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from buff.journal.events import DatasetStored, Fact, IngestRejected, IngestStarted, IngestValidated
+from buff.journal.events import DatasetStored, Fact, IngestRejected, IngestStarted, IngestValidated, RunCommitted
 
 
 class _IngestStarted1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,10 +55,36 @@ class _IngestRejected1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     by: str
 
 
+class _RunCommitted1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    run_id: str
+    inputs_hash: str
+    manifest_sha256: str
+    content_sha256: str
+    job: str | None
+    dataset_id: str
+    symbol: str
+    timeframe: str
+    start: str
+    end: str
+    strategy: str
+    strategy_version: str
+    params: dict[str, Any]
+    risk_level: int
+    bars: int
+    trades: int
+    metrics: dict[str, float | None]
+    sparkline: list[float]
+    name: str | None
+    notes: str | None
+    tags: list[str]
+    by: str
+
+
 _started = msgspec.json.Decoder(_IngestStarted1).decode
 _validated = msgspec.json.Decoder(_IngestValidated1).decode
 _stored = msgspec.json.Decoder(_DatasetStored1).decode
 _rejected = msgspec.json.Decoder(_IngestRejected1).decode
+_committed = msgspec.json.Decoder(_RunCommitted1).decode
 
 
 def _ingest_started(data: bytes) -> IngestStarted:
@@ -91,10 +117,15 @@ def _ingest_rejected(data: bytes) -> IngestRejected:
     return IngestRejected(files=None, milliseconds=None, **msgspec.structs.asdict(_rejected(data)))
 
 
+def _run_committed(data: bytes) -> RunCommitted:
+    return RunCommitted(daily_sharpe=None, **msgspec.structs.asdict(_committed(data)))
+
+
 # Type of an old version -> how its data becomes the event of today.
 UPCASTERS: Mapping[str, Callable[[bytes], Fact]] = {
     "ingest_started": _ingest_started,
     "ingest_validated": _ingest_validated,
     "dataset_stored": _dataset_stored,
     "ingest_rejected": _ingest_rejected,
+    "run_committed": _run_committed,
 }

@@ -18,8 +18,8 @@ from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry,
 
 CHUNK_RUNS = 4_096
 NAME = "index.json"
-SCHEMA = "index.v3"
-PROJECTOR = 6  # bumped when the fold changes: an index of another projector is ignored
+SCHEMA = "index.v4"
+PROJECTOR = 7  # bumped when the fold changes: an index of another projector is ignored
 
 
 class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -26,6 +26,8 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` is committed, damaged, archived or reclaimed; `why` says why it was archived. `reclaimed` counts how often
     the directories of this id were given up: the next commit of it is another fact than the last, with another key.
+    `daily_sharpe` is the Sharpe ratio of a day and what its error depends on, [ratio, samples, skew, kurtosis]; empty
+    where there is none, None where its commit did not say.
     """
 
     run_id: str
@@ -56,6 +58,7 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
     verified_at: str | None = None
     why: str | None = None
     reclaimed: int = 0
+    daily_sharpe: list[float | int] | None = None
 
 
 class Detail(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +74,7 @@ class Detail(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_
     manifest_sha256: str
     content_sha256: str
     by: str
+    daily_sharpe: list[float | int] | None
 
 
 _one, _put = sys.intern, msgspec.structs.force_setattr  # a row is frozen for all but itself

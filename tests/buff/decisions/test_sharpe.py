@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.decisions.decimals import largest_normal, normal
-from buff.decisions.sharpe import Estimate, deflated, probabilistic
+from buff.decisions.sharpe import Estimate, deflated, estimate_of, numbers_of, probabilistic
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
 PAPER = Estimate(ratio=2.5 / math.sqrt(250), samples=1250, skew=-3.0, kurtosis=10.0)
@@ -99,3 +99,9 @@ def test_the_largest_of_many_is_what_the_inverse_of_the_library_says(draws: int)
     inverse, gamma = NormalDist().inv_cdf, 0.5772156649015329
     expected = -((1 - gamma) * inverse(1 / draws) + gamma * inverse(1 / (draws * math.e)))
     assert largest_normal(draws) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@given(ESTIMATES)
+def test_an_estimate_is_kept_as_numbers(found: Estimate) -> None:
+    assert estimate_of(numbers_of(found)) == found
+    assert estimate_of(numbers_of(None)) is None

@@ -28,7 +28,7 @@ def test_an_event_comes_back_as_it_was() -> None:
     data = encode(EVENT)
     assert data.startswith(b'{"bars":336,"by":"somebody","content_sha256":"ccc')
     assert b'"name":"premi\\u00e8re"' in data
-    assert decode(line_of("run_committed", data)) == EVENT
+    assert decode(line_of(RunCommitted.TYPE, data)) == EVENT
 
 
 @given(
@@ -41,7 +41,7 @@ def test_data_is_the_canonical_json_of_the_event(metrics, sparkline, params) -> 
     event = msgspec.structs.replace(EVENT, metrics=metrics, sparkline=sparkline, params=params)
     data = encode(event)
     assert data == escape(canonical.encode(event))
-    assert decode(line_of("run_committed", data)) == event
+    assert decode(line_of(RunCommitted.TYPE, data)) == event
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

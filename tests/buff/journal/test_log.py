@@ -10,6 +10,7 @@ import textwrap
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ from buff.journal.survey import read_head
 from journals import BOOT, HOLDER, TIME, commit, note, open_journal
 from lying_disk import LyingDisk, PowerCut
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "journal_v1"
+GOLDENS = Path(__file__).parents[2] / "golden"
 
 
 def segment(root: Path, first: int = 1) -> Path:
@@ -824,12 +825,13 @@ def golden_files(root: Path) -> dict[str, bytes]:
 
 def test_the_golden_journal_is_written_byte_for_byte(tmp_path: Path) -> None:
     write_golden(str(tmp_path))
-    assert golden_files(tmp_path) == golden_files(GOLDEN)
+    assert golden_files(tmp_path) == golden_files(GOLDENS / "journal_v2")
 
 
-def test_the_golden_journal_replays_for_ever() -> None:
-    """It must be read by every later version of Buff. It is added to, never edited."""
-    reading = read(RealDisk(), str(GOLDEN), boot=BOOT)
+@pytest.mark.parametrize(("version", "daily_sharpe"), [(1, None), (2, [0.0512, 14, -0.25, 3.5])])
+def test_the_golden_journals_replay_for_ever(version: int, daily_sharpe: list[float] | None) -> None:
+    """They must be read by every later version of Buff. They are added to, never edited."""
+    reading = read(RealDisk(), str(GOLDENS / f"journal_v{version}"), boot=BOOT)
     assert reading.problem is None
     assert reading.confirmed
     events = [item.event for item in reading.events]
@@ -837,14 +839,14 @@ def test_the_golden_journal_replays_for_ever() -> None:
         "journal_opened",
         "orphan_quarantined",
         "orphan_quarantined",
-        "run_committed",
+        "run_committed.v2",
         "segment_opened",
         "orphan_quarantined",
         "tail_quarantined",
         "orphan_quarantined",
     ]
     assert events[1].name == "ünïcode 😀"
-    assert events[3] == commit("run_0123456789abcdef").event
+    assert events[3] == msgspec.structs.replace(commit("run_0123456789abcdef").event, daily_sharpe=daily_sharpe)
 
 
 def test_the_holder_is_written_for_people(tmp_path: Path) -> None:

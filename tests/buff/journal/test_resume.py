@@ -7,6 +7,7 @@ import pytest
 
 from buff.errors import JournalCorrupt, KeyConflict
 from buff.files import RealDisk
+from buff.journal.events import RunCommitted
 from buff.journal.head import START, Position
 from buff.journal.log import Journal
 from buff.journal.reader import Reading, read, resume
@@ -162,7 +163,7 @@ def test_keys_used_before_are_answered(tmp_path: Path) -> None:
     position = known(tmp_path, 4).position
 
     def of_run(key: str) -> Answer | None:
-        run = Answer(seq=3, sha256=None, type="run_committed", identity=("run_1", "a" * 64))
+        run = Answer(seq=3, sha256=None, type=RunCommitted.TYPE, identity=("run_1", "a" * 64))
         return run if key == "run:run_1" else None
 
     again = open_journal(
