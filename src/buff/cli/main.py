@@ -18,6 +18,7 @@ from buff.errors import BuffError
 from buff.jobs import Ended
 
 VERBS = {
+    "bench": "buff.cli.bench",
     "build": "buff.cli.build",
     "bundle": "buff.cli.bundle",
     "data": "buff.cli.data",
