@@ -23,6 +23,7 @@ from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
 from buff_web.gauges import Gauges
 from buff_web.listing import Listing
+from buff_web.parts import Parts
 from buff_web.problems import without_paths
 from buff_web.writing import Writing
 
@@ -59,6 +60,7 @@ def templates() -> Environment:
         "metric_text": metrics.text,
         "metric_unit": metrics.unit,
         "version": __version__,
+        "rendered": Parts(environment),
     }
     return environment
 
