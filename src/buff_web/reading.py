@@ -55,12 +55,12 @@ def public_source(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """Return one run as plain values: what the registry says, its manifest and its metrics."""
+    """Return one run as values that JSON has: what the registry says, its manifest and its metrics."""
     return {
         "run_id": run.id,
         "registry": dict(run.facts),
         "manifest": public_manifest(run),
-        "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+        "metrics": run.metrics,
         "legacy": None,
     }
 

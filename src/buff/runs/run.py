@@ -130,7 +130,8 @@ class Run:
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics by id: `run.metrics["sharpe"].value`."""
-        return {name: Metric(**values) for name, values in self._document("metrics.json").items()}
+        found: Mapping[str, Metric] = self._document("metrics.json", dict[str, Metric])
+        return found
 
     @cached_property
     def benchmark(self) -> Mapping[str, Metric]:
@@ -283,9 +284,11 @@ class Run:
         found = ((name, self.metrics[name]) for name in HEADLINE if name in self.metrics)
         return [(name, shown(metric.value, metric.unit)) for name, metric in found]
 
-    def _document(self, name: str) -> Any:
+    def _document(self, name: str, kind: Any = Any) -> Any:
         try:
-            return msgspec.json.decode(self.artifact(name))
+            return msgspec.json.decode(self.artifact(name), type=kind)
+        except msgspec.ValidationError as error:
+            raise RunDamaged(f"{name} of {self.id} is no such document: {error}", details={"artifact": name}) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RunDamaged(f"{name} of {self.id} is not JSON", details={"artifact": name}) from error
 

@@ -167,6 +167,14 @@ def test_a_document_that_is_not_json_is_damage(run: Run, name: str) -> None:
         _ = (run.metrics, run.timeline, run.quality)
 
 
+def test_metrics_of_another_shape_are_damage(run: Run) -> None:
+    path = Path(run.directory) / "metrics.json"
+    path.chmod(0o644)
+    path.write_text('{"sharpe": {"value": [1]}}')
+    with pytest.raises(RunDamaged, match="metrics.json"):
+        _ = run.metrics
+
+
 def test_an_artifact_that_is_gone_is_damage(run: Run) -> None:
     columns = Path(run.directory) / "columns"
     for folder in (columns, columns.parent):
