@@ -8,7 +8,7 @@ them. Tables are written some rows at a time, so memory does not grow with the r
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,17 @@ def write_rows(
     check_target(store.disk, out, force=force)
     writer = _write_csv if format == CSV else _write_parquet
     publish(store.disk, out, lambda write: writer(columns, iter((rows,)), write), token=store.host.token(), force=force)
+
+
+def csv_pieces(rows: Iterable[Sequence[Row]], columns: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield rows of plain values as CSV, the header first; `columns` gives their order."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    yield _taken(buffer)
+    for piece in rows:
+        writer.writerows([_cell(row.get(name)) for name in columns] for row in piece)
+        yield _taken(buffer)
 
 
 def format_of(out: str, given: str | None) -> str:
@@ -253,13 +264,8 @@ TABLES = (
 
 def _write_csv(columns: Mapping[str, str], pieces: Iterator[Sequence[Row]], write: Write) -> None:
     """Write a header and rows; an empty cell is what a row lacks, a flag is true."""
-    buffer = io.StringIO()
-    rows = csv.writer(buffer, lineterminator="\n")
-    rows.writerow(columns)
-    write(_taken(buffer))
-    for piece in pieces:
-        rows.writerows([_cell(row.get(name)) for name in columns] for row in piece)
-        write(_taken(buffer))
+    for piece in csv_pieces(pieces, columns):
+        write(piece)
 
 
 def _taken(buffer: io.StringIO) -> bytes:

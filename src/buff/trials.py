@@ -5,7 +5,9 @@ sorted by merit and nothing is chosen.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -16,10 +18,12 @@ from buff.decisions.returns import daily_equity
 from buff.decisions.sharpe import Estimate, deflated, estimate_of
 from buff.errors import BuffError
 from buff.registry.queries import find_sweep
-from buff.registry.rows import RunEntry
+from buff.registry.rows import Rows, RunEntry
 from buff.registry.state import SweepEntry
 from buff.store import Store
-from buff.sweeps import TRAIN, Skipped, read_plan
+from buff.sweeps import TEST, TRAIN, Skipped, read_plan
+
+KEPT = 2  # results of ten thousand runs take some ten megabytes
 
 
 @frozen(kw_only=True)
@@ -52,6 +56,11 @@ class Trial:
     code: str | None
     message: str | None
 
+    @property
+    def pair(self) -> int | None:
+        """The place of the other part of its window: what it is judged by, or what was looked at. None without one."""
+        return {TRAIN: self.at + 1, TEST: self.at - 1}.get(self.part or "")
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {name: getattr(self, name) for name in _MEMBERS}
@@ -79,6 +88,20 @@ class SweepResults:
         return tuple((rows[at], rows[at + 1]) for at in range(0, len(rows) - 1, 2) if rows[at].part == TRAIN)
 
     @property
+    def windows(self) -> tuple[dict[str, Any], ...]:
+        """The windows of a walk, in order: number, dataset and timeframe, and where both parts begin and end."""
+        found = {
+            (train.dataset, train.timeframe, train.window): {
+                **{name: getattr(train, name) for name in ("dataset", "timeframe", "window")},
+                **{
+                    f"{part.part}_{bound}": getattr(part, bound) for part in (train, test) for bound in ("start", "end")
+                },
+            }
+            for train, test in self.pairs
+        }
+        return tuple(found.values())
+
+    @property
     def table(self) -> list[dict[str, Any]]:
         """The rows as a table of plain values has them: parameters as `params.NAME`, metrics by their own names."""
         return flat(self.rows)[1]
@@ -98,8 +121,32 @@ def results(store: Store, sweep: str) -> SweepResults:
 
     Raises SweepNotFound, and what reading the plan raises.
     """
-    entry = find_sweep(store.state, sweep)
-    plan, runs = read_plan(store, entry), store.state.runs
+    state = store.state
+    return _results(store, find_sweep(state, sweep), state.runs)
+
+
+class Trials:
+    """The results last asked for, kept until any run or the sweep changes. Threads may share it."""
+
+    def __init__(self, store: Store) -> None:
+        """Begin with nothing."""
+        self._store, self._lock = store, Lock()
+        self._kept: dict[str, tuple[SweepEntry, object, SweepResults]] = {}
+
+    def of(self, sweep: str) -> SweepResults:
+        """Return what `results` does; nobody may change it. Raises as that does."""
+        state = self._store.state
+        entry = find_sweep(state, sweep)
+        with self._lock:  # whoever asks at the same time waits for the one that is at it, and has its answer
+            known = self._kept.pop(entry.sweep, None)
+            if known is None or known[0] != entry or known[1] is not state.runs.mark:
+                known = entry, state.runs.mark, _results(self._store, entry, state.runs)
+            self._kept = {**dict(list(self._kept.items())[1 - KEPT :]), entry.sweep: known}
+            return known[2]
+
+
+def _results(store: Store, entry: SweepEntry, runs: Rows) -> SweepResults:
+    plan = read_plan(store, entry)
     failures = {each["at"]: each for each in entry.failures}
     rows, estimates = list[Trial](), dict[int, Estimate]()
     for at, each in enumerate(plan["runs"]):
@@ -169,6 +216,25 @@ def _deflated(
         variance = spread / (len(ratios) - 1) if len(ratios) > 1 else 0.0
         for at in places:
             yield at, deflated(estimates[at], trials=trials, variance=variance)
+
+
+SORTS: Mapping[str, Callable[[Trial], Any]] = {
+    **{name: attrgetter(name) for name in ("at", "bars", "trades", "deflated_sharpe")},
+    **{
+        name: lambda row, name=name: row.metrics.get(name)  # type: ignore[misc]
+        for name in ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
+    },
+}
+
+
+def ordered(rows: Sequence[Trial], sort: str) -> list[Trial]:
+    """Return rows as a reader wants to see them: by one of SORTS, with a leading `-` the greatest first.
+
+    Equals stay in the order of the requests, and what has no value comes last.
+    """
+    key = SORTS[sort.removeprefix("-")]
+    valued = sorted((row for row in rows if key(row) is not None), key=key, reverse=sort.startswith("-"))
+    return [*valued, *(row for row in rows if key(row) is None)]
 
 
 def flat(rows: Sequence[Trial]) -> tuple[dict[str, str], list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from buff import Store
 from buff.errors import Unauthorized
 from buff.health import Health
+from buff.trials import Trials
 from buff_web import api, pages
 from buff_web.access import Access, authorised, give_mark, marked
 from buff_web.assets import Assets, library_path, load
@@ -50,6 +51,7 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         gauges=Gauges(store),
         details=details_of(store),
         listing=Listing(store, store.settings.artifacts_root),
+        trials=Trials(store),
         writing=writing,
     )
     access = Access(token=store.settings.token)

@@ -19,6 +19,7 @@ from buff import Store, __version__, safety
 from buff.errors import CreationDisabled
 from buff.health import Health
 from buff.pyramid import Details
+from buff.trials import Trials
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
 from buff_web.gauges import Gauges
@@ -76,6 +77,7 @@ class Site:
     gauges: Gauges
     details: Details
     listing: Listing
+    trials: Trials
     writing: Writing
     environment: Environment = field(factory=templates)
 

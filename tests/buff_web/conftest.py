@@ -45,7 +45,7 @@ def client(several: Path) -> Iterator[TestClient[Any]]:
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client_over() -> Any:
     """The function that makes a client over any root."""
     return client_of

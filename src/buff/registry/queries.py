@@ -42,6 +42,10 @@ DATASET_SORTS: Sorts = {
     "last": attrgetter("last_ts"),
 }
 BUILD_SORTS: Sorts = {"created": attrgetter("seq")}
+SWEEP_SORTS: Sorts = {
+    "created": attrgetter("seq"),
+    **{name: attrgetter(name) for name in ("requests", "trials", "committed", "failed")},
+}
 
 
 def _instant(text: str | None, name: str) -> str | None:

@@ -53,6 +53,7 @@ from buff_web.api import (
     runs,
     series,
     session,
+    sweeps,
     switch,
     uploads,
 )
@@ -63,6 +64,7 @@ MODULES = (
     ("Records", records),
     ("Results", results),
     ("Comparison", compare),
+    ("Sweeps", sweeps),
     ("Artifacts", artifacts),
     ("Datasets", datasets),
     ("Choices", choices),
