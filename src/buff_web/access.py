@@ -112,11 +112,20 @@ def _named(cookie: str, connection: Asking) -> str:
     return f"{cookie}_{port if port.isascii() and port.isdigit() else 80}"
 
 
-# The guards of every route -----------------------------------------------------------------------------------------
+# The guard of every route ------------------------------------------------------------------------------------------
 
 
-async def authorised(connection: Asking, handler: BaseRouteHandler) -> None:
-    """Let a request pass that may read: a guard of Litestar. Raises Unauthorized."""
+async def admitted(connection: Asking, handler: BaseRouteHandler) -> None:
+    """Let a request pass that may read, and if it is a change may change: a guard of Litestar.
+
+    One and not two: for each Litestar makes a copy of the handler. Raises Unauthorized, ForbiddenOrigin.
+    """
+    check_authorised(connection, handler)
+    await check_marked(connection, handler)
+
+
+def check_authorised(connection: Asking, handler: BaseRouteHandler) -> None:
+    """Let a request pass that may read. Raises Unauthorized."""
     access = of(connection)
     if handler.opt.get("open") or access.knows(connection):
         return
@@ -126,8 +135,8 @@ async def authorised(connection: Asking, handler: BaseRouteHandler) -> None:
     )
 
 
-async def marked(connection: Asking, handler: BaseRouteHandler) -> None:
-    """Let a change pass that comes from our own pages or carries the token: a guard of Litestar.
+async def check_marked(connection: Asking, handler: BaseRouteHandler) -> None:
+    """Let a change pass that comes from our own pages or carries the token.
 
     Nothing but a form is read for it, only when there is no header, and never where a body is streamed, which may be
     of any size. Raises ForbiddenOrigin.

@@ -19,10 +19,10 @@ from buff.errors import Unauthorized
 from buff.health import Health
 from buff.trials import Trials
 from buff_web import api, pages
-from buff_web.access import Access, authorised, give_mark, marked
+from buff_web.access import Access, admitted, give_mark
 from buff_web.assets import Assets, library_path, load
 from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
-from buff_web.gauges import Gauges, counting
+from buff_web.gauges import Counting, Gauges
 from buff_web.guard import AS_STORED, secure
 from buff_web.listing import Listing
 from buff_web.openapi import document
@@ -64,8 +64,8 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
         request_class=StrictRequest,
         request_max_body_size=BODY_BYTES_MAX,
-        guards=[authorised, marked],
-        middleware=[counting()],
+        guards=[admitted],
+        middleware=[Counting],
         exception_handlers={Exception: _told(site, access)},
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=GZIP_LEVEL, minimum_size=PACKED_MIN, exclude_opt_key=AS_STORED
