@@ -19,7 +19,7 @@ from buff_web.problems import MEDIA_TYPE
 from whole import environment, opened
 
 TOKEN = "a-token-of-the-tests"
-EXAMPLES = 5  # of every operation, beside those that the bounds of its parameters suggest
+EXAMPLES = 2  # of every operation, beside those that the bounds of its parameters suggest
 SECONDS = 55
 
 
