@@ -22,13 +22,14 @@ from unittest.mock import patch
 import msgspec
 from attrs import evolve, field, frozen
 
-from buff import batch, builds, datasets, safety, sweeps, uploads, work
+from buff import batch, builds, cold, datasets, safety, sweeps, uploads, work
 from buff.audit import verify_all
 from buff.backup import PARTIAL, copy_root
 from buff.builder import create
 from buff.bundle import bring, bundle
 from buff.canonical import document
 from buff.cli import legacy
+from buff.cold import RECORDS, change
 from buff.crew import Here
 from buff.datasets import check
 from buff.errors import BuffError, KillSwitchEngaged
@@ -249,6 +250,50 @@ def _kept(store: Store) -> None:
 
 
 FREE = Deed(name="free", prepare=_full, do=_free, judge=_freed)
+
+
+# Decision records are compressed, and others made plain again
+
+
+def _packed(base: Path) -> None:
+    """Two runs of which the second is compressed already, and what they hold."""
+    root = base / "root"
+    root.mkdir()
+    with Store(str(root), host=surroundings(), settings=SETTINGS) as store:
+        for run_id, values in zip(("plain", "packed"), wishes(), strict=False):
+            run = create({**values, "run_id": run_id}, root=store, host=store.host, settings=store.settings).run
+            (base / run_id).write_bytes(run.artifact(RECORDS))
+        change(store, ["packed"])
+
+
+def _compress(disk: Disk, base: Path, told: Told) -> None:
+    with Store(str(base / "root"), host=surroundings(), settings=SETTINGS, disk=disk) as store:
+        told.done = _change_both(store)
+
+
+def _change_both(store: Store) -> bool:
+    """Give each of two runs its other form; say whether both were given it, and none was refused as damaged."""
+    return not any(change(store, [run_id], undo=undo).failed for run_id, undo in (("plain", False), ("packed", True)))
+
+
+def _compressed(base: Path, told: Told, again: bool) -> None:
+    with _opened(base / "root") as store:
+        store.journal()
+        _same(store, base)
+        if again:
+            promise(_change_both(store), "a run cannot be given its other form")
+            _same(store, base)
+            found = cold.figures(store)
+            promise((found.plain, found.compressed) == (1, 1), "a run has not the form that was asked for, or both")
+
+
+def _same(store: Store, base: Path) -> None:
+    for run_id in ("plain", "packed"):
+        promise(store.run(run_id).artifact(RECORDS) == (base / run_id).read_bytes(), f"{run_id} holds other records")
+    whole(store)
+
+
+COMPRESS = Deed(name="compress", prepare=_packed, do=_compress, judge=_compressed)
 
 
 # A root is copied
@@ -640,7 +685,22 @@ def _planned(store: Store) -> None:
 SWEEP = Deed(name="sweep", prepare=_dataset, do=_sweep, judge=_swept)
 
 
-DEEDS = (CREATE, FREE, COPY, SALVAGE, IMPORT, WRITE_PLAN, EXPORT, EXPORT_TABLES, UPLOAD, BUILD, SWITCH, STOP, SWEEP)
+DEEDS = (
+    CREATE,
+    FREE,
+    COMPRESS,
+    COPY,
+    SALVAGE,
+    IMPORT,
+    WRITE_PLAN,
+    EXPORT,
+    EXPORT_TABLES,
+    UPLOAD,
+    BUILD,
+    SWITCH,
+    STOP,
+    SWEEP,
+)
 
 
 # The search

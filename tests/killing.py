@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from buff.builder import create
 from buff.bundle import bring
+from buff.cold import change
 from buff.deposit import deposit
 from buff.space import free
 from buff.store import Store
@@ -74,6 +76,29 @@ def free_until(root: Path, kinds: Sequence[str], step: int | None) -> int:
 def _free(root: str, kinds: Sequence[str], step: int | None) -> None:
     with Store(root, host=host(), settings=SETTINGS, disk=DyingDisk(root, step)) as store:
         free(store, kinds)
+
+
+def change_until(root: Path, undo: bool, step: int | None) -> int:
+    """Compress records, or make them plain, in another process, killed before its change number `step`; wait for it."""
+    child = change_in_another(root, [], undo=undo, step=step)
+    child.join(60)
+    assert child.exitcode is not None, "the process hangs"
+    return child.exitcode
+
+
+def change_in_another(
+    root: Path, run_ids: Sequence[str], *, undo: bool = False, step: int | None = None, rounds: int = 1
+) -> BaseProcess:
+    """Do that in another process, in turns the one and the other for so many rounds; return it, begun."""
+    child = _context.Process(target=_change, args=(str(root), tuple(run_ids), undo, step, rounds))
+    child.start()
+    return child
+
+
+def _change(root: str, run_ids: Sequence[str], undo: bool, step: int | None, rounds: int) -> None:
+    with Store(root, host=host(), settings=SETTINGS, disk=DyingDisk(root, step)) as store:
+        for number in range(rounds):
+            change(store, run_ids, undo=undo ^ bool(number % 2))
 
 
 def trace_of(root: Path, values: dict[str, Any], folder: Path) -> list[tuple[str, str]]:

@@ -47,6 +47,7 @@ ALLOWED_RUNNING = {
     "decisions/records.py": (2, "sizes of blocks, int64; booleans"),
     "decisions/signals.py": (1, "positions begun less those ended, int8"),
     "market/ingest.py": (1, "missing bars, int64"),
+    "runs/compression.py": (1, "lengths of members, int64"),
 }
 MODULES = frozenset({"random", "secrets", "time", "threading", "asyncio", "multiprocessing", "locale"})
 

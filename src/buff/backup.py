@@ -224,27 +224,40 @@ class _Copier:
             self._tree(run_id)
 
     def _prune(self, folder: str, wanted: Collection[str]) -> None:
-        """Remove what an earlier attempt copied and the journal does not name any more."""
-        for name in self._disk.names(folder):
-            if name not in wanted:
-                remove_tree(self._disk, os.path.join(folder, name))
+        """Remove what an earlier attempt copied and is not in the source any more."""
+        for path in (os.path.join(folder, name) for name in self._disk.names(folder) if name not in wanted):
+            if self._disk.is_directory(path):
+                remove_tree(self._disk, path)
+            else:
+                self._disk.unlink(path)
 
     def _tree(self, name: str) -> None:
         source = os.path.join(self._store.root, *name.split("/"))
-        if self._disk.is_directory(source):  # one that is not there is found missing by the verification
-            self._directory(source, os.path.join(self._partial, *name.split("/")))
+        for attempt in range(ATTEMPTS):
+            if not self._disk.is_directory(source):
+                return  # one that is not there is found missing by the verification
+            size = self._size
+            try:
+                self._directory(source, os.path.join(self._partial, *name.split("/")))
+                return
+            except FileNotFoundError:  # of a run whose records are compressed at this moment, another name is there
+                self._size = size
+                if attempt == ATTEMPTS - 1:
+                    raise
 
     def _directory(self, source: str, target: str) -> None:
         if self._disk.is_directory(target):
             self._disk.chmod(target, 0o755)
         else:
             self._disk.mkdir(target)
-        for name in self._disk.names(source):
+        names = self._disk.names(source)
+        for name in names:
             inner, copy = os.path.join(source, name), os.path.join(target, name)
             if self._disk.is_directory(inner):
                 self._directory(inner, copy)
             elif stat.S_ISREG(os.lstat(inner).st_mode):
                 self._file(inner, copy)
+        self._prune(target, names)
         self._disk.sync_directory(target)
         self._disk.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
 

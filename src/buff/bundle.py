@@ -29,7 +29,7 @@ from buff.canonical import digest, document
 from buff.columns import read as read_column
 from buff.datasets import FOLDER, Dataset, check, load, publish, resampled
 from buff.errors import BundleInvalid, DataSourceNotFound, RequestError, RunDamaged, RunsRootInvalid
-from buff.files import Disk, read_chunks, write_file
+from buff.files import Disk, write_file
 from buff.host import Host
 from buff.intake import Progress, dataset_stored
 from buff.journal.codec import encode
@@ -52,6 +52,7 @@ from buff.outlet import publish as publish_file
 from buff.proof import Verdict, verify
 from buff.recipe import committed, data_of
 from buff.registry.queries import held
+from buff.runs.compression import opened
 from buff.runs.directory import COLUMNS, Piece, faults, read_manifest, write_manifest, write_pieces
 from buff.runs.identity import check_run_id, inputs_hash
 from buff.runs.manifest import NAME, SCHEMA, content_sha256
@@ -185,16 +186,12 @@ def _members(store: Store, run: Run) -> list[tuple[str, int, Opened]]:
             "files": [{"name": name, "size": hashed[name][0], "sha256": hashed[name][1]} for name in sorted(hashed)],
         }
     )
-    opened: dict[str, Opened] = {
-        **{name: partial(_open, os.path.join(store.root, *name.split("/"))) for name in names},
+    ways: dict[str, Opened] = {
+        **{name: partial(opened, os.path.join(store.root, *name.split("/"))) for name in names},
         **{name: partial(BytesIO, data) for name, data in inside.items()},
     }
     hashed[checker.BUNDLE] = (len(inside[checker.BUNDLE]), "")
-    return [(name, hashed[name][0], opened[name]) for name in sorted(opened)]
-
-
-def _open(path: str) -> IO[bytes]:
-    return open(path, "rb")
+    return [(name, hashed[name][0], ways[name]) for name in sorted(ways)]
 
 
 def _run_files(run: Run) -> list[str]:
@@ -213,9 +210,10 @@ def _data_files(manifest: Mapping[str, Any]) -> set[str]:
 def _hashed(path: str) -> tuple[int, str]:
     hashed, size = hashlib.sha256(), 0
     try:
-        for chunk in read_chunks(path):
-            hashed.update(chunk)
-            size += len(chunk)
+        with opened(path) as file:
+            while chunk := file.read(1 << 20):
+                hashed.update(chunk)
+                size += len(chunk)
     except OSError as error:
         name = os.path.basename(path)
         raise RunDamaged(f"{name} cannot be read: {error.strerror}", details={"file": name}) from error

@@ -7,11 +7,10 @@ repaired.
 """
 
 import os
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
 import attrs
 import msgspec
@@ -36,6 +35,7 @@ from buff.recipe import windowed
 from buff.registry.queries import held
 from buff.registry.rows import RunEntry
 from buff.runs.artifacts import Built, build, pieces
+from buff.runs.compression import opened
 from buff.runs.directory import Piece, committed_manifest, faults
 from buff.runs.identity import ENGINE_VERSION
 from buff.runs.manifest import NAME
@@ -336,9 +336,7 @@ def compare(path: str, piece: Piece) -> Difference | None:
     first: Difference | None = None
     record, done = 0, 0
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise OSError(f"{piece.name} is no file")  # opening a pipe would wait for ever
-        file = open(path, "rb")  # noqa: SIM115 - closed below, after the piece has been read to its end
+        file = opened(path)  # closed below, after the piece has been read to its end
     except OSError:
         for _ in piece.chunks:
             pass
@@ -347,14 +345,22 @@ def compare(path: str, piece: Piece) -> Difference | None:
         for chunk in piece.chunks:
             wanted = bytes(chunk)
             if first is None:
-                stored = file.read(len(wanted))
+                stored = _read(file, len(wanted))
                 if stored != wanted:
                     first = _located(piece, record, done, stored, wanted)
                 record += wanted.count(b"\n")
                 done += len(wanted)
-        if first is None and file.read(1):
+        if first is None and _read(file, 1):
             first = Difference(artifact=piece.name, record=record)
     return first
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """Return so many bytes of a stored file, fewer where it ends, and none where it cannot be read on."""
+    try:
+        return file.read(size)
+    except OSError:
+        return b""
 
 
 def _located(piece: Piece, record: int, done: int, stored: bytes, wanted: bytes) -> Difference:

@@ -9,23 +9,23 @@ is the same file.
 import hashlib
 import os
 import re
-import stat
+from collections import OrderedDict
 from collections.abc import Iterator
-from functools import lru_cache
-from io import BufferedReader
-from typing import TypeAlias
+from threading import Lock
+from typing import BinaryIO, TypeAlias
 
 from attrs import frozen
 
 from buff import Run
 from buff.errors import ArtifactNotFound, RunDamaged
+from buff.runs.compression import NotRegular, opened, size_of
 from buff_web.problems import Declined
 
 CHUNK_BYTES = 1 << 20
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})", re.ASCII | re.IGNORECASE)
 MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/x-ndjson", ".npy": "application/octet-stream"}
 Identity: TypeAlias = tuple[int, ...]  # device, inode, size, times of the last change of bytes and of anything
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
+HASHES_MAX = 1_024
 
 
 @frozen(kw_only=True)
@@ -52,7 +52,7 @@ class Download:
         """Yield the bytes, at most 1 MiB at a time; the last only once all are known to be the committed ones."""
         hashed, held = hashlib.sha256(), b""
         with self._open() as file:
-            while chunk := file.read(CHUNK_BYTES):
+            while chunk := self._read(file, CHUNK_BYTES):
                 if held:
                     yield held
                 hashed.update(chunk)
@@ -69,37 +69,44 @@ class Download:
         """
         with self._open() as file:
             known = _identity(file)
-            if self._sha256(known) != self.sha256:
+            if not self._holds(file, known):
                 raise self._damaged("holds other bytes than were committed")
             file.seek(first)
             left = last - first + 1
             while left:
-                chunk = file.read(min(left, CHUNK_BYTES))
-                if not chunk or _identity(file) != known:
+                chunk = self._read(file, min(left, CHUNK_BYTES))
+                if not chunk or not _unchanged(file, known):
                     raise self._damaged("changed while it was read")
                 left -= len(chunk)
                 yield chunk
 
-    def _sha256(self, identity: Identity) -> str:
+    def _holds(self, file: BinaryIO, identity: Identity) -> bool:
+        """Say whether an open file holds what was committed, all of it."""
         try:
-            return _sha256(self.path, identity)
+            return _HASHES.of(file, identity) == self.sha256
+        except OSError as error:
+            raise self._damaged("cannot be read") from error
+
+    def _read(self, file: BinaryIO, size: int) -> bytes:
+        try:
+            return file.read(size)
         except OSError as error:
             raise self._damaged("cannot be read") from error
 
     def check_file(self) -> None:
         """Raise RunDamaged unless this is a regular file of the committed size, inside the run's directory."""
-        try:
-            found = os.lstat(self.path)
-        except OSError as error:
-            raise self._damaged("cannot be read") from error
-        if not stat.S_ISREG(found.st_mode) or os.path.islink(os.path.dirname(self.path)):
+        if os.path.islink(os.path.dirname(self.path)):
             raise self._damaged("is not a regular file of the run")
-        if found.st_size != self.size:
-            raise self._damaged(f"is {found.st_size} bytes, {self.size} were committed")
+        with self._open() as file:
+            size = size_of(file)
+        if size != self.size:
+            raise self._damaged(f"is {size} bytes, {self.size} were committed")
 
-    def _open(self) -> BufferedReader:
+    def _open(self) -> BinaryIO:
         try:
-            return _opened(self.path)
+            return opened(self.path)
+        except NotRegular as error:
+            raise self._damaged("is not a regular file of the run") from error
         except OSError as error:
             raise self._damaged("cannot be read") from error
 
@@ -146,27 +153,48 @@ def download(run: Run, name: str) -> Download:
             hint=f"/api/v1/runs/{run.id} lists them under `manifest.artifacts`",
             details={"run_id": run.id, "artifact": name[:200]},
         )
-    path = run.artifact_path(name)
+    path = os.path.join(run.directory, *name.split("/"))
     found = Download(run_id=run.id, name=name, path=path, size=item["size"], sha256=item["sha256"])
     found.check_file()
     return found
 
 
-def _opened(path: str) -> BufferedReader:
-    # A link that took the file's place since it was looked at is not followed.
-    return open(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY), "rb")
-
-
-def _identity(file: BufferedReader) -> Identity:
+def _identity(file: BinaryIO) -> Identity:
     """Return what tells a file from any other, and from itself after a change."""
     found = os.fstat(file.fileno())
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-@lru_cache(maxsize=1_024)
-def _sha256(path: str, identity: Identity) -> str:
-    """Return the hash of a file, read once for as long as it is the same. Raises OSError when it is another."""
-    with _opened(path) as file:
-        if _identity(file) != identity:
-            raise FileNotFoundError(path)
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _unchanged(file: BinaryIO, known: Identity) -> bool:
+    """Say whether a file is what it was. That its last name is gone, as when it was compressed meanwhile, is no change.
+
+    The time of that is the time of its last change of anything.
+    """
+    now, nameless = _identity(file), os.fstat(file.fileno()).st_nlink == 0
+    return now == known or (nameless and now[:-1] == known[:-1])
+
+
+class _Hashes:
+    """The hashes of files that were read whole, the latest kept. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Identity, str] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, file: BinaryIO, identity: Identity) -> str:
+        """Return the hash of an open file, read once for as long as it is the same. Raises OSError."""
+        with self._lock:
+            found = self._known.get(identity)
+        if found is not None:
+            return found
+        file.seek(0)
+        found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        with self._lock:
+            if _identity(file) == identity:
+                self._known[identity] = found
+            while len(self._known) > HASHES_MAX:
+                self._known.popitem(last=False)
+        return found
+
+
+_HASHES = _Hashes()

@@ -14,12 +14,19 @@ from pathlib import Path
 import pytest
 
 from buff.errors import BuffError
-from deeds import BUILD, COPY, CREATE, DEEDS, FREE, SALVAGE, Deed, Told, begun, cuts, ended, hold
+from deeds import BUILD, COMPRESS, COPY, CREATE, DEEDS, FREE, SALVAGE, Deed, Told, begun, cuts, ended, hold
 from lying_disk import Fault, strikes
 from twin_disk import TwinDisk
 
 FAULTS = 25  # of each error, at operations drawn by chance; a night tries them all
-STORED = (CREATE, FREE, COPY, SALVAGE, BUILD)  # a plan for a person that was half announced is not written over
+STORED = (
+    CREATE,
+    FREE,
+    COMPRESS,
+    COPY,
+    SALVAGE,
+    BUILD,
+)  # a plan for a person that was half announced is not written over
 each_deed = pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name)
 
 

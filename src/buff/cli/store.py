@@ -1,5 +1,6 @@
 """`buff store`: look after a root as a whole."""
 
+import re
 from typing import Any
 
 import rich_click as click
@@ -20,16 +21,21 @@ def stats(runs_root: str | None, as_json: bool) -> None:
     """Show what takes the space of a root. Sizes are those of the files."""
     from attrs import asdict
 
+    from buff.cold import figures
     from buff.space import usage
 
     with open_store(runs_root) as store:
-        found = usage(store)
+        found, records = usage(store), figures(store)
     if as_json:
-        print_json({name: asdict(each) for name, each in found.items()})
+        print_json({**{name: asdict(each) for name, each in found.items()}, "decision_records": records.as_dict()})
         return
     rows = [(name, f"{each.count:,}", f"{each.size_bytes:,}") for name, each in found.items()]
     total = sum(each.size_bytes for each in found.values())
     table(("what", "count", "bytes"), [*rows, ("all", "", f"{total:,}")], right=("count", "bytes"))
+    click.echo(
+        f"of the runs, decision records: {records.plain_bytes:,} bytes in {records.plain:,} plain, "
+        f"{records.compressed_bytes:,} in {records.compressed:,} compressed, which spares {records.spared_bytes:,}"
+    )
 
 
 @command.command("gc")
@@ -66,6 +72,66 @@ def gc(only_plan: bool, runs_root: str | None, as_json: bool, **flags: bool) -> 
         click.echo(f"{kind}: nothing is freed now, {why}", err=True)
     total = sum(item.size_bytes for item in found.items)
     click.echo(f"{'freed' if found.applied else 'would free'} {total:,} bytes, {some(len(rows), 'name')}")
+
+
+SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Return an age, a whole number of hours, days or weeks, in seconds."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,5})([hdw])", value, re.ASCII)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no age: give hours, days or weeks, as in 12h, 30d or 8w.", ctx, param)
+    return int(found[1]) * SECONDS[found[2]]
+
+
+@command.command("compress")
+@click.argument("run_ids", nargs=-1, metavar="[RUN_ID]")
+@click.option("--plan/--apply", "only_plan", default=True, help="Say what would be done, or do it.  [default: plan]")
+@click.option("--older-than", callback=_seconds, metavar="AGE", help="Only runs committed longer ago: 12h, 30d, 8w.")
+@click.option("--undo", is_flag=True, help="Make compressed records plain again.")
+@root_option
+@json_option
+def compress(
+    run_ids: tuple[str, ...], only_plan: bool, older_than: int | None, undo: bool, runs_root: str | None, as_json: bool
+) -> int:
+    """Compress the decision records of runs, of all or of those named: most of what a run takes.
+
+    Every byte stays what was committed, and whatever reads a run reads it as before; the journal is told nothing.
+    A root with compressed records is read by this version of Buff and later ones. Exit codes: 0 done, 13 done, but for
+    runs that are damaged.
+    """
+    from buff.cold import change, plan
+
+    with open_store(runs_root) as store, progress(quiet=as_json) as bar:
+        found = (
+            plan(store, run_ids, older_than_seconds=older_than, undo=undo)
+            if only_plan
+            else change(store, run_ids, older_than_seconds=older_than, undo=undo, progress=bar)
+        )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print_changed(found)
+    return found.exit_code
+
+
+def _print_changed(found: Any) -> None:
+    from buff.market.spacing import some
+
+    rows = [
+        (item.run_id, f"{item.before_bytes:,}", "" if item.after_bytes is None else f"{item.after_bytes:,}")
+        for item in found.items
+    ]
+    if rows:
+        table(("run", "bytes", "then"), rows, right=("bytes", "then"))
+    for failure in found.failed:
+        click.echo(f"{failure.code}  {failure.message}", err=True)
+    done = ("made plain" if found.undo else "compressed") if found.applied else "would change"
+    about = "" if found.applied or found.undo else "about "
+    click.echo(f"{done} {some(len(rows), 'run')}: {found.before_bytes:,} bytes become {about}{found.after_bytes:,}")
 
 
 @command.command("backup")

@@ -14,7 +14,7 @@ import numpy as np
 from attrs import define, field
 
 from buff.decisions.metrics import DEFINITIONS
-from buff.files import read_chunks
+from buff.errors import RunDamaged
 
 if TYPE_CHECKING:
     from buff.runs.run import Metric, Run
@@ -26,6 +26,7 @@ DATASET_DIGITS = 16  # as many as `buff data list` shows
 RECORDS = "decision_records.jsonl"
 PLACES = frozenset({"seq", "trade", "decided"})
 _AT_ONCE = 1_024  # records that are decoded together
+_PIECE_BYTES = 1 << 20
 
 
 def contrast(a: "Run", b: "Run", *, limit: int) -> Values:
@@ -198,7 +199,7 @@ def parting(a: "Run", b: "Run") -> Values | None:
     digests = [item["sha256"] for run in (a, b) for item in run.manifest["artifacts"] if item["name"] == RECORDS]
     if digests[0] == digests[1]:
         return None
-    begin = a.records.block_at(_common_bytes(a.artifact_path(RECORDS), b.artifact_path(RECORDS)))
+    begin = a.records.block_at(_common_bytes(a, b))
     for low in range(begin, min(len(a.records), len(b.records)), _AT_ONCE):
         pairs = zip(a.records[low : low + _AT_ONCE], b.records[low : low + _AT_ONCE], strict=False)
         for seq, (one, other) in enumerate(pairs, low):
@@ -208,13 +209,15 @@ def parting(a: "Run", b: "Run") -> Values | None:
     return None
 
 
-def _common_bytes(a: str, b: str) -> int:
-    """Return how many bytes two files have in common at their beginning, to the piece of a mebibyte."""
+def _common_bytes(a: "Run", b: "Run") -> int:
+    """Return how many bytes of records two runs have in common at their beginning, to the piece of a mebibyte."""
     same = 0
-    for one, other in zip(read_chunks(a), read_chunks(b), strict=False):
-        if one != other:
-            break
-        same += len(one)
+    try:
+        with a.open(RECORDS) as ones, b.open(RECORDS) as others:
+            while (one := ones.read(_PIECE_BYTES)) and one == others.read(_PIECE_BYTES):
+                same += len(one)
+    except OSError as error:
+        raise RunDamaged(f"{RECORDS} of {a.id} or {b.id} cannot be read: {error.strerror}") from error
     return same
 
 

@@ -7,8 +7,8 @@ run exists: only the journal does.
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import msgspec
 from attrs import frozen
@@ -16,9 +16,11 @@ from attrs import frozen
 from buff.canonical import digest
 from buff.errors import RunDamaged
 from buff.files import Disk
+from buff.runs.compression import COMPRESSIBLE, SUFFIX, NotRegular, opened, opened_form, size_of
 from buff.runs.manifest import NAME, Artifact, manifest_bytes
 
 COLUMNS = "columns"
+_MISSING = "is missing"
 
 
 @frozen(kw_only=True)
@@ -121,14 +123,22 @@ def faults(directory: str, manifest: Mapping[str, Any]) -> Iterator[Fault]:
     expected = {item["name"]: item for item in manifest["artifacts"]}
     found = set(_files(directory)) - {NAME}
     for name in sorted(expected.keys() | found):
-        if name not in found:
-            yield Fault(name=name, says="is missing")
-        elif name not in expected:
-            yield Fault(name=name, says="is not part of the run")
-        else:
-            says = _difference(os.path.join(directory, *name.split("/")), expected[name])
-            if says:
-                yield Fault(name=name, says=says)
+        says = _fault(os.path.join(directory, *name.split("/")), name, expected, found)
+        if says:
+            yield Fault(name=name, says=says)
+
+
+def _fault(path: str, name: str, expected: Mapping[str, Any], found: Container[str]) -> str:
+    if name in expected:
+        return _difference(path, expected[name], opened)
+    plain = name.removesuffix(SUFFIX)
+    if plain == name or plain not in COMPRESSIBLE or plain not in expected:
+        return "is not part of the run"
+    if plain not in found:
+        return ""  # it is that artifact, and was looked at as such
+    # Both forms are there, as a crash may leave them: each is one that may be read some day.
+    says = _difference(path, expected[plain], opened_form)
+    return "" if says == _MISSING else says  # it went while we looked
 
 
 def _files(directory: str) -> Iterator[str]:
@@ -139,15 +149,18 @@ def _files(directory: str) -> Iterator[str]:
                 yield os.path.relpath(path, directory).replace(os.sep, "/")
 
 
-def _difference(path: str, expected: Mapping[str, Any]) -> str:
+def _difference(path: str, expected: Mapping[str, Any], opening: Callable[[str], BinaryIO]) -> str:
+    """Say what is wrong with an artifact as it is stored, compressed or not; nothing where it is what was committed."""
     try:
-        found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode):
-            return "is not a regular file"
-        if found.st_size != expected["size"]:
-            return f"is {found.st_size} bytes, {expected['size']} were committed"
-        with open(path, "rb") as file:
-            hashed = hashlib.file_digest(file, "sha256").hexdigest()
+        with opening(path) as file:
+            size = size_of(file)
+            if size != expected["size"]:
+                return f"is {size} bytes, {expected['size']} were committed"
+            hashed = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    except FileNotFoundError:
+        return _MISSING
+    except NotRegular:
+        return _MISSING if os.path.isdir(path) and not os.path.islink(path) else "is not a regular file"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "" if hashed == expected["sha256"] else "holds other bytes than were committed"

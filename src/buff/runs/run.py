@@ -7,7 +7,7 @@ that is not what the manifest says is a RunDamaged, never a guess.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from buff.errors import ArtifactNotFound, RunDamaged
 from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
 from buff.runs.command import create_command
+from buff.runs.compression import opened, place
 from buff.runs.sketch import equity_svg, shown
 from buff.times import epoch_ms
 
@@ -90,9 +91,12 @@ class Records(Sequence[Record]):
     def _lines(self, low: int, high: int) -> list[bytes]:
         first, last = low // RECORDS_PER_BLOCK, -(-high // RECORDS_PER_BLOCK)
         start, end = int(self._offsets[first]), int(self._offsets[last])
-        with open(self._path, "rb") as file:
-            file.seek(start)
-            lines = file.read(end - start).split(b"\n")
+        try:
+            with opened(self._path) as file:
+                file.seek(start)
+                lines = file.read(end - start).split(b"\n")
+        except OSError as error:
+            raise RunDamaged(f"decision_records.jsonl cannot be read: {error.strerror}") from error
         if len(lines) <= high - first * RECORDS_PER_BLOCK:
             raise RunDamaged("decision_records.jsonl is shorter than its offsets say")
         return lines[low - first * RECORDS_PER_BLOCK : high - first * RECORDS_PER_BLOCK]
@@ -242,14 +246,32 @@ class Run:
     def artifact(self, name: str) -> bytes:
         """Return the bytes of one artifact the manifest names. Raises ArtifactNotFound, RunDamaged."""
         try:
-            with open(self._path(name), "rb") as file:
+            with self.open(name) as file:
                 return file.read()
         except OSError as error:
-            raise RunDamaged(f"{name} of {self.id} cannot be read", details={"artifact": name}) from error
+            raise self._unreadable(name, error) from error
+
+    def open(self, name: str) -> BinaryIO:
+        """Open one artifact the manifest names for reading its bytes, also where it is stored compressed.
+
+        Reading raises OSError where the disk, or the compressed form, is damaged. Raises ArtifactNotFound, RunDamaged.
+        """
+        path = self._path(name)
+        try:
+            return opened(path)
+        except OSError as error:
+            raise self._unreadable(name, error) from error
 
     def artifact_path(self, name: str) -> str:
-        """Return the path of one artifact the manifest names. Raises ArtifactNotFound."""
-        return self._path(name)
+        """Return the path of one artifact the manifest names. Raises ArtifactNotFound, also when it is compressed."""
+        path = self._path(name)
+        if place(path) != path:
+            raise ArtifactNotFound(
+                f"{name} of {self.id} is stored compressed",
+                hint=f"read it with `open` or `artifact`, or `buff store compress --undo {self.id}` first",
+                details={"artifact": name},
+            )
+        return path
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return bars, equity, drawdown and position as a DataFrame indexed by UTC time (needs pandas)."""
@@ -294,6 +316,9 @@ class Run:
 
     def _column(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
         return columns.read(self._path(f"columns/{name}.npy"), dtype)
+
+    def _unreadable(self, name: str, error: OSError) -> RunDamaged:
+        return RunDamaged(f"{name} of {self.id} cannot be read: {error.strerror}", details={"artifact": name})
 
     def _path(self, name: str) -> str:
         if name != "manifest.json" and name not in (item["name"] for item in self.manifest["artifacts"]):
