@@ -4,14 +4,20 @@ A directory goes in and is filled; addresses come out, by the address that the p
 registered and has no example fails the tests that walk through all of them.
 """
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import old_runs
 from buff import builds
+from buff.crew import Here
 from buff.errors import DataInvalid
+from buff.store import Store
+from buff.sweeps import carry_out, grid
+from buff.windows import Walk
 from buff_web.pages import handlers
 from whole import loosen, make, opened, request
 
@@ -26,6 +32,14 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "/runs/{run_id:str}/trades/{number:int}": ("/runs/{run}/trades/1",),
     "/runs/{run_id:str}/decisions": ("/runs/{run}/decisions",),
     "/runs/{run_id:str}/decisions/{seq:int}": ("/runs/{run}/decisions/90",),
+    "/sweeps": ("/sweeps", "/sweeps?state=unfinished", "/sweeps?text=nothing"),
+    "/sweeps/{sweep:str}": (
+        "/sweeps/{sweep}?sort=-sharpe&metric=net_return&steps=rank",
+        "/sweeps/{sweep}?from.fast=8&x=slow&by=-",
+        "/sweeps/{walk}",
+        "/sweeps/{begun}",
+    ),
+    "/sweeps/{sweep:str}/progress": ("/sweeps/{begun}/progress",),
     "/legacy/{run_id:path}": ("/legacy/phase1_demo", "/legacy/stage5_demo"),
     "/compare": ("/compare", "/compare?run={run}&run={other}", "/compare?run={run}&run={other}&differing=true"),
     "/datasets": ("/datasets",),
@@ -61,7 +75,7 @@ def registered() -> frozenset[str]:
 
 
 def furnish(folder: Path, csv: Path) -> Place:
-    """Fill a directory: runs, one of them damaged and one archived, a build that failed, a dataset, legacy runs."""
+    """Fill a directory: runs, one of them damaged and one archived, sweeps, a build that failed, legacy runs."""
     root, artifacts = folder / "root", folder / "artifacts"
     params = {"fast": 5, "slow": 20, "direction": "both"}
     made = [
@@ -76,8 +90,31 @@ def furnish(folder: Path, csv: Path) -> Place:
         build = builds.request(store, request(csv, symbol="LOSTUSDT"), kind="run").job
         builds.drop(store, [build], DataInvalid("line 2: low 9 is above high 8", rule="BAR", hint="correct the file"))
         dataset = store.datasets()[0].dataset_id
+        sweeps = _sweep(store, dataset)
     loosen(root / damaged)
     (root / damaged / "manifest.json").write_bytes(b"{}")
     old_runs.every_layout(artifacts)
     ids = {"run": run, "other": other, "damaged": damaged, "archived": archived, "build": build, "dataset": dataset}
-    return Place(root=root, artifacts=artifacts, ids=ids)
+    return Place(root=root, artifacts=artifacts, ids=ids | sweeps)
+
+
+def _sweep(store: Store, dataset: str) -> dict[str, str]:
+    """Carry out a grid with a failure and what was skipped, and a walk forward; begin a third sweep."""
+    common: Any = {"datasets": [dataset], "strategy_id": "ma_cross", "common": {"symbol": "BTCUSDT"}}
+    one = grid(**common, timeframes="1h", params={"fast": "3,8", "slow": "5..13..4"}, risk="2,3")
+    wrong = {**one.requests[0], "end": "1970-01-02"}
+    asked = evolve(one, requests=(*one.requests, wrong))
+    walk = Walk(train="24h", test="12h", purge="1h")
+    two = grid(**common, timeframes="15m", params={"fast": "3,5", "slow": "8,13"}, risk="3", walk=walk)
+    ids = {"sweep": carry_out(store, asked, executor=Here()).id, "walk": carry_out(store, two, executor=Here()).id}
+    begun = grid(**common, timeframes="4h", params={"fast": "2,3", "slow": "5"}, risk="3")
+    with contextlib.suppress(KeyboardInterrupt):
+        carry_out(store, begun, executor=_Interrupted())
+    return {**ids, "begun": store.sweeps()[0].sweep}
+
+
+class _Interrupted(Here):
+    """Somebody presses Ctrl-C before the first run is made."""
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt

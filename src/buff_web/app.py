@@ -22,6 +22,7 @@ from buff_web import api, pages
 from buff_web.access import Access, admitted, give_mark
 from buff_web.assets import Assets, library_path, load
 from buff_web.bodies import BODY_BYTES_MAX, StrictRequest
+from buff_web.dimensions import Layouts
 from buff_web.gauges import Counting, Gauges
 from buff_web.guard import AS_STORED, secure
 from buff_web.listing import Listing
@@ -52,6 +53,7 @@ def create_app(store: Store, *, assets: Assets | None = None) -> Litestar:
         details=details_of(store),
         listing=Listing(store, store.settings.artifacts_root),
         trials=Trials(store),
+        layouts=Layouts(store),
         writing=writing,
     )
     access = Access(token=store.settings.token)

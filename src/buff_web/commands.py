@@ -42,6 +42,16 @@ def list_runs(filters: Mapping[str, str]) -> str:
     return shlex.join([*words, "--json"])
 
 
+def show_sweep(sweep: str) -> str:
+    """Return the command that shows a sweep."""
+    return shlex.join(("buff", "sweep", "show", sweep))
+
+
+def resume_sweep(sweep: str) -> str:
+    """Return the command that goes on with a sweep."""
+    return shlex.join(("buff", "sweep", "--resume", sweep))
+
+
 def example(strategy: Strategy) -> str:
     """Return a command that runs a strategy with its defaults over a file; file and symbol are yours to change."""
     words = ["buff", "run", "create", "--csv", "candles.csv", "--symbol", "BTCUSDT", "--timeframe", "1h"]

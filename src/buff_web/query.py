@@ -233,6 +233,11 @@ def whole(values: Given, name: str, *, default: int, low: int, high: int) -> int
     return default if said is None else _bounded(name, said, low=low, high=high, default=default)
 
 
+def one_of(values: Given, name: str, *, of: Collection[str], default: str) -> str:
+    """Return the text of a field that is one of some."""
+    return str(_one_of(name, values[name], {each: each for each in of})) if name in values else default
+
+
 # What several addresses ask for ------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from buff.pyramid import Details
 from buff.trials import Trials
 from buff_web import drawings, metrics, words
 from buff_web.assets import Assets
+from buff_web.dimensions import Layouts
 from buff_web.gauges import Gauges
 from buff_web.listing import Listing
 from buff_web.parts import Parts
@@ -78,6 +79,7 @@ class Site:
     details: Details
     listing: Listing
     trials: Trials
+    layouts: Layouts
     writing: Writing
     environment: Environment = field(factory=templates)
 

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from buff.crew import Here
+from buff.store import Store
+from buff.sweeps import Asked, Sweep, carry_out, grid
+from buff.windows import Walk
 from buff_web.app import create_app
 from buff_web.guard import Guard
 from every_page import Place, furnish
 from visits import Server, Visit, chromium
-from whole import make, opened
+from whole import SETTINGS, host, make, opened
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +34,36 @@ def _several(tmp_path_factory: pytest.TempPathFactory, minutes: Path) -> Path:
 def several(_several: Path, tmp_path: Path) -> Path:
     """A root with three runs: 1m, 15m with awkward texts, and one that holds."""
     return Path(shutil.copytree(_several, tmp_path / "several"))
+
+
+@pytest.fixture(scope="session")
+def _swept(_several: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Sweep, ...]]:
+    """A root with a grid of which some was skipped, requests of which one failed, and a walk forward."""
+    root = Path(shutil.copytree(_several, tmp_path_factory.mktemp("swept") / "root"))
+    with Store(str(root), host=host(), settings=SETTINGS) as store:
+        dataset, symbol = store.datasets()[0].dataset_id, {"symbol": "BTCUSDT"}
+        common: Any = {"datasets": [dataset], "timeframes": "1h", "risk": "3", "common": symbol}
+        asked = grid(strategy_id="ma_cross", params={"fast": "2,4,6", "slow": "4,6"}, **common)
+        wrong = {**asked.requests[0], "risk_level": 9, "name": "at /home/somebody/notes"}
+        walk = Walk(train="12h", test="6h", purge="1h")
+        wanted = (
+            asked,
+            Asked(requests=(asked.requests[0], wrong)),
+            grid(strategy_id="hold", params={}, walk=walk, **common),
+        )
+        return root, tuple(carry_out(store, each, executor=Here()) for each in wanted)
+
+
+@pytest.fixture(scope="session")
+def sweeps(_swept: tuple[Path, tuple[Sweep, ...]]) -> tuple[Sweep, ...]:
+    """The sweeps of that root, in the order in which they were carried out."""
+    return _swept[1]
+
+
+@pytest.fixture(scope="session")
+def swept_root(_swept: tuple[Path, tuple[Sweep, ...]]) -> Path:
+    """A root with sweeps, which no test changes."""
+    return _swept[0]
 
 
 def client_of(root: Path, **options: Any) -> TestClient[Any]:

@@ -109,8 +109,9 @@ class SweepEntry(msgspec.Struct, frozen=True, kw_only=True):
     def what(self) -> str:
         """What was asked for, in a few words."""
         axes = self.asked.get("grid", {})
-        moved = [f"{name.removeprefix('params.')} {axis['count']}" for name, axis in axes.items() if axis["count"] > 1]
-        words = [self.asked.get("strategy", "requests"), " x ".join(moved)]
+        names = {name: name.removeprefix("params.") if "." in name else name.replace("_", " ") for name in axes}
+        moved = [f"{names[name]} {axis['count']}" for name, axis in axes.items() if axis["count"] > 1]
+        words = [self.asked.get("strategy", f"{self.requests:,} requests"), " x ".join(moved)]
         if "sample" in self.asked:
             words.append(f"sample {self.asked['sample']} of seed {self.asked['seed']}")
         if "walk" in self.asked:

@@ -33,7 +33,7 @@ def curves(ts: Integers, lines: Mapping[str, Floats], *, label: str, height: int
     low, high = min(float(values.min()) for values in known), max(float(values.max()) for values in known)
     scale = _Scale(low, high, top=12, bottom=height - 26)
     drawn = "".join(f'<path class="{name}" d="{_path(ts, values, scale)}"/>' for name, values in lines.items())
-    return _svg(height, label, _grid(scale, _percent if fractions else _round) + _dates(ts, height) + drawn)
+    return _svg(height, label, _grid(scale, _percent if fractions else _round) + dates(ts, height) + drawn)
 
 
 def depths(ts: Integers, drawdown: Floats, *, label: str, height: int = 120) -> str:
@@ -110,7 +110,7 @@ def _percent(value: float) -> str:
     return f"{value * 100:.4g} %"
 
 
-def _dates(ts: Integers, height: int) -> str:
+def dates(ts: Integers, height: int) -> str:
     """Return vertical lines at round dates, at most eight, with what names them."""
     unit, ticks = _ticks(ts)
     begin, end = _STAMPS[unit]

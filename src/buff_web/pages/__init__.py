@@ -24,6 +24,8 @@ from buff_web.pages import (
     run,
     runs,
     strategies,
+    sweep,
+    sweeps,
 )
 from buff_web.pages.error import error_page
 
@@ -32,6 +34,6 @@ __all__ = ["error_page", "handlers"]
 
 def handlers() -> Sequence[HTTPRouteHandler]:
     """Return the handlers of the pages and of what they load."""
-    everyday = (runs, new, builds, run, legacy, compare, datasets, strategies)
+    everyday = (runs, new, builds, run, legacy, sweeps, sweep, compare, datasets, strategies)
     modules = (*everyday, journal, health, help, description, login, assets)
     return [handler for module in modules for handler in module.HANDLERS]

@@ -34,7 +34,8 @@ def compare_page(
     if len(run_ids) < comparison.RUNS_MIN:
         return _choose(site, run_ids)
     comparison.check(run_ids)
-    runs = [site.details.checked(site.store.run(entry_of(site.store, run_id).run_id)) for run_id in run_ids]
+    entries = [entry_of(site.store, run_id) for run_id in run_ids]
+    runs = [site.details.checked(site.store.run(entry.run_id)) for entry in entries]
     found = comparison.compare(runs, points=POINTS)
     told = urlencode([("run", run_id) for run_id in run_ids])
     return site.page(
@@ -44,6 +45,7 @@ def compare_page(
         groups=_groups(runs, _only(found["metrics"], differing=differing)),
         pictures=_pictures(found),
         decisions=found["decisions"],
+        tried=dict(zip(run_ids, (each.as_dict()["sweeps"] for each in site.store.tried(entries)), strict=True)),
         place={run_id: place for place, run_id in enumerate(run_ids, 1)},
         differing=differing,
         other=f"/compare?{told}" + ("" if differing else "&differing=true"),

@@ -15,7 +15,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
-from buff import Timeframe, builds
+from buff import LegacyEntry, RunEntry, Timeframe, builds
 from buff.registry.queries import STATES
 from buff.runs.comparison import RUNS_MAX, RUNS_MIN
 from buff_web import commands, query
@@ -90,6 +90,7 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
     return site.page(
         "runs.html",
         rows=site.listing.rows(page),
+        tried=_tried(site, page.items),
         total=page.total,
         everything=every.total,
         empty=not chosen and not found.states,
@@ -112,6 +113,13 @@ def list_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
 
 
 HANDLERS = (home, list_page)
+
+
+def _tried(site: Site, entries: Sequence[RunEntry | LegacyEntry]) -> dict[str, list[Any]]:
+    """Return by run the sweeps that have it, with how many runs they tried."""
+    own = [each for each in entries if isinstance(each, RunEntry)]
+    found = zip(own, site.store.tried(own), strict=True)
+    return {entry.run_id: tried.as_dict()["sweeps"] for entry, tried in found}
 
 
 def _builds(site: Site) -> list[dict[str, Any]]:
@@ -159,12 +167,19 @@ def _choice(name: str, value: str, count: int, kept: Given) -> Choice:
 
 
 def _column(name: str, label: str, kept: Given) -> dict[str, Any]:
-    """Return a heading that sorts: the second click turns the order around; numbers begin with the largest."""
-    sort = kept.get("sort", "-created")
+    """Return a heading that sorts, with its address; numbers begin with the largest."""
+    found = heading(name, label, kept.get("sort", "-created"), rising=name in ("symbol", "strategy", "start"))
+    return {**found, "link": _link({**kept, "sort": found["other"]})}
+
+
+def heading(name: str, label: str, sort: str, *, rising: bool) -> dict[str, Any]:
+    """Return a heading that sorts: how the list is sorted by it, and the `other` order that a click asks for.
+
+    The first click begins with the least where it is `rising`, and the second turns the order around.
+    """
     direction = "" if sort.removeprefix("-") != name else "descending" if sort.startswith("-") else "ascending"
-    first = name if name in ("symbol", "strategy", "start") else f"-{name}"
-    other = {"descending": name, "ascending": f"-{name}"}.get(direction, first)
-    return {"name": name, "label": label, "direction": direction, "link": _link({**kept, "sort": other})}
+    other = {"descending": name, "ascending": f"-{name}"}.get(direction, name if rising else f"-{name}")
+    return {"name": name, "label": label, "direction": direction, "other": other}
 
 
 def _sentence(chosen: Given, sort: str) -> str:

@@ -10,46 +10,14 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from buff.crew import Here
-from buff.store import Store
-from buff.sweeps import Asked, Sweep, carry_out, grid
+from buff.sweeps import Sweep
 from buff.trials import Trials, results
-from buff.windows import Walk
-from whole import SETTINGS, host, loosen, opened
+from whole import loosen, opened
 
 
 @pytest.fixture(scope="module")
-def _swept(_several: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Sweep, ...]]:
-    """A root with a grid of which some was skipped, requests of which one failed, and a walk forward."""
-    root = Path(shutil.copytree(_several, tmp_path_factory.mktemp("swept") / "root"))
-    with Store(str(root), host=host(), settings=SETTINGS) as store:
-        dataset, symbol = store.datasets()[0].dataset_id, {"symbol": "BTCUSDT"}
-        common: Any = {"datasets": [dataset], "timeframes": "1h", "risk": "3", "common": symbol}
-        asked = grid(strategy_id="ma_cross", params={"fast": "2,4,6", "slow": "4,6"}, **common)
-        wrong = {**asked.requests[0], "risk_level": 9, "name": "at /home/somebody/notes"}
-        walk = Walk(train="12h", test="6h", purge="1h")
-        wanted = (
-            asked,
-            Asked(requests=(asked.requests[0], wrong)),
-            grid(strategy_id="hold", params={}, walk=walk, **common),
-        )
-        return root, tuple(carry_out(store, each, executor=Here()) for each in wanted)
-
-
-@pytest.fixture(scope="module")
-def sweeps(_swept: tuple[Path, tuple[Sweep, ...]]) -> tuple[Sweep, ...]:
-    return _swept[1]
-
-
-@pytest.fixture(scope="module")
-def shared(_swept: tuple[Path, tuple[Sweep, ...]]) -> Path:
-    """The root, which no test changes."""
-    return _swept[0]
-
-
-@pytest.fixture(scope="module")
-def client(client_over: Any, shared: Path) -> Iterator[TestClient[Any]]:
-    with client_over(shared) as found:
+def client(client_over: Any, swept_root: Path) -> Iterator[TestClient[Any]]:
+    with client_over(swept_root) as found:
         yield found
 
 
@@ -95,11 +63,11 @@ def test_one_sweep_says_what_was_skipped_what_failed_and_where_it_walked(
 
 
 def test_rows_are_in_the_order_of_the_requests_unless_a_reader_sorts_them(
-    client: TestClient[Any], shared: Path, sweeps: tuple[Sweep, ...]
+    client: TestClient[Any], swept_root: Path, sweeps: tuple[Sweep, ...]
 ) -> None:
     address = f"/api/v1/sweeps/{sweeps[0].id}/results"
     told = client.get(address)
-    rows = [{**row.as_dict(), "pair": None} for row in results(opened(shared), sweeps[0].id).rows]
+    rows = [{**row.as_dict(), "pair": None} for row in results(opened(swept_root), sweeps[0].id).rows]
     assert told.json() == {"sweep": sweeps[0].id, "trials": 3, "items": rows, "total": 3, "next": None}
     assert client.get(address, headers={"if-none-match": told.headers["etag"]}).status_code == 304
     for sign in ("", "-"):
@@ -147,13 +115,13 @@ def test_the_table_is_what_the_command_writes(client: TestClient[Any], sweeps: t
 
 @pytest.mark.parametrize("rest", ["", "/results", "/results.csv"])
 def test_a_sweep_that_is_not_there_or_whose_plan_is_not(
-    client: TestClient[Any], client_over: Any, shared: Path, sweeps: tuple[Sweep, ...], tmp_path: Path, rest: str
+    client: TestClient[Any], client_over: Any, swept_root: Path, sweeps: tuple[Sweep, ...], tmp_path: Path, rest: str
 ) -> None:
     for unknown in ("swp_none", "swp_"):  # the latter begins all of them
         refused = client.get(f"/api/v1/sweeps/{unknown}{rest}")
         assert (refused.status_code, refused.json()["code"]) == (404, "SWEEP_NOT_FOUND")
     assert client.post(f"/api/v1/sweeps/{sweeps[0].id}{rest}").status_code == 405
-    root = Path(shutil.copytree(shared, tmp_path / "root"))
+    root = Path(shutil.copytree(swept_root, tmp_path / "root"))
     plan = root / "_sweeps" / f"{sweeps[0].entry.plan_sha256}.json"
     plan.write_bytes(plan.read_bytes() + b" ")
     with client_over(root) as other:
@@ -164,9 +132,9 @@ def test_a_sweep_that_is_not_there_or_whose_plan_is_not(
 
 
 def test_a_run_whose_directory_is_damaged_is_said_to_be(
-    client_over: Any, shared: Path, sweeps: tuple[Sweep, ...], tmp_path: Path
+    client_over: Any, swept_root: Path, sweeps: tuple[Sweep, ...], tmp_path: Path
 ) -> None:
-    root = Path(shutil.copytree(shared, tmp_path / "root"))
+    root = Path(shutil.copytree(swept_root, tmp_path / "root"))
     loosen(root)
     run_id = sweeps[0].outcomes[1].run_id
     (root / str(run_id) / "manifest.json").write_bytes(b"{}")
@@ -179,9 +147,9 @@ def test_a_run_whose_directory_is_damaged_is_said_to_be(
 
 
 def test_results_are_kept_until_a_run_or_the_sweep_changes(
-    shared: Path, sweeps: tuple[Sweep, ...], tmp_path: Path
+    swept_root: Path, sweeps: tuple[Sweep, ...], tmp_path: Path
 ) -> None:
-    root = Path(shutil.copytree(shared, tmp_path / "root"))
+    root = Path(shutil.copytree(swept_root, tmp_path / "root"))
     one, two, three = (each.id for each in sweeps)
     with opened(root) as store:
         trials = Trials(store)
