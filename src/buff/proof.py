@@ -148,10 +148,11 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
     early: _Remade | None = None
     with ThreadPoolExecutor(1, "buff-check") as beside:
         checked = beside.submit(check, store.root, manifest["inputs"]["dataset_id"])
-        faulty = tuple(faults(directory, manifest))
+        compared = beside.submit(lambda: tuple(faults(directory, manifest)))
         if not sources and not no_lookahead and _rule(manifest) is None:
             early = _early(store, manifest, directory, progress)
         outcome, blamed = _inputs(store, manifest, sources, progress, checked)
+        faulty = compared.result()
     findings = [*(f"{fault.name} {fault.says}" for fault in faulty), *blamed]
     remade = _Remade()
     if outcome is None or (faulty and outcome != "inputs_missing"):
@@ -272,7 +273,7 @@ def _named(sources: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _early(store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress) -> _Remade | None:
-    """Make the run again while its data are still being checked, so that both together take no longer than one.
+    """Make the run again while its data and its files are still hashed, so that all of it takes no longer than one.
 
     What comes of data that are then found to be others is thrown away. None where anything was raised: that may be
     their fault, and it is tried again once they are proven.
