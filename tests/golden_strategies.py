@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import evolve
 
+from buff.bench import made
 from buff.decisions.strategy import decide, resolve, strategy
 from buff.market.timeframe import Timeframe
-from worlds import lcg_bars
 
 GOLDEN = Path(__file__).parent / "golden" / "strategies_v1" / "SHA256SUMS"
 
@@ -34,7 +34,7 @@ BUSY: dict[str, dict[str, Any]] = {
 
 def digests() -> Iterator[str]:
     """Yield a line for every strategy and every column: a SHA-256, and what it is of."""
-    walk = lcg_bars(5_000, Timeframe.HOUR_1)
+    walk = made.walk(5_000, Timeframe.HOUR_1)
     for id in sorted((*BUSY, "hold")):
         rule = strategy(id)
         for decimals in (2, None):

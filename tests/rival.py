@@ -1,29 +1,16 @@
-"""backtesting.py under the assumptions of Buff, for agreement trade for trade and for the bench.
+"""backtesting.py under the assumptions of Buff, for agreement trade for trade.
 
 Buff at level 1 without costs and without RED is the same job: decide at the close, fill at the next open, one unit, one
 position, nothing closed at the end.
 """
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from buff.market.bars import Bars
+from buff.bench.rivals.cross import backtest, backtesting, frame
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what its plotting library has to say when it is imported
-    import backtesting
-    import pandas as pd
-
-backtesting.backtesting._tqdm = lambda iterable, **_: iterable
-
-
-def frame(bars: Bars) -> pd.DataFrame:
-    """Return the bars as the frame that backtesting.py takes."""
-    names = ("Open", "High", "Low", "Close", "Volume")
-    columns = {name: np.array(getattr(bars, name.lower())) for name in names}
-    return pd.DataFrame(columns, index=pd.DatetimeIndex(bars.ts.astype("datetime64[ms]")))
+__all__ = ["Averages", "Donchian", "Follow", "backtest", "backtesting", "frame"]
 
 
 class Follow(backtesting.Strategy):
@@ -45,23 +32,6 @@ class Follow(backtesting.Strategy):
             self.buy(size=1)
         else:
             self.sell(size=1)
-
-
-class Cross(backtesting.Strategy):
-    """The moving-average cross the way its users write it, for the bench."""
-
-    def init(self) -> None:
-        """Ask for both averages."""
-        close = self.data.Close.s
-        self.fast = self.I(lambda: close.rolling(10).mean().to_numpy())
-        self.slow = self.I(lambda: close.rolling(20).mean().to_numpy())
-
-    def next(self) -> None:
-        above = self.fast[-1] > self.slow[-1]
-        if above and not self.position:
-            self.buy(size=1)
-        elif not above and self.position:
-            self.position.close()
 
 
 class Averages(backtesting.Strategy):
@@ -110,22 +80,3 @@ class Donchian(backtesting.Strategy):
             self.position.is_short and close > self.leave_short[bar]
         ):
             self.position.close()
-
-
-def backtest(data: pd.DataFrame, strategy: type[backtesting.Strategy]) -> Any:
-    """Return what backtesting.py says of a strategy, filled at the next open without costs."""
-    job = backtesting.Backtest(
-        data,
-        strategy,
-        cash=1e9,
-        commission=0,
-        spread=0,
-        margin=1,
-        trade_on_close=False,
-        hedging=False,
-        exclusive_orders=True,
-        finalize_trades=False,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of the trade that is open at the end, which is what we want
-        return job.run()

@@ -120,17 +120,6 @@ def _targets(rng: random.Random, count: int) -> list[int]:
     return target
 
 
-def lcg_bars(count: int, timeframe: Timeframe) -> Bars:
-    """Return a long walk in whole cents from a 64-bit linear congruential generator: the same on every machine."""
-    state, price, opens, closes = 2_026, 4_000_000, [], []
-    for _ in range(count):
-        state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
-        opens.append((price + (state >> 40) % 101 - 50) / 100)
-        price = max(price + (state >> 33) % 20_001 - 10_000, 1_000_000)
-        closes.append(price / 100)
-    return bars_of(timeframe, opens, closes, decimals=2)
-
-
 def golden() -> dict[str, Any]:
     """Return the simulation behind `golden/decisions`: four days of hours from integer arithmetic alone.
 

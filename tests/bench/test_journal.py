@@ -1,67 +1,31 @@
 """What the journal costs, beside the least it could cost, measured in the same run."""
 
 import hashlib
-import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import pytest
 
+from buff.bench.journal import subject
 from buff.files import RealDisk
 from buff.journal.line import digest_of, form
 from buff.journal.reader import judge
 from buff.journal.survey import read_head
+from contests import asked, show
 from journals import TIME, note, open_journal
 
-APPENDS = 600
-GROUPS = 60
 EVENTS = 1_000_000
 SEGMENT_EVENTS = 200_000  # 64 MB
 
 pytestmark = pytest.mark.bench
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Return how long one call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def in_turns(rounds: int, *calls: Callable[[], object]) -> list[float]:
-    """Return the median time of each call, made one after the other so that a busy disk slows all alike."""
-    times = [[seconds(call) for call in calls] for _ in range(rounds)]
-    return [median(column) for column in zip(*times, strict=True)]
-
-
-def test_a_synced_append_against_a_raw_write_and_sync(tmp_path: Path) -> None:
-    """One event of 320 bytes, and a group of 100, against `write` + `fdatasync` of the same bytes."""
-    disk, raw = RealDisk(), tmp_path / "raw"
-    raw.write_bytes(b"")
-    handle = disk.append(str(raw))
-    journal = open_journal(None, str(tmp_path))
-
-    def written(data: bytes) -> None:
-        os.write(handle, data)
-        disk.sync(handle)
-
-    group = [note(f"run_{seq:07}") for seq in range(100)]
-    journal.append(group)
-    start = journal.position.offset
-    journal.append(group[:1])
-    size = journal.position.offset - start
-    base, ours = in_turns(APPENDS, lambda: written(b"x" * size), lambda: journal.append(group[:1]))
-    raw_group, grouped = in_turns(GROUPS, lambda: written(b"x" * 100 * size), lambda: journal.append(group))
-    disk.close(handle)
-    assert journal.position.seq == 1 + 101 + APPENDS + 100 * GROUPS
-    print(
-        f"\nappend, one event of {size} bytes: {ours * 1e6:.0f} us, raw write + sync {base * 1e6:.0f} us, "
-        f"ratio {ours / base:.2f}; in groups of 100: {grouped * 1e4:.1f} us each, raw {raw_group * 1e4:.1f} us each"
-    )
+def test_appends_and_proofs_beside_others(request: pytest.FixtureRequest) -> None:
+    """One event and a group of a hundred, beside SQLite, eventsourcing and `write` + `fdatasync` of the same bytes."""
+    show(request, subject)
 
 
 @pytest.mark.parametrize("threads", [1, 4, 16, 64])
@@ -97,28 +61,29 @@ def lines_from(seq: int, prev: str, count: int, *, opens: bool) -> Iterator[byte
         yield raw
 
 
-def test_full_verification(tmp_path: Path) -> None:
+def test_full_verification(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A million events of 320 bytes: hash, chain, batch, form and strict data of every one, in processor time."""
+    events, each = (EVENTS, SEGMENT_EVENTS) if asked(request) else (EVENTS // 40, SEGMENT_EVENTS // 40)
     open_journal(None, str(tmp_path)).close()
     segment = tmp_path / "_journal" / f"{1:020}.jsonl"
     last = segment.read_bytes()
-    for seq in range(1, EVENTS, SEGMENT_EVENTS):
+    for seq in range(1, events, each):
         with segment.open("ab") as file:
-            for line in lines_from(seq, digest_of(last), min(SEGMENT_EVENTS, EVENTS - seq), opens=seq > 1):
+            for line in lines_from(seq, digest_of(last), min(each, events - seq), opens=seq > 1):
                 file.write(line)
         last = line
-        segment = segment.with_name(f"{seq + 1 + SEGMENT_EVENTS:020}.jsonl")
+        segment = segment.with_name(f"{seq + 1 + each:020}.jsonl")
     size = sum(path.stat().st_size for path in segment.parent.glob("*.jsonl"))
     start = time.process_time()
     verdict = judge(RealDisk(), str(tmp_path), head=read_head(RealDisk(), str(tmp_path)).current)
     spent = time.process_time() - start
     start = time.process_time()
-    for _ in range(EVENTS):
+    for _ in range(events):
         hashlib.sha256(last).hexdigest()
     hashing = time.process_time() - start
-    assert verdict.findings.end.seq == EVENTS
+    assert verdict.findings.end.seq == events
     shutil.rmtree(segment.parent)  # a third of a gigabyte
     print(
-        f"\nverified {EVENTS:,} events of {size // EVENTS} bytes in {spent:.2f} s of processor time, "
-        f"{EVENTS / spent:,.0f} a second, {spent / hashing:.1f} times what hashing them takes"
+        f"\nverified {events:,} events of {size // events} bytes in {spent:.2f} s of processor time, "
+        f"{events / spent:,.0f} a second, {spent / hashing:.1f} times what hashing them takes"
     )

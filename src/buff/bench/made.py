@@ -83,11 +83,11 @@ def minutes(count: int) -> Bars:
 
 
 def commits(seed: int) -> Iterator[RunCommitted]:
-    """Yield the commits of runs as a sweep makes them: 32 points of equity, six metrics, no two runs alike."""
+    """Yield the commits of runs as a sweep makes them: 32 points of equity, six metrics, hashes of their own."""
     chance = random.Random(seed)
+    curves = [sparkline(np.array([10_000.0 + chance.gauss(0.0, 500.0) for _ in range(32)])) for _ in range(256)]
     while True:
         hashed = [f"{chance.getrandbits(256):064x}" for _ in range(3)]
-        equity = np.array([10_000.0 + chance.gauss(0.0, 500.0) for _ in range(32)])
         yield RunCommitted(
             run_id=f"run_{hashed[0][:16]}",
             inputs_hash=hashed[0],
@@ -106,7 +106,8 @@ def commits(seed: int) -> Iterator[RunCommitted]:
             bars=8_760,
             trades=chance.randint(0, 400),
             metrics={name: chance.gauss(0.0, 1.0) for name in METRICS},
-            sparkline=sparkline(equity),
+            daily_sharpe=[chance.gauss(0.0, 0.1), 365, chance.gauss(0.0, 1.0), chance.gauss(3.0, 1.0)],
+            sparkline=chance.choice(curves),
             name=None,
             notes=None,
             tags=[],

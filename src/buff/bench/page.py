@@ -17,6 +17,7 @@ from buff.outlet import check_target, publish
 
 MACHINE = "machine"
 TITLE = "# Performance\n"
+HEADINGS = {MACHINE: "## The machine\n", SCALE: "## The constants, and what is reckoned from them\n"}
 
 _SECTION = re.compile(r"^<!-- bench: ([\w.]+) -->\n(.*?)^<!-- bench: end -->$", re.MULTILINE | re.DOTALL)
 
@@ -75,7 +76,10 @@ def filled(text: str, found: Mapping[str, str]) -> str:
 
 def new(found: Mapping[str, str]) -> str:
     """Return a page of nothing but sections."""
-    return "\n".join([TITLE, *(f"{_marked(name, text)}\n" for name, text in found.items())])
+    parts = [TITLE]
+    for name, text in found.items():
+        parts += [*([HEADINGS[name]] if name in HEADINGS else []), f"{_marked(name, text)}\n"]
+    return "\n".join(parts)
 
 
 def _marked(name: str, text: str) -> str:

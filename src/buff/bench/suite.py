@@ -19,7 +19,7 @@ from buff.host import Host
 SUBJECTS = ("limits", "ingest", "whole", "engine", "resample", "journal", "registry", "proof", "sweep")
 SCALE = "scale"  # constants, of which nobody but Buff has any
 NAMES = (*SUBJECTS, SCALE)
-SECONDS, SECONDS_QUICK = 280.0, 50.0
+SECONDS, SECONDS_QUICK = 240.0, 45.0
 SCALE_SECONDS, SCALE_SECONDS_QUICK = 30.0, 8.0  # of them, for the constants
 ROUNDS, ROUNDS_QUICK = 7, 3
 GREED = 4  # a job may take so many times its share: most take next to nothing

@@ -8,6 +8,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import TypeVar
 
@@ -139,41 +140,54 @@ def take_turns(case: Case, place: Place, *, rounds: int, seconds: float, clock: 
     """Measure a case: a first turn of each that is not counted, then rounds in which each begins in its turn.
 
     There are at most `rounds` of them, or those of the case where those are fewer; no round but the first begins that
-    would not end within `seconds` of `clock`, if it took what the longest did.
+    would not end within `seconds` of `clock` from the first on, if it took what the longest did.
     """
-    begun, fates = clock(), {each.who: Taken(who=each.who, lacks=lacking(each.needs)) for each in case.contenders}
-    strangers = {each.who for each in case.contenders if each.needs}
-    jobs: dict[str, Job] = {}
-
-    def let(who: str, work: Callable[[], _Found]) -> _Found | None:
-        """Let somebody do something; a stranger who cannot is out."""
-        try:
-            return work()
-        except Exception as error:
-            if who not in strangers:
-                raise
-            fates[who] = Taken(who=who, failed=_reason(error))
-            jobs.pop(who, None)
-            return None
-
-    for each in case.contenders:
-        job = None if fates[each.who].lacks else let(each.who, lambda each=each: each.prepare(place))  # type: ignore[misc]
-        if job is not None:
-            jobs[each.who] = job
+    field = _Field(case, place)
     with _unburdened():
-        for who in list(jobs):
-            let(who, jobs[who])
-        longest = 0.0
+        field.round(0)
+        field.forget()
+        begun, longest = clock(), 0.0
         for at in range(min(rounds, case.rounds)):
             before = clock()
             if at and before - begun + longest > seconds:
                 break
-            for who in _rotated(list(jobs), at):
-                spent = let(who, jobs[who])
-                if spent is not None:
-                    fates[who] = evolve(fates[who], turns=(*fates[who].turns, spent))
+            field.round(at)
             longest = max(longest, clock() - before)
-    return Measured(case=case.name, taken=tuple(fates.values()))
+    return Measured(case=case.name, taken=tuple(field.fates.values()))
+
+
+class _Field:
+    """The contenders of a case, their jobs prepared, and what they took. A stranger who fails is out."""
+
+    def __init__(self, case: Case, place: Place) -> None:
+        self.fates = {each.who: Taken(who=each.who, lacks=lacking(each.needs)) for each in case.contenders}
+        self._strangers = {each.who for each in case.contenders if each.needs}
+        self._jobs: dict[str, Job] = {}
+        for each in case.contenders:
+            job = None if self.fates[each.who].lacks else self._let(each.who, partial(each.prepare, place))
+            if job is not None:
+                self._jobs[each.who] = job
+
+    def round(self, number: int) -> None:
+        """Let each have a turn; another begins in every round."""
+        for who in _rotated(list(self._jobs), number):
+            spent = self._let(who, self._jobs[who])
+            if spent is not None:
+                self.fates[who] = evolve(self.fates[who], turns=(*self.fates[who].turns, spent))
+
+    def forget(self) -> None:
+        """Count no turn until now."""
+        self.fates = {who: evolve(fate, turns=()) for who, fate in self.fates.items()}
+
+    def _let(self, who: str, work: Callable[[], _Found]) -> _Found | None:
+        try:
+            return work()
+        except Exception as error:
+            if who not in self._strangers:
+                raise
+            self.fates[who] = Taken(who=who, failed=_reason(error))
+            self._jobs.pop(who, None)
+            return None
 
 
 def _reason(error: Exception) -> str:

@@ -170,6 +170,7 @@ def _print_found(found: "Found") -> None:
     table(COLUMNS, list(rows(found)), right=NUMBERS, spare=("rounds", "memory"))
     for remark in remarks(found):
         click.echo(remark)
+    sys.stdout.flush()  # the next one takes a while
 
 
 def _print_constants(constants: dict[str, float]) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from buff.bench import made
 from buff.decisions.engine import RED, Costs, Outcome, simulate
 from buff.decisions.strategy import decide, resolve, strategies, strategy
 from buff.market.bars import Bars
 from buff.market.timeframe import MINUTE_MS, Timeframe
 from whole import make
-from worlds import lcg_bars
 
 rival = pytest.importorskip("rival", exc_type=ImportError)
 
@@ -66,7 +66,7 @@ IDS = [id for id in strategies() if id != "hold"]  # which never closes a trade
 @pytest.mark.parametrize("id", IDS)
 @pytest.mark.parametrize("direction", ["long", "short", "both"])
 def test_on_made_up_hours(id: str, direction: str) -> None:
-    assert _agree(lcg_bars(3_000, Timeframe.HOUR_1), id, direction) > 10
+    assert _agree(made.walk(3_000, Timeframe.HOUR_1), id, direction) > 10
 
 
 @pytest.mark.parametrize(("id", "least"), [("ma_cross", 8), ("donchian_breakout", 4)])

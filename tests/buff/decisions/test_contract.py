@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import buff.decisions
+from buff.bench import made
 from buff.decisions.contract import (
     PRICE_MAX,
     PRICE_MIN,
@@ -29,7 +30,7 @@ from buff.decisions.strategy import strategies, strategy
 from buff.errors import RunConfigInvalid, StrategyInvalid
 from buff.market.bars import PRICES, Bars
 from buff.market.timeframe import Timeframe
-from worlds import bars_of, lcg_bars
+from worlds import bars_of
 
 BARS = bars_of(Timeframe.HOUR_1, [1.0] * 6, [1.0, 2.0, 3.0, 2.0, 1.0, 2.0])
 
@@ -220,7 +221,7 @@ def _scaled(bars: Bars, factor: float) -> Bars:
 @pytest.mark.parametrize("id", sorted(strategies()))
 def test_a_strategy_decides_the_same_whatever_the_unit_of_the_prices(id: str) -> None:
     """A warning of numpy would be an error here: nothing overflows, and nothing vanishes."""
-    bars = _scaled(lcg_bars(3_000, Timeframe.HOUR_1), 1.0)
+    bars = _scaled(made.walk(3_000, Timeframe.HOUR_1), 1.0)
     rule, params = strategy(id), resolve(strategy(id), {})
     here = decide(rule, bars, params)
     assert np.count_nonzero(here.reason), "something is decided"
@@ -234,12 +235,12 @@ def test_a_strategy_decides_the_same_whatever_the_unit_of_the_prices(id: str) ->
 @pytest.mark.parametrize("factor", [2.0**400, 2.0**-400, 2.0**980, 2.0**-1000])
 def test_prices_that_nobody_can_compute_with_are_refused(factor: float) -> None:
     with pytest.raises(RunConfigInvalid, match="leave the range in which a strategy can compute") as caught:
-        check_prices(_scaled(lcg_bars(200, Timeframe.HOUR_1), factor))
+        check_prices(_scaled(made.walk(200, Timeframe.HOUR_1), factor))
     assert "1e-100 to 1e+100" in caught.value.hint
 
 
 def test_one_price_is_enough_to_refuse_all() -> None:
-    bars = lcg_bars(200, Timeframe.HOUR_1)
+    bars = made.walk(200, Timeframe.HOUR_1)
     check_prices(bars)
     low = bars.low.copy()
     low[77] = PRICE_MIN / 2
