@@ -2,7 +2,8 @@
 
 A committed run and a path go in; whole files come out, or nothing. Numbers are the stored ones, in the shortest form
 that reads back as itself; times are UTC. The same run gives the same bytes: no clock and no path of this machine is in
-them. Tables are written some rows at a time, so memory does not grow with the run.
+them. Only the page has something of the registry's: what people said, and how many runs were tried. Tables are written
+some rows at a time, so memory does not grow with the run.
 """
 
 import csv
@@ -71,7 +72,8 @@ def export(
     counts: dict[str, int | None] = {}
     if kind == HTML:
         counts[os.path.basename(out)] = None
-        fills = {os.path.basename(out): _page(run)}
+        (tried,) = store.tried([store.entry(run.id)])
+        fills = {os.path.basename(out): _page(run, tried.says)}
     else:
         wanted = [table for table in TABLES if what in (None, table.name)]
         names = {f"{table.name}.{kind}" if folder else os.path.basename(out): table for table in wanted}
@@ -128,9 +130,9 @@ def _check_asked(out: str, kind: str, what: str | None) -> None:
         raise refused(says, f"give --what {', '.join(names[:-1])} or {names[-1]}, or name a folder", out)
 
 
-def _page(run: Run) -> Fill:
+def _page(run: Run, tried: str) -> Fill:
     def fill(write: Write) -> None:
-        for piece in run.report():
+        for piece in run.report(tried=tried):
             write(piece.encode())
 
     return fill

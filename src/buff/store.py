@@ -235,6 +235,7 @@ class Store:
         unread = tuple(each.sweep for each, known in having if known is None)
         return tuple(
             Tried(
+                symbol=entry.symbol,
                 on_symbol=counts[entry.symbol],
                 sweeps=tuple(each for each, known in having if known is not None and known[place]),
                 unread=unread,

@@ -14,6 +14,7 @@ from attrs import frozen
 from buff import LegacyRun, Run, RunEntry, Store
 from buff.errors import RunDamaged, RunNotFound
 from buff.journal.record import Recorded
+from buff.registry.queries import Tried
 from buff_web.problems import without_paths
 from buff_web.query import TradesAsked
 from buff_web.words import stamp
@@ -54,13 +55,14 @@ def public_source(source: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "files": files} if "files" in source else told
 
 
-def run_document(run: Run) -> dict[str, Any]:
-    """Return one run as values that JSON has: what the registry says, its manifest and its metrics."""
+def run_document(run: Run, tried: Tried) -> dict[str, Any]:
+    """Return one run as values that JSON has: what the registry says, manifest, metrics, and how many were tried."""
     return {
         "run_id": run.id,
         "registry": dict(run.facts),
         "manifest": public_manifest(run),
         "metrics": run.metrics,
+        "tried": tried.as_dict(),
         "legacy": None,
     }
 

@@ -127,7 +127,9 @@ def test_a_file_takes_the_format_of_its_name_and_the_same_bytes_each_time(
 def test_a_page_is_the_report_of_the_run(wild: Path, tmp_path: Path) -> None:
     take(wild, tmp_path / "a.html")
     run: Run = opened(wild).run("wild")
-    assert (tmp_path / "a.html").read_text() == "".join(run.report())
+    assert (tmp_path / "a.html").read_text() == "".join(
+        run.report(tried=opened(wild).tried([opened(wild).entry("wild")])[0].says)
+    )
 
 
 def test_what_is_there_stays_unless_it_is_to_be_replaced(wild: Path, tmp_path: Path) -> None:

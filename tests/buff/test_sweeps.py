@@ -398,6 +398,8 @@ def test_a_run_knows_how_many_were_tried_beside_it(root: Path, dataset: str) -> 
     other = swept(root, asked(dataset, params={"fast": "3", "slow": "8"}, risk="1..5"))  # 5, the root's own among them
     with opened(root) as store:
         runs = store.state.runs
+        one_of = store.tried([runs[before.run_id]])[0].says
+        assert one_of == f"one of 11 runs tried: 11 of BTCUSDT in this root, 5 by sweep {other.id}"
         alone, first = (store.tried([runs[str(run_id)]])[0] for run_id in (before.run_id, one.outcomes[0].run_id))
         assert (alone.trials, alone.on_symbol, [each.sweep for each in alone.sweeps]) == (11, 11, [other.id])
         assert [each.sweep for each in first.sweeps] == [one.id]
@@ -419,6 +421,7 @@ def test_a_plan_that_is_gone_is_told_of_beside_the_runs(root: Path, dataset: str
     with opened(root) as store:
         (tried,) = store.tried([store.state.runs[str(done.outcomes[0].run_id)]])
     assert (tried.sweeps, tried.unread, tried.trials) == ((), (done.id,), 7)
+    assert tried.says.endswith(f", and perhaps more by sweep {done.id}, whose plan cannot be read")
 
 
 # Keeping

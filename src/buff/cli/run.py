@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -17,6 +18,9 @@ from buff.cli.output import (
     surroundings,
     table,
 )
+
+if TYPE_CHECKING:
+    from buff.store import Store
 
 
 @click.group("run")
@@ -132,14 +136,17 @@ def listing(
     """
     from buff.cli.legacy import continued, only
     from buff.cli.show import RUN_COLUMNS, RUN_NUMBERS, RUN_SPARE, looked_at, run_json, run_row
+    from buff.registry.queries import Query, runs
 
     page: Any
-    problem, hidden = None, False
+    problem, hidden, tried = None, False, tuple[Any, ...]()
     if legacy:
         page = only(artifacts_root, as_of, filters)
     else:
         with open_store(runs_root) as store:
-            page, problem = store.runs(as_of=as_of, **filters), store.problem
+            past = None if as_of is None else store.as_of(as_of)
+            page = store.runs(**filters) if past is None else runs(past, Query(**filters))
+            problem, tried = store.problem, store.tried(page.items, state=past) if as_json else ()
             if as_of is None:
                 page, hidden = looked_at(store, page), bool(store.state.runs)
         if legacy is None and as_of is None:
@@ -148,7 +155,7 @@ def listing(
         fail(problem, as_json=False)
         click.echo("  What follows is what the journal proves up to the damage.", err=True)
     if as_json:
-        items = [run_json(entry) for entry in page.items]
+        items = [run_json(*each) for each in zip_longest(page.items, tried)]  # legacy runs come behind the others
         told = None if problem is None else problem.as_dict()
         print_json({"items": items, "next": page.next, "total": page.total, "problem": told})
         return
@@ -193,10 +200,11 @@ def show(run_id: str, legacy: bool, artifacts_root: str | None, runs_root: str |
         return
     with open_store(runs_root) as store:
         run = store.run(run_id)
+        (tried,) = store.tried([store.entry(run.id)])
         if as_json:
-            print_json(run_document(run))
+            print_json(run_document(run, tried))
         else:
-            print_run(run)
+            print_run(run, tried)
 
 
 @command.command("explain")
@@ -406,7 +414,7 @@ def annotate(
     if not said:
         raise click.UsageError("Give at least one of --name, --notes, --tag and --no-tags.")
     with open_store(runs_root) as store:
-        _print_change(store.annotate(run_id, **said), as_json=as_json)
+        _print_change(store, store.annotate(run_id, **said), as_json=as_json)
 
 
 @command.command("archive")
@@ -417,7 +425,7 @@ def annotate(
 def archive(run_id: str, why: str | None, runs_root: str | None, as_json: bool) -> None:
     """Take a run out of the lists. Nothing of it is removed; `show` and `verify` go on working."""
     with open_store(runs_root) as store:
-        _print_change(store.archive(run_id, why=why), as_json=as_json)
+        _print_change(store, store.archive(run_id, why=why), as_json=as_json)
 
 
 @command.command("restore")
@@ -427,14 +435,14 @@ def archive(run_id: str, why: str | None, runs_root: str | None, as_json: bool) 
 def restore(run_id: str, runs_root: str | None, as_json: bool) -> None:
     """Bring an archived run back into the lists."""
     with open_store(runs_root) as store:
-        _print_change(store.restore(run_id), as_json=as_json)
+        _print_change(store, store.restore(run_id), as_json=as_json)
 
 
-def _print_change(entry: Any, *, as_json: bool) -> None:
+def _print_change(store: "Store", entry: Any, *, as_json: bool) -> None:
     from buff.cli.show import run_json
 
     if as_json:
-        print_json(run_json(entry))
+        print_json(run_json(entry, *store.tried([entry])))
         return
     said = [f"name {entry.name!r}" if entry.name else "", f"tags {', '.join(entry.tags)}" if entry.tags else ""]
     click.echo("  ".join([f"{entry.state:<8} {entry.run_id}", *filter(None, said)]))

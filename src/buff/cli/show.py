@@ -12,7 +12,7 @@ from buff.legacy.fields import number
 from buff.legacy.run import LegacyEntry
 from buff.market.quality import dropped_windows
 from buff.market.spacing import some
-from buff.registry.queries import Page
+from buff.registry.queries import Page, Tried
 from buff.registry.rows import RunEntry
 from buff.runs.run import BENCHMARKS, Run
 from buff.runs.sketch import blocks, percent, short, shown
@@ -86,18 +86,19 @@ def _or_dash(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def run_json(entry: RunEntry | LegacyEntry) -> dict[str, Any]:
-    """Return a run of a list as plain values."""
-    return msgspec.structs.asdict(entry)
+def run_json(entry: RunEntry | LegacyEntry, tried: Tried | None) -> dict[str, Any]:
+    """Return a run of a list as plain values; of a legacy run nobody knows how many were tried."""
+    return {**msgspec.structs.asdict(entry), "tried": None if tried is None else tried.as_dict()}
 
 
-def run_document(run: Run) -> dict[str, Any]:
+def run_document(run: Run, tried: Tried) -> dict[str, Any]:
     """Return all that `run show --json` prints."""
     return {
         "run_id": run.id,
         "registry": dict(run.facts),
         "manifest": dict(run.manifest),
         "metrics": {name: msgspec.to_builtins(metric) for name, metric in run.metrics.items()},
+        "tried": tried.as_dict(),
         "warnings": [] if (dropped := dropped_windows(run.quality["resample"])) is None else [dropped],
         "returns": run.returns,
         "trades": run.trades,
@@ -105,7 +106,7 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def print_run(run: Run, *, trades: int = 10) -> None:
+def print_run(run: Run, tried: Tried, *, trades: int = 10) -> None:
     """Print a run for a person."""
     what, data = run.inputs, run.manifest["data"]
     click.echo(repr(run))
@@ -126,6 +127,7 @@ def print_run(run: Run, *, trades: int = 10) -> None:
     if dropped is not None:
         rows.insert(-3, ("windows", dropped))
     table(("input", "value"), rows)
+    click.echo(f"this is {tried.says}")
     print_metrics(run)
     print_returns(run)
     click.echo(f"{len(run.trades)} trades" + (f", the last {trades}:" if len(run.trades) > trades else ""))

@@ -559,12 +559,13 @@ def find_sweep(state: RegistryState, sweep: str) -> SweepEntry:
 
 @frozen(kw_only=True)
 class Tried:
-    """How many runs were tried beside one: a fact of the registry, as true as what the registry knows.
+    """How many runs were tried beside one of a symbol: a fact of the registry, as true as what the registry knows.
 
     `on_symbol` counts the runs of the same symbol in this root, itself and those that are archived or reclaimed among
     them; `sweeps` are those whose plans have its inputs, the newest first. The plan of those of `unread` is unreadable.
     """
 
+    symbol: str
     on_symbol: int
     sweeps: tuple[SweepEntry, ...] = ()
     unread: tuple[str, ...] = ()
@@ -573,6 +574,17 @@ class Tried:
     def trials(self) -> int:
         """The most of these: how many runs the best of them was, or could have been, chosen from."""
         return max(self.on_symbol, *(each.trials for each in self.sweeps), 1)
+
+    @property
+    def says(self) -> str:
+        """It in words: `one of 1,000 runs tried: 1,000 of BTCUSDT in this root, 870 by sweep swp_89f05cbb656638d1`."""
+        if self.trials == 1:
+            told = [f"the only run tried of {self.symbol} in this root"]
+        else:
+            told = [f"one of {self.trials:,} runs tried: {self.on_symbol:,} of {self.symbol} in this root"]
+        told += [f"{each.trials:,} by sweep {each.sweep}" for each in self.sweeps]
+        told += [f"and perhaps more by sweep {sweep}, whose plan cannot be read" for sweep in self.unread]
+        return ", ".join(told)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""

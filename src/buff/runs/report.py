@@ -1,8 +1,9 @@
 """One page about a run that needs nothing else: no network, no script, no other file, the same bytes every time.
 
-A committed run goes in; HTML comes out in pieces. Every number is the artifacts' own, rounded for eyes only; the one
-curve that is not stored, buy and hold, is drawn by the definition of its metrics. The page carries a policy that allows
-nothing but its own style, and neither clock nor path of the machine that wrote it.
+A committed run goes in, and in words how many runs were tried beside it, which no artifact knows; HTML comes out in
+pieces. Every number is the artifacts' own, rounded for eyes only; the one curve that is not stored, buy and hold, is
+drawn by the definition of its metrics. The page carries a policy that allows nothing but its own style, and neither
+clock nor path of the machine that wrote it.
 """
 
 import base64
@@ -94,18 +95,19 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
 """
 
 
-def report(run: "Run") -> Iterator[str]:
+def report(run: "Run", tried: str | None = None) -> Iterator[str]:
     """Yield the page in pieces. Raises RunDamaged."""
     what = run.inputs
     yield _head(f"{what['symbol']} {what['timeframe']} {what['strategy']['id']} – {run.id}")
     yield _title(run)
     yield from _notes(run)
+    yield _beside(tried)
     yield _tiles(run)
     yield _picture(run)
     yield _months(run)
     yield _assumptions(run)
     yield from _trades(run)
-    yield from _metrics(run)
+    yield from _metrics(run, tried)
     yield _provenance(run)
     yield "</body>\n</html>\n"
 
@@ -176,6 +178,11 @@ def _notes(run: "Run") -> Iterator[str]:
         notes.append("The run spans less than 90 days: its annualised numbers are arithmetic, not a forecast.")
     if notes:
         yield '<div class="note">' + "".join(f"<p>{_text(note)}</p>" for note in notes) + "</div>\n"
+
+
+def _beside(tried: str | None) -> str:
+    """Return how many runs were tried: it stands beside every metric, since the best of many means less than one."""
+    return "" if tried is None else f"<p>This run is {_text(tried)}.</p>\n"
 
 
 def _tiles(run: "Run") -> str:
@@ -415,14 +422,14 @@ def _table(
 # Metrics
 
 
-def _metrics(run: "Run") -> Iterator[str]:
+def _metrics(run: "Run", tried: str | None) -> Iterator[str]:
     """Yield every metric with its definition, in groups; one we have no words for comes last."""
     known = {name for _, members in GROUPS for name in members}
     rest = {name: "see the reference of metrics" for name in run.metrics if name not in known}
     yield (
         "<section>\n<h2>Metrics and what they mean</h2>\n<p>E is equity at a close, E_0 the start equity, E_T the "
         "last; r are the returns of the N UTC days. Samples are the days, bars, trades or fills that a number rests "
-        "on. A dash is one that cannot be computed, with the reason.</p>\n"
+        f"on. A dash is one that cannot be computed, with the reason.</p>\n{_beside(tried)}"
     )
     heads = ("Metric", "Value", "Samples", "Definition")
     for title, members in (*GROUPS, *([("Other", rest)] if rest else [])):

@@ -15,6 +15,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from buff import columns
+from buff.canonical import digest
 from buff.errors import ArtifactNotFound, RunDamaged
 from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
@@ -234,14 +235,15 @@ class Run:
 
         return contrast(self, other, limit=limit)
 
-    def report(self) -> Iterator[str]:
-        """Yield one self-contained HTML page about the run in pieces, the same for the same artifacts.
+    def report(self, *, tried: str | None = None) -> Iterator[str]:
+        """Yield one self-contained HTML page about the run in pieces, the same for the same artifacts and words.
 
-        It needs no network, no script and no other file.
+        It needs no network, no script and no other file. `tried` says how many runs were tried beside this one, which
+        the registry knows and no artifact does: `Store.tried` has the words.
         """
         from buff.runs.report import report
 
-        return report(self)
+        return report(self, tried)
 
     def artifact(self, name: str) -> bytes:
         """Return the bytes of one artifact the manifest names. Raises ArtifactNotFound, RunDamaged."""
@@ -272,6 +274,10 @@ class Run:
                 details={"artifact": name},
             )
         return path
+
+    def place(self, name: str) -> str:
+        """Return the path of the file that holds an artifact, in whatever form it lies. Raises ArtifactNotFound."""
+        return place(self._path(name))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return bars, equity, drawdown and position as a DataFrame indexed by UTC time (needs pandas)."""
@@ -307,8 +313,16 @@ class Run:
         return [(name, shown(metric.value, metric.unit)) for name, metric in found]
 
     def _document(self, name: str, kind: Any = Any) -> Any:
+        data = self.artifact(name)
+        committed = next(item["sha256"] for item in self.manifest["artifacts"] if item["name"] == name)
+        if digest(data) != committed:
+            raise RunDamaged(
+                f"{name} of {self.id} holds other bytes than were committed",
+                hint=f"run `buff run verify {self.id}`",
+                details={"run_id": self.id, "artifact": name},
+            )
         try:
-            return msgspec.json.decode(self.artifact(name), type=kind)
+            return msgspec.json.decode(data, type=kind)
         except msgspec.ValidationError as error:
             raise RunDamaged(f"{name} of {self.id} is no such document: {error}", details={"artifact": name}) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 from buff.errors import RunDamaged, RunNotFound
 from buff.runs import comparison
 from buff_web import query
-from buff_web.api.runs import run_of
+from buff_web.api.runs import Tried, run_of
 from buff_web.openapi import answers
 from buff_web.site import Asked, Site, json_answer
 
@@ -34,6 +34,7 @@ class Compared(msgspec.Struct, kw_only=True):
     risk_level: int
     bars: int
     trades: int
+    tried: Tried
 
 
 class Input(msgspec.Struct, kw_only=True):
@@ -109,7 +110,9 @@ def compare_runs(
     comparison.check(run_ids)
     runs = [site.details.checked(run_of(site, run_id)) for run_id in run_ids]
     found = comparison.compare(runs, points=points)
-    return json_answer(request, found)
+    tried = site.store.tried([site.store.entry(each.id) for each in runs])
+    compared = [{**each, "tried": of.as_dict()} for each, of in zip(found["runs"], tried, strict=True)]
+    return json_answer(request, {**found, "runs": compared})
 
 
 HANDLERS = (compare_runs,)

@@ -142,7 +142,7 @@ async def create_run(
         return _json(await writing.errands.run("preview", values), status=200)
     known = await writing.do(preview.known, site.store, values)
     if known is not None:
-        told = await writing.do(lambda: run_document(site.store.run(known.run_id)))
+        told = await writing.do(lambda: run_document(site.store.run(known.run_id), *site.store.tried([known])))
         return _json(told, status=200, location=f"/api/v1/runs/{known.run_id}")
     return await _asked(site, values, "run")
 

@@ -13,18 +13,19 @@ from buff import Metric
 from buff.errors import RunConfigInvalid, RunDamaged, RunNotFound
 from buff.times import iso
 from buff_web import query
-from buff_web.api.runs import RunId, run_of
+from buff_web.api.runs import RunId, Tried, run_of
 from buff_web.openapi import answers
 from buff_web.reading import public_manifest
 from buff_web.site import Asked, Site, json_answer
 
 
 class Metrics(msgspec.Struct, kw_only=True):
-    """The metrics of a run by id, and those of buy and hold by the ids of the run's own."""
+    """The metrics of a run by id, those of buy and hold by the ids of the run's own, and how many runs were tried."""
 
     run_id: str
     metrics: dict[str, Metric]
     benchmark: dict[str, Metric]
+    tried: Tried
 
 
 @get(
@@ -43,7 +44,9 @@ def show_manifest(request: Asked, site: NamedDependency[Site], run_id: RunId) ->
 def show_run_metrics(request: Asked, site: NamedDependency[Site], run_id: RunId) -> Response[bytes]:
     """Return every number of a run with its formula, and buy and hold beside it."""
     run = run_of(site, run_id)
-    return json_answer(request, {"run_id": run.id, "metrics": run.metrics, "benchmark": run.benchmark})
+    (tried,) = site.store.tried([site.store.entry(run.id)])
+    told = {"metrics": run.metrics, "benchmark": run.benchmark, "tried": tried.as_dict()}
+    return json_answer(request, {"run_id": run.id, **told})
 
 
 @get(

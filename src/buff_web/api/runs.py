@@ -3,6 +3,7 @@
 A query or an id goes in; entries come out, each with what is wrong with its directory.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -21,6 +22,26 @@ from buff_web.reading import entry_of, legacy_document, run_document
 from buff_web.site import Asked, Site, json_answer
 
 RunId = Annotated[str, PathParameter(description="the whole id of a run")]
+
+
+class TriedBy(msgspec.Struct, kw_only=True):
+    """A sweep and how many different runs it tried."""
+
+    sweep: str
+    trials: int
+
+
+class Tried(msgspec.Struct, kw_only=True):
+    """How many runs were tried beside one: `trials` is the most of what follows.
+
+    `on_symbol` counts the runs of its symbol in this root, archived and reclaimed ones among them, and `sweeps` are
+    those whose plans have its inputs. Of the sweeps of `unread` the plan cannot be read: it may belong to them.
+    """
+
+    trials: int
+    on_symbol: int
+    sweeps: list[TriedBy]
+    unread: list[str]
 
 
 class RunRow(msgspec.Struct, kw_only=True):
@@ -51,6 +72,7 @@ class RunRow(msgspec.Struct, kw_only=True):
     bars: int | None
     trades: int | None
     metrics: dict[str, Any]
+    tried: Tried | None
     sparkline: list[float] | None
     name: str | None
     notes: str | None
@@ -134,7 +156,7 @@ class LegacyDocument(msgspec.Struct, kw_only=True):
 
 
 class RunDocument(msgspec.Struct, kw_only=True):
-    """One run: what the registry says, its manifest without the path of its data, and its metrics.
+    """One run: what the registry says, its manifest without the path of its data, its metrics, and how many were tried.
 
     Of a legacy run there are none of these: `legacy` is what it has, null for any other.
     """
@@ -143,6 +165,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
     registry: RunEntry | None
     manifest: dict[str, Any] | None
     metrics: dict[str, Metric]
+    tried: Tried | None
     legacy: LegacyDocument | None
 
 
@@ -169,10 +192,12 @@ def list_runs(request: Asked, site: NamedDependency[Site], filters: NamedDepende
     """Return a page of runs, filtered and sorted, with the legacy runs behind them."""
     page = site.listing.page(filters)
     problem = site.store.problem
+    own = [entry for entry in page.items if isinstance(entry, RunEntry)]
+    tried = {entry.run_id: found.as_dict() for entry, found in zip(own, site.store.tried(own), strict=True)}
     return json_answer(
         request,
         {
-            "items": [_row(row) for row in site.listing.rows(page)],
+            "items": [_row(row, tried) for row in site.listing.rows(page)],
             "total": page.total,
             "next": page.next,
             "cursor": page.cursor,
@@ -181,8 +206,9 @@ def list_runs(request: Asked, site: NamedDependency[Site], filters: NamedDepende
     )
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, tried: Mapping[str, Any]) -> dict[str, Any]:
     told = {**_UNKNOWN, **row.document}
+    told["tried"] = None if told["legacy"] else tried[row.entry.run_id]
     for name in _UNTOLD:
         told.pop(name, None)
     return told
@@ -214,9 +240,9 @@ def show_run(request: Asked, site: NamedDependency[Site], run_id: RunId) -> Resp
         run = run_of(site, run_id)
     except RunNotFound:
         legacy = legacy_document(_legacy_of(site, run_id))
-        told = {"run_id": run_id, "registry": None, "manifest": None, "metrics": {}, "legacy": legacy}
+        told = {"run_id": run_id, "registry": None, "manifest": None, "metrics": {}, "tried": None, "legacy": legacy}
         return json_answer(request, told)
-    return json_answer(request, run_document(run))
+    return json_answer(request, run_document(run, *site.store.tried([site.store.entry(run.id)])))
 
 
 @get("/legacy/{run_id:path}", sync_to_thread=True, responses=answers(LegacyDocument, RunNotFound))

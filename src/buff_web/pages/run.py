@@ -111,13 +111,15 @@ def decision_page(site: NamedDependency[Site], run_id: FromPath[str], seq: FromP
 
 @get("/runs/{run_id:str}/report", sync_to_thread=True, guards=[query.strict])
 def report_file(site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
-    """Return the report of a run as a file to keep: one page that needs nothing else, the same bytes every time.
+    """Return the report of a run as a file to keep: one page that needs nothing else, of the same run the same.
 
-    It is saved and not shown, because its own style is not one that the policy of these pages allows.
+    How many runs were tried beside it, which stands in it, grows with the registry. It is saved and not shown, because
+    its own style is not one that the policy of these pages allows.
     """
-    run = site.details.checked(site.store.run(entry_of(site.store, run_id).run_id))
+    entry = entry_of(site.store, run_id)
+    run, (tried,) = site.details.checked(site.store.run(entry.run_id)), site.store.tried([entry])
     headers = {"content-disposition": f'attachment; filename="{run.id}.html"'}
-    return Response("".join(run.report()).encode(), media_type=MediaType.HTML, headers=headers)
+    return Response("".join(run.report(tried=tried.says)).encode(), media_type=MediaType.HTML, headers=headers)
 
 
 HANDLERS = (run_page, trades_page, trade_page, decisions_page, decision_page, report_file)

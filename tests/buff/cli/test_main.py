@@ -320,11 +320,15 @@ def test_an_empty_list_says_what_to_do(capsys: CAPTURE, tmp_path: Path) -> None:
 def test_a_run_is_shown_whole(capsys: CAPTURE, root: Path) -> None:
     run_id = names(root)["runs"][0]
     found = told(capsys, "run", "show", run_id[:8], "--runs-root", str(root))
-    assert set(found) == {"run_id", "registry", "manifest", "metrics", "warnings", "returns", "trades", "timeline"}
+    assert set(found) == {
+        "run_id", "registry", "manifest", "metrics", "tried", "warnings", "returns", "trades", "timeline"
+    }  # fmt: skip
+    assert found["tried"] == {"trials": 1, "on_symbol": 1, "sweeps": [], "unread": []}
     assert found["run_id"] == found["manifest"]["run_id"] == found["registry"]["run_id"] == run_id
     code, out, _ = said(capsys, "run", "show", run_id, "--runs-root", str(root))
     assert code == 0
     assert "inputs hash" in out
+    assert "\nthis is the only run tried of BTCUSDT in this root\n" in out
     assert "\nnet_return\t" in out
     assert "\nyear\tof\tJan\tFeb\t" in out
 

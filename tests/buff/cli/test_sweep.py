@@ -152,3 +152,22 @@ def test_an_unknown_sweep_is_not_found(root: Path, capsys: pytest.CaptureFixture
         at = ["--runs-root", str(root)]
         assert run(["sweep", *words, *at]) == 5
         assert capsys.readouterr().err.startswith("SWEEP_NOT_FOUND")
+
+
+def test_a_list_says_of_every_run_how_many_were_tried_also_in_the_past(
+    asked: list[str], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*asked, "--json"]) == 0
+    sweep = printed(capsys)["sweep"]
+    assert run(["run", "list", "--runs-root", str(root), "--json"]) == 0
+    newest, *_, oldest = printed(capsys)["items"]
+    assert newest["tried"] == {
+        "trials": 4, "on_symbol": 4, "sweeps": [{"sweep": sweep["sweep"], "trials": 3}], "unread": [],
+    }  # fmt: skip
+    assert (oldest["tried"]["trials"], oldest["tried"]["sweeps"]) == (4, [])
+    assert run(["run", "list", "--runs-root", str(root), "--json", "--as-of", str(oldest["seq"])]) == 0
+    (alone,) = printed(capsys)["items"]
+    assert alone["tried"] == {"trials": 1, "on_symbol": 1, "sweeps": [], "unread": []}
+    out = root.parent / "page.html"
+    assert run(["run", "export", newest["run_id"], "--out", str(out), "--runs-root", str(root)]) == 0
+    assert out.read_text().count("This run is one of 4 runs tried: 4 of BTCUSDT in this root") == 2

@@ -28,7 +28,7 @@ def test_pages_from_either_end(client: TestClient[Any], several: Path, minutes: 
 def test_only_one_type(client: TestClient[Any], several: Path) -> None:
     told = client.get("/api/v1/journal?type=run_committed").json()["items"]
     assert [item["data"]["run_id"] for item in told] == [item.run_id for item in opened(several).runs().items]
-    assert {item["type"] for item in told} == {"run_committed"}
+    assert {item["type"] for item in told} == {"run_committed.v2"}
     refused = client.get("/api/v1/journal?type=nothing")
     assert (refused.status_code, refused.json()["details"]["field"]) == (400, "type")
 

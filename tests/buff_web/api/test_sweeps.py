@@ -163,3 +163,20 @@ def test_results_are_kept_until_a_run_or_the_sweep_changes(
         trials.of(three)
         assert trials.of(one) is again, "the one asked for longest ago is forgotten"
         assert trials.of(two) == results(store, two)
+
+
+def test_a_run_says_wherever_its_metrics_are_given_how_many_were_tried(
+    client: TestClient[Any], swept_root: Path, sweeps: tuple[Sweep, ...]
+) -> None:
+    store, run_id = opened(swept_root), sweeps[0].outcomes[0].run_id
+    (tried,) = store.tried([store.entry(str(run_id))])
+    told = tried.as_dict()
+    assert [each["sweep"] for each in told["sweeps"]] == [sweeps[1].id, sweeps[0].id], "both asked for it"
+    assert told["trials"] == told["on_symbol"] > sweeps[0].entry.trials
+    assert client.get(f"/api/v1/runs/{run_id}").json()["tried"] == told
+    assert client.get(f"/api/v1/runs/{run_id}/metrics").json()["tried"] == told
+    rows = {row["run_id"]: row["tried"] for row in client.get("/api/v1/runs?limit=200").json()["items"]}
+    assert rows[run_id] == told
+    others = [each for each in rows if each != run_id]
+    compared = client.get(f"/api/v1/compare?run={run_id}&run={others[0]}").json()["runs"]
+    assert [each["tried"] for each in compared] == [told, rows[others[0]]]

@@ -117,7 +117,9 @@ def test_the_parts_of_a_run_are_pages_of_their_own(client: TestClient[Any], seve
 def test_the_report_is_a_file_to_keep(client: TestClient[Any], several: Path) -> None:
     run_id = ids_of(client)["1m"]
     answer = client.get(f"/runs/{run_id}/report")
-    assert answer.text == "".join(opened(several).run(run_id).report())
+    store = opened(several)
+    (tried,) = store.tried([store.entry(run_id)])
+    assert answer.text == "".join(store.run(run_id).report(tried=tried.says))
     assert answer.headers["content-disposition"] == f'attachment; filename="{run_id}.html"'
     assert f"/runs/{run_id}/report" in client.get(f"/runs/{run_id}").text
 
