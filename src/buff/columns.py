@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from attrs import frozen
@@ -67,33 +67,52 @@ def _beside(hashed: Callable[[Held], Told], held: Sequence[Held], size_bytes: in
         return list(pool.map(hashed, held))
 
 
+def _plain(path: str) -> BinaryIO:
+    return open(path, "rb")
+
+
 @frozen(kw_only=True)
 class Committed:
-    """A column's file, how it is told of, and what was committed of it: the SHA-256 of its bytes from `begin` on."""
+    """A file, how it is told of, and what was committed of it: the SHA-256 of its bytes from `begin` on.
+
+    `opened` opens a path for reading those bytes, where they are not simply the file's.
+    """
 
     name: str
     path: str
     sha256: str
     begin: int = 0
+    opened: Callable[[str], BinaryIO] = _plain
 
 
 class Proven:
-    """The files of columns that were found to hold what was committed. Threads may share it.
+    """The files that were found to hold what was committed. Threads may share it.
 
     Each is read once for as long as the system says that it is the same file, so that asking again costs one look at
-    its name. What its header says is judged by `read`.
+    its name. What the header of a column says is judged by `read`.
     """
 
     def __init__(self) -> None:
         """Know of no file yet."""
         self._known: OrderedDict[tuple[Committed, Identity], None] = OrderedDict()
-        self._lock = Lock()
+        self._lock, self._reading = Lock(), Lock()
 
     def damaged(self, files: Iterable[Committed]) -> Committed | None:
         """Return the first of some files that holds other bytes than were committed, or cannot be read; else None."""
         seen = [(each, _state(each.path)) for each in files]
+        unread = self._unread(seen)
+        if not unread:
+            return None
+        if sum(state[2] for _, state in unread if state) < BESIDE_BYTES:
+            return self._read(unread)
+        with self._reading:  # who waited for another that read the same need not read it again
+            return self._read(self._unread(unread))
+
+    def _unread(self, seen: Sequence[tuple[Committed, Identity]]) -> list[tuple[Committed, Identity]]:
         with self._lock:
-            unread = [each for each in seen if each not in self._known]
+            return [each for each in seen if each not in self._known]
+
+    def _read(self, unread: Sequence[tuple[Committed, Identity]]) -> Committed | None:
         read_bytes = sum(state[2] for _, state in unread if state)
         found = _beside(lambda each: (each[0], _proof(each[0])), unread, read_bytes)
         with self._lock:
@@ -117,10 +136,10 @@ def _state(path: str | int) -> Identity:
 def _proof(file: Committed) -> Identity | None:
     """Return the state in which a file holds what was committed, empty where it changed meanwhile; else None."""
     try:
-        with open(file.path, "rb") as opened:
+        with file.opened(file.path) as opened:
             before = _state(opened.fileno())
             opened.seek(file.begin)
-            same = hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+            same = hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256  # type: ignore[arg-type]
             after = _state(opened.fileno())
     except OSError:
         return None

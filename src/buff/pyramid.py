@@ -26,6 +26,7 @@ from buff.columns import HEADER_BYTES, Committed, Proven
 from buff.errors import RunDamaged
 from buff.files import Disk
 from buff.market.timeframe import DAY_MS, Timeframe, coarser_or_equal
+from buff.runs.compression import opened_form
 from buff.runs.run import Run
 
 SCHEMA = "pyramid.v1"
@@ -369,12 +370,12 @@ def _referenced(run: Run, names: Sequence[str] | None = None) -> tuple[Committed
     )
 
 
-def _written(run: Run, names: Sequence[str] | None = None) -> tuple[Committed, ...]:
-    """Return the files of the columns that a run made, all or some of them."""
+def _written(run: Run, names: Sequence[str] = ()) -> tuple[Committed, ...]:
+    """Return the files that a run made, all or some of them, in whatever form they lie."""
     return tuple(
-        Committed(name=item["name"], path=run.artifact_path(item["name"]), sha256=item["sha256"])
+        Committed(name=item["name"], path=run.place(item["name"]), sha256=item["sha256"], opened=opened_form)
         for item in run.manifest["artifacts"]
-        if (item["name"].startswith("columns/") if names is None else item["name"] in names)
+        if not names or item["name"] in names
     )
 
 
@@ -397,8 +398,8 @@ class Detail:
 class Details:
     """The details of the runs of one root: mapped when first asked for, the latest kept. Threads may share it.
 
-    No column is shown that does not have the hash of the manifest: each file is read for it once, and again when it is
-    another by its looks.
+    No column and no record is shown that does not have the hash of the manifest: each file is read for it once, and
+    again when it is another by its looks.
     """
 
     def __init__(self, disk: Disk, root: str, *, token: str, bars_min: int = BARS_MIN) -> None:
@@ -436,12 +437,12 @@ class Details:
         self.bars(run)
         self.equity(run)
 
-    def checked(self, run: Run) -> Run:
-        """Return a run whose columns all are what its manifest says, those of its bars too; for whoever reads them.
+    def checked(self, run: Run, *names: str) -> Run:
+        """Return a run whose files all are what its manifest says, those of its bars too; for whoever reads them.
 
-        Raises RunDamaged.
+        With names of artifacts, these alone are looked at. Raises RunDamaged.
         """
-        self._check(run, (*_referenced(run), *_written(run)))
+        self._check(run, _written(run, names) if names else (*_referenced(run), *_written(run)))
         return run
 
     def _check(self, run: Run, files: Sequence[Committed]) -> None:

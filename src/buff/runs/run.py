@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from buff import columns
 from buff.canonical import digest
+from buff.canonical import digest
 from buff.errors import ArtifactNotFound, RunDamaged
 from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
@@ -279,6 +280,10 @@ class Run:
         """Return the path of the file that holds an artifact, in whatever form it lies. Raises ArtifactNotFound."""
         return place(self._path(name))
 
+    def place(self, name: str) -> str:
+        """Return the path of the file that holds an artifact, in whatever form it lies. Raises ArtifactNotFound."""
+        return place(self._path(name))
+
     def to_pandas(self) -> "pandas.DataFrame":
         """Return bars, equity, drawdown and position as a DataFrame indexed by UTC time (needs pandas)."""
         import pandas
@@ -323,10 +328,8 @@ class Run:
             )
         try:
             return msgspec.json.decode(data, type=kind)
-        except msgspec.ValidationError as error:
-            raise RunDamaged(f"{name} of {self.id} is no such document: {error}", details={"artifact": name}) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RunDamaged(f"{name} of {self.id} is not JSON", details={"artifact": name}) from error
+            raise RunDamaged(f"{name} of {self.id} is no such document: {error}", details={"artifact": name}) from error
 
     def _column(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
         return columns.read(self._path(f"columns/{name}.npy"), dtype)

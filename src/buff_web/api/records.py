@@ -19,6 +19,7 @@ from buff_web.reading import trades_of
 from buff_web.site import Asked, Site, json_answer
 
 LIMIT, LIMIT_MAX = 100, 1_000
+TRADES = "trades.jsonl"
 
 
 class TradesPage(msgspec.Struct, kw_only=True):
@@ -53,7 +54,7 @@ def show_trades(
     request: Asked, site: NamedDependency[Site], run_id: RunId, asked: NamedDependency[TradesAsked]
 ) -> Response[bytes]:
     """Return a page of the trades alive in a window, in the order of entry."""
-    found = trades_of(run_of(site, run_id), asked)
+    found = trades_of(site.details.checked(run_of(site, run_id), TRADES), asked)
     return json_answer(request, {"items": list(found.items), "total": found.total, "next": found.next})
 
 

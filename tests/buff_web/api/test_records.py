@@ -63,3 +63,39 @@ def test_decisions_over_http(client: TestClient[Any], several: Path) -> None:
     assert client.get(f"{address}?from={at}&limit=1").json()["items"] == [run.records[100]]
     refused = client.get(f"{address}?action=BUY")
     assert (refused.status_code, refused.json()["details"]["field"]) == (400, "action")
+
+
+@pytest.mark.parametrize(
+    ("name", "readers"),
+    [
+        ("decision_records.jsonl", ("/api/v1/runs/{}/decisions?limit=1", "/runs/{}/decisions", "/runs/{}")),
+        ("trades.jsonl", ("/api/v1/runs/{}/trades?limit=1", "/runs/{}/trades", "/runs/{}")),
+        ("metrics.json", ("/api/v1/runs/{}/metrics", "/api/v1/runs/{}", "/runs/{}")),
+        ("returns.json", ("/api/v1/runs/{}/returns", "/runs/{}")),
+        ("timeline.json", ("/api/v1/runs/{}/timeline", "/runs/{}")),
+        ("quality_report.json", ("/api/v1/runs/{}/quality", "/runs/{}")),
+    ],
+)
+def test_what_was_changed_on_disk_is_shown_nowhere(
+    several: Path, client_over: Any, name: str, readers: tuple[str, ...]
+) -> None:
+    """Not even on the page that does not hold the change; whatever was read before, and again when it is as it was."""
+    run_id = next(entry.run_id for entry in opened(several).runs().items if entry.timeframe == "1m")
+    path = several / run_id / name
+    path.chmod(0o644)
+    good = path.read_bytes()
+    place = max(good.rfind(digit) for digit in (b"1", b"2", b"3"))
+    changed = good[:place] + b"9" + good[place + 1 :]
+
+    def answers() -> set[int]:
+        return {client.get(reader.format(run_id)).status_code for reader in readers}
+
+    with client_over(several) as client:
+        assert answers() == {200}
+        path.write_bytes(changed)
+        assert answers() == {409}
+        path.write_bytes(good)
+        assert answers() == {200}
+    path.write_bytes(changed)
+    with client_over(several) as client:
+        assert answers() == {409}
