@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from buff import columns
 from buff.canonical import digest
-from buff.canonical import digest
 from buff.errors import ArtifactNotFound, RunDamaged
 from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
@@ -275,10 +274,6 @@ class Run:
                 details={"artifact": name},
             )
         return path
-
-    def place(self, name: str) -> str:
-        """Return the path of the file that holds an artifact, in whatever form it lies. Raises ArtifactNotFound."""
-        return place(self._path(name))
 
     def place(self, name: str) -> str:
         """Return the path of the file that holds an artifact, in whatever form it lies. Raises ArtifactNotFound."""
