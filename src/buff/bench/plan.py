@@ -46,6 +46,8 @@ def _runs(of: Mapping[str, float]) -> Table:
         columns=("what", "of one run", f"of {RUNS:,}"),
         rows=(
             ("run directories", size(of["run"]), size(of["run"] * RUNS)),
+            ("the same, decision records compressed", size(of["packed"]), size(of["packed"] * RUNS)),
+            ("compressing them, one core", duration(of["pack"]), duration(of["pack"] * RUNS)),
             ("files and directories in them", amount(of["run_files"]), amount(of["run_files"] * RUNS)),
             ("journal", size(of["event"]), size(of["event"] * RUNS)),
             ("`index.json`", size(of["row"]), size(of["row"] * RUNS)),

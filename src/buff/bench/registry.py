@@ -12,6 +12,9 @@ from buff.bench.made import BATCH, SYMBOLS, commits, crowd
 from buff.bench.place import Place
 from buff.bench.processes import cost_of, environment
 from buff.bench.turns import Case, Contender, Job, Subject, repeated
+from buff.files import RealDisk
+from buff.journal.reader import read
+from buff.registry.projection import project
 from buff.store import Store
 
 FEW = 1_000
@@ -49,12 +52,19 @@ def subject(*, quick: bool) -> Subject:
             "on.",
             "SQLite has the same members in a table with indexes over what is filtered: it opens without reading "
             "anything and proves nothing. Buff proves the hash of its index when it opens a root, and then answers "
-            "from memory; its past is folded from the journal, which the table does not have.",
+            "from memory; its past is folded from the journal, which the table does not have. A commit of Buff also "
+            "gives a directory its name, durably and so that a crash anywhere leaves no half of it.",
             "Nothing that was asked once is asked again in a turn that counts, so that no answer is a kept one.",
         ),
         cases=(
             both("open and list the first page, a process of its own", _process),
             both("open and list the first page, imports done", _open, rival(lambda table: repeated(table.open))),
+            both(
+                "make the registry anew from the whole journal",
+                _anew,
+                rival(lambda table: repeated(table.decode)),
+                rounds=2,
+            ),
             both("a filter that nobody asked before", _filter, rival(lambda table: repeated(table.filter))),
             both("the page in the middle", _middle),
             both("the first page as of the middle of its history", _past, rounds=5),
@@ -94,6 +104,15 @@ def opening(root: str) -> list[str]:
 def _open(place: Place, runs: int) -> Job:
     root = _root(place, runs)
     return repeated(lambda: Store(root, host=place.host, settings=place.settings).runs())
+
+
+def _anew(place: Place, runs: int) -> Job:
+    root, disk = _root(place, runs), RealDisk()
+
+    def anew() -> None:
+        assert len(project(read(disk, root, boot=place.host.boot).events).runs) >= runs
+
+    return repeated(anew)
 
 
 def _unasked() -> Iterator[tuple[str, int, str]]:
@@ -167,6 +186,11 @@ class Table:
         connection.execute("SELECT count(*) FROM run").fetchone()
         _read(connection.execute("SELECT facts FROM run ORDER BY seq DESC LIMIT ?", (PAGE,)))
         connection.close()
+
+    def decode(self) -> None:
+        """Read every row, decoded and kept by its id."""
+        rows = self._connection.execute("SELECT facts FROM run ORDER BY seq")
+        assert {found["run_id"]: found for found in map(json.loads, (facts for (facts,) in rows))}
 
     def filter(self) -> None:
         """Read the first page of some of them and how many there are."""

@@ -22,6 +22,7 @@ from buff.bench.processes import cost_of, environment
 from buff.bench.registry import opening
 from buff.bench.sweep import parts, request
 from buff.bench.turns import repeated, timed
+from buff.cold import change
 from buff.crew import Here
 from buff.deposit import deposit
 from buff.files import RealDisk
@@ -53,6 +54,8 @@ CONSTANTS = (
     Constant(name="stored_bar", unit="bytes", says="one minute in a dataset"),
     Constant(name="ingest_bar", unit="seconds", says="processor time to read, check, hash and store one minute"),
     Constant(name="run", unit="bytes", says=f"all files of a run of {BARS:,} bars"),
+    Constant(name="packed", unit="bytes", says="the same with its decision records compressed"),
+    Constant(name="pack", unit="seconds", says="processor time to compress them"),
     Constant(name="run_files", unit="files", says="its files, with its directories"),
     Constant(name="make", unit="seconds", says="processor time of whoever makes such a run"),
     Constant(name="shipped", unit="bytes", says="what is sent to the committer, from another process or machine"),
@@ -158,7 +161,7 @@ def _runs(place: Place) -> dict[str, float]:
         ids = list(target.state.runs)[1:]
         folder = os.path.join(root, ids[0])
         looks = _least(lambda: list(verify_all(target, stored_bytes_only=True, record=False)))
-        return {
+        found = {
             "run": tree_bytes(folder),
             "run_files": sum(1 + len(files) for _, _, files in os.walk(folder)),
             "make": sum(executor.spent) / count,
@@ -166,9 +169,11 @@ def _runs(place: Place) -> dict[str, float]:
             "commit": (whole - sum(executor.spent) - sum(executor.weighed)) / count,
             "syncs": len(disk.syncs) / count,
             "sync": repeated(appender(place, "small", 4_096), 200)().wall,
-            "verify": _least(lambda: verify(target, ids.pop(), record=False), 5),
+            "verify": _least(lambda: verify(target, ids[0], record=False), 5),
             "look": looks / (count + 1),
         }
+        packing = timed(lambda: change(target, ids)).cpu or 0.0
+        return {**found, "pack": packing / count, "packed": tree_bytes(folder)}
 
 
 def _create(place: Place, target: Store, asked: Sequence[Mapping[str, Any]], executor: Executor) -> None:

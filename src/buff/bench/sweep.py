@@ -122,13 +122,24 @@ def _dask(place: Place) -> Makers:
     import distributed
 
     started: Any = distributed  # it has types for some of this
-    kept = {"processes": True, "dashboard_address": None, "host": "127.0.0.1", "silence_logs": 50}
+    kept = {"processes": True, "dashboard_address": ":0", "host": "127.0.0.1", "silence_logs": 50}
     number = place.host.cores
-    cluster = place.entered("cluster", lambda: started.LocalCluster(n_workers=number, threads_per_worker=1, **kept))
+    with _quiet_children():
+        cluster = place.entered("cluster", lambda: started.LocalCluster(n_workers=number, threads_per_worker=1, **kept))
     client: Any = place.entered("client", lambda: started.Client(cluster))
     client.wait_for_workers(number)
     pids = list(client.run(os.getpid).values())
     return client.get_executor(), lambda: pids
+
+
+@contextmanager
+def _quiet_children() -> Iterator[None]:
+    """Let processes that begin inside leave Ctrl-C to this one, which ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _theirs(place: Place, rows: int, together: int) -> Job:

@@ -8,6 +8,8 @@ ROUND = {
     "stored_bar": 50.0,
     "ingest_bar": 1e-6,
     "run": 2e6,
+    "packed": 5e5,
+    "pack": 0.01,
     "run_files": 10.0,
     "make": 0.01,
     "shipped": 2.5e6,
@@ -28,6 +30,7 @@ def test_the_plan_of_round_constants() -> None:
     assert set(ROUND) == {each.name for each in CONSTANTS}
     runs, symbols, terabyte, workers = ({row[0]: row[1:] for row in each.rows} for each in tables(ROUND))
     assert runs["run directories"] == ("2 MB", "2 TB")
+    assert runs["the same, decision records compressed"] == ("500 kB", "500 GB")
     assert runs["files and directories in them"] == ("10", "10,000,000")
     assert runs["opening the root"] == ("2 µs", "2 s")
     assert runs["making, 16 cores"] == ("625 µs", "10.4 min")
