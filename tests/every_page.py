@@ -104,7 +104,7 @@ def _sweep(store: Store, dataset: str) -> dict[str, str]:
     one = grid(**common, timeframes="1h", params={"fast": "3,8", "slow": "5..13..4"}, risk="2,3")
     wrong = {**one.requests[0], "end": "1970-01-02"}
     asked = evolve(one, requests=(*one.requests, wrong))
-    walk = Walk(train="24h", test="12h", purge="1h")
+    walk = Walk(train="24h", test="8h", purge="1h")
     two = grid(**common, timeframes="15m", params={"fast": "3,5", "slow": "8,13"}, risk="3", walk=walk)
     ids = {"sweep": carry_out(store, asked, executor=Here()).id, "walk": carry_out(store, two, executor=Here()).id}
     begun = grid(**common, timeframes="4h", params={"fast": "2,3", "slow": "5"}, risk="3")

@@ -16,7 +16,7 @@ from buff_web.dimensions import Dimension, Layout
 from buff_web.measures import MEASURES, Brief, measured, text
 from buff_web.scales import EVEN, Scale, scale
 
-SIDE_MAX, CELLS_MAX, MAPS_MAX = 60, 2_000, 12  # of what is drawn at once; the rest is a link away
+SIDE_MAX, CELLS_MAX, MAPS_MAX = 60, 2_500, 12  # of what is drawn at once; the rest is a link away
 BY_VALUES_MAX, BY_CELLS_MAX = 6, 1_200  # of maps that are drawn side by side without being asked for
 SINGLE = "-"  # what stands for no dimension
 MARKS: Mapping[str, tuple[str, str]] = {  # of a cell without a value: its sign and its meaning

@@ -24,7 +24,7 @@ SLOTS = 30  # on an axis of the ground
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1200, 80, 60, 40, 330
 NONE = BOTTOM + 28  # where lines go that have no value
 TICKS_MAX = 12
-STRENGTHS = 4  # of the ground's lines
+SHARES = (0.005, 0.03, 0.1)  # of all runs, above which a line of the ground is stronger
 
 
 @frozen(kw_only=True)
@@ -151,14 +151,12 @@ def _strand(
 
 
 def _ground(drawn: Sequence[Axis], xs: Sequence[int], count: int) -> str:
-    """Return how many runs go from where to where between two axes, in four strengths."""
+    """Return how many of so many runs go from where to where between two axes, in four strengths."""
     slots = [[_slot(height) for height in axis.heights] for axis in drawn]
     paths: dict[int, list[str]] = {}
     for (left, right), (x, end) in zip(pairwise(slots), pairwise(xs), strict=True):
-        ways = Counter(zip(left, right, strict=True))
-        most = max(ways.values())
-        for (begin, target), number in ways.items():
-            strength = -(-number * STRENGTHS // most)
+        for (begin, target), number in Counter(zip(left, right, strict=True)).items():
+            strength = 1 + sum(number > share * count for share in SHARES)
             paths.setdefault(strength, []).append(f"M{x} {_y(begin)}L{end} {_y(target)}")
     inner = "".join(f'<path class="w{strength}" d="{"".join(paths[strength])}"/>' for strength in sorted(paths))
     return f'<g class="ground" aria-hidden="true">{inner}</g>'

@@ -70,6 +70,7 @@ def run_page(site: NamedDependency[Site], run_id: FromPath[str], place: NamedDep
         return Redirect(f"/runs/{entry.run_id}", status_code=302)  # the beginning of an id is enough to find it
     shared: dict[str, Any] = {
         "entry": entry,
+        "tried": site.store.tried([entry])[0],
         "verify": commands.verify(entry.run_id),
         "json": f"/api/v1/runs/{entry.run_id}",
         "command": commands.show(entry.run_id),

@@ -225,10 +225,8 @@ class View:
         """What the table can be sorted by."""
         found: dict[str, Key] = {ORDER: lambda line: line[0].at}
         found |= {each.name: _placed(each) for each in self.shown}
-        if self.results.walk is None:
-            return {**found, **{name: _measured(name, 0) for name in SHORT}}
-        parts = enumerate(HEADS)
-        return {**found, **{f"{part}.{name}": _measured(name, place) for place, part in parts for name in WALKED}}
+        places = {"": 0, TRAIN: 0, TEST: 1}
+        return found | {f"{part}.{name}".lstrip("."): _measured(name, places[part]) for name, part in self.measures}
 
     @cached_property
     def lines(self) -> Sequence[Line]:
@@ -245,19 +243,22 @@ class View:
 
     @property
     def columns(self) -> list[dict[str, Any]]:
-        """The headings that sort."""
-        named = {each.name: each.label for each in self.shown}
-        for part, says in HEADS.items() if self.results.walk is not None else (("", ""),):
-            named |= {f"{part}.{name}".lstrip("."): f"{SHORT[name]} {says}".strip() for name in self._measures}
+        """The headings that sort: the request, what varies, and the measures, each of both parts of a walk."""
+        named = {ORDER: ("Request", ""), **{each.name: (each.label, "") for each in self.shown}}
+        named |= {f"{part}.{name}".lstrip("."): (SHORT[name], HEADS.get(part, "")) for name, part in self.measures}
         return [
-            {**found, "link": self.link("rows", sort=None if found["other"] == ORDER else found["other"], after=None)}
-            for name, label in {ORDER: "Request", **named}.items()
+            {**found, "part": part, "link": self.link("rows", sort=None if other == ORDER else other, after=None)}
+            for name, (label, part) in named.items()
             for found in (heading(name, label, self.sort, rising=name == ORDER or name in self.layout.by_name),)
+            for other in (found["other"],)
         ]
 
-    @property
-    def _measures(self) -> Sequence[str]:
-        return WALKED if self.results.walk is not None else tuple(SHORT)
+    @cached_property
+    def measures(self) -> Sequence[tuple[str, str]]:
+        """The measures that have a column, and of which part of a walk; none where there are no parts."""
+        if self.results.walk is None:
+            return [(name, "") for name in SHORT]
+        return [(name, part) for name in WALKED for part in HEADS]
 
     def cells(self, line: Line) -> dict[str, Any]:
         """Return a row of the table."""
@@ -265,7 +266,7 @@ class View:
             "rows": line,
             "at": " ".join(str(row.at) for row in line),
             "values": [each.told(line[0].at) for each in self.shown],
-            "measures": [text(name, measured(row, name)) for row in line for name in self._measures],
+            "measures": [text(name, measured(line[1 if part == TEST else 0], name)) for name, part in self.measures],
         }
 
 
