@@ -67,7 +67,15 @@ EQUIVALENT: dict[str, str] = {
     "buff.store: Store._write_checkpoint > replace_file > write_file > sync": _DISPOSABLE.format("checkpoint"),
     "buff.store: Store._write_checkpoint > replace_file > sync_directory": _OLD.format("checkpoint"),
     "buff.staging: Owner.intend > write_file > sync": "an intent is its name; nobody reads its bytes",
-    "buff.cli.doctor: _sync_microseconds > sync": "it is there to be timed; what it saves is removed at once",
+    **dict.fromkeys(
+        (
+            "buff.probe: _syncs.once > sync",
+            "buff.probe: _creates.once > sync",
+            "buff.probe: _creates.once > sync_directory",
+            "buff.probe: _sequence > sync",
+        ),
+        "it is there to be timed; what it saves is removed at once",
+    ),
     "buff.health: _root > write_file > sync": "it is tried, not kept: the file is removed at once",
     "buff.template: write > write_file > sync": "a package to begin with is the user's own, as what an editor saves",
     "buff.cli.demo: command > write_file > sync": "the sample is made anew by every demo, in a folder of its own",

@@ -3,10 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import shutil
-import tempfile
-import time
-from collections.abc import Mapping
 from typing import Any
 
 import rich_click as click
@@ -14,9 +10,7 @@ import rich_click as click
 from buff._version import __version__
 from buff.cli.output import json_option, print_json, root_option, surroundings, table
 
-SYNCS = 20
-SUSPICIOUS_MICROSECONDS = 20  # no disk that keeps its promise answers faster
-NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"})
+SHOWN_APART = ("disk", "load", "outlook", "checks", "expectations", "advice")
 PARTS = ("numpy", "msgspec", "attrs", "cattrs", "pyarrow", "rich-click", "litestar", "litecharts", "pandas")
 
 
@@ -24,7 +18,11 @@ PARTS = ("numpy", "msgspec", "attrs", "cattrs", "pyarrow", "rich-click", "litest
 @root_option
 @json_option
 def command(runs_root: str | None, as_json: bool) -> None:
-    """Check the root, its file system and what is installed; measure a synced write."""
+    """Check the root, its disk and what is installed; measure, say what to expect, and advise.
+
+    Writes at most 32 MiB into the root, in files that are removed, and takes some seconds on a slow disk. The exit code
+    is 0 whatever is found.
+    """
     from buff.builder import root_of
 
     _, settings = surroundings()
@@ -38,8 +36,12 @@ def command(runs_root: str | None, as_json: bool) -> None:
         return
     table(("part", "version"), [("buff", __version__), ("python", found["python"]), *found["parts"].items()])
     told = found["root"]
-    table(("root", "value"), [(name, str(value)) for name, value in told.items() if name not in ("advice", "checks")])
+    table(("root", "value"), [(name, str(value)) for name, value in told.items() if name not in SHOWN_APART])
+    for part in ("disk", "load"):
+        table((part, "value"), [(name, _shown(value)) for name, value in told.get(part, {}).items()])
     table(("check", "code", "says"), [(each["name"], each["code"], each["message"]) for each in told.get("checks", [])])
+    for expectation in told.get("expectations", []):
+        click.echo(f"- {expectation}")
     for advice in told.get("advice", []):
         click.echo(f"! {advice}")
 
@@ -54,10 +56,16 @@ def _versions() -> list[tuple[str, str]]:
     return versions
 
 
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
 def _root(root: str) -> dict[str, Any]:
+    from buff import diagnosis
     from buff.catalogue import abandoned_bytes
     from buff.cli.datasets import remedy
     from buff.health import Health
+    from buff.probe import medium
     from buff.space import tree_bytes
     from buff.staging import ORPHANS, STAGING
     from buff.store import Store
@@ -65,9 +73,10 @@ def _root(root: str) -> dict[str, Any]:
     if not os.path.isdir(root):
         return {"path": root, "says": "not a directory; `buff run create` makes it", "advice": []}
     host, settings = surroundings()
-    kind, options = _mount(root)
-    median, failure = _synced_write(root)
+    disk = medium(root)
+    speed, failure = _speed(root)
     store = Store(root, host=host, settings=settings)
+    load = diagnosis.load(store, clock=host.monotonic)
     state = store.state
     orphaned, abandoned = tree_bytes(os.path.join(root, ORPHANS)), abandoned_bytes(store)
     left = [
@@ -77,10 +86,10 @@ def _root(root: str) -> dict[str, Any]:
     ]
     return {
         "path": root,
-        "free_bytes": shutil.disk_usage(root).free,
-        "file_system": kind,
-        "mount_options": options,
-        "synced_write_microseconds": median,
+        "free_bytes": disk.free_bytes,
+        "file_system": disk.kind,
+        "mount_options": disk.options,
+        "synced_write_microseconds": None if speed is None else speed.sync.median,
         "journal_id": state.journal_id or None,
         "seq": state.seq,
         "runs": len(state.runs),
@@ -89,70 +98,37 @@ def _root(root: str) -> dict[str, Any]:
         "orphans": len(state.orphans),
         "orphan_bytes": orphaned,
         "abandoned_bytes": abandoned,
+        "disk": {**_of_medium(disk.as_dict()), **({} if speed is None else speed.as_dict())},
+        "load": load.as_dict(),
+        "outlook": None if speed is None else diagnosis.outlook(speed, load).as_dict(),
         "checks": [check.as_dict() for check in Health(store).checks()],
-        "advice": [*([] if failure is None else [failure]), *_advice(kind, options, median), *left],
+        "expectations": [] if speed is None else list(diagnosis.expectations(disk, speed, load)),
+        "advice": [
+            *([] if failure is None else [failure]),
+            *diagnosis.advice(disk, speed, load, busy=_busy(host.cores)),
+            *left,
+        ],
     }
 
 
-def _mount(path: str) -> tuple[str, str]:
-    """Return the type and options of the file system a path is on, from Linux's mount table; elsewhere unknown."""
+def _busy(cores: int) -> float:
+    """Return how many processes wanted to run in the last minute, for each core; 0 where the system does not say."""
+    return os.getloadavg()[0] / cores if hasattr(os, "getloadavg") else 0.0
+
+
+def _of_medium(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of a disk and not of the root already."""
+    return {name: value for name, value in found.items() if name not in ("kind", "options", "free_bytes")}
+
+
+def _speed(root: str) -> tuple[Any, str | None]:
+    """Return how fast the disk of a root is, or None and why that cannot be measured."""
+    from buff.files import NO_SPACE, RealDisk
+    from buff.probe import measure
+
+    host, _ = surroundings()
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8") as file:
-            rows = [line.split() for line in file]
-    except OSError:
-        return "unknown", "unknown"
-    best: Mapping[str, Any] = {"point": "", "kind": "unknown", "options": "unknown"}
-    for row in rows:
-        point, after = row[4], row.index("-")
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best["point"]):
-            best = {"point": point, "kind": row[after + 1], "options": f"{row[5]},{row[after + 3]}"}
-    return best["kind"], best["options"]
-
-
-def _synced_write(root: str) -> tuple[int | None, str | None]:
-    """Return the median time in microseconds of writing and syncing 300 bytes in the root, or why that cannot be."""
-    from buff.files import NO_SPACE
-
-    try:
-        return _sync_microseconds(root), None
+        return measure(RealDisk(), root, token=host.token(), clock=host.monotonic), None
     except OSError as error:
         remedy = "free some space" if error.errno in NO_SPACE else "check its permissions"
         return None, f"nothing can be written in this root: {error.strerror}; {remedy}"
-
-
-def _sync_microseconds(root: str) -> int:
-    """Return the median time of writing and syncing 300 bytes in a directory."""
-    from buff.files import RealDisk
-
-    disk = RealDisk()
-    folder = tempfile.mkdtemp(prefix=".doctor-", dir=root)
-    try:
-        handle = disk.create(os.path.join(folder, "probe"))
-        times = []
-        try:
-            for _ in range(SYNCS):
-                began = time.perf_counter_ns()
-                disk.write(handle, b"x" * 300)
-                disk.sync(handle)
-                times.append(time.perf_counter_ns() - began)
-        finally:
-            disk.close(handle)
-    finally:
-        shutil.rmtree(folder)
-    return sorted(times)[SYNCS // 2] // 1000
-
-
-def _advice(kind: str, options: str, median: int | None) -> list[str]:
-    advice = []
-    if kind in NETWORK:
-        advice.append(f"{kind} is a network file system: locks and syncs are not promised there; use a local disk")
-    if kind == "overlay":
-        advice.append("overlay: what is written here may vanish with the container; mount a volume")
-    if kind in ("tmpfs", "ramfs"):
-        advice.append(f"{kind} lives in memory: nothing survives a restart")
-    if any(word in options.split(",") for word in ("nobarrier", "barrier=0", "volatile")):
-        advice.append("this mount ignores syncs: a power cut may lose acknowledged runs")
-    if median is not None and median < SUSPICIOUS_MICROSECONDS and kind not in ("tmpfs", "ramfs"):
-        advice.append(f"a synced write took {median} microseconds: this disk may say it is done before it is")
-    return advice

@@ -422,13 +422,18 @@ def test_the_doctor_looks_at_a_root_and_changes_nothing(capsys: CAPTURE, root: P
     found = told(capsys, "doctor", "--runs-root", str(root))
     assert (found["root"]["runs"], found["root"]["datasets"]) == (1, 1)
     assert {check["code"] for check in found["root"]["checks"]} == {"OK"}
-    assert found["root"]["synced_write_microseconds"] > 0
+    assert found["root"]["synced_write_microseconds"] == found["root"]["disk"]["sync_median_microseconds"] > 0
+    assert found["root"]["load"]["runs"] == 1
+    assert found["root"]["outlook"]["events_per_second"] > 0
+    assert len(found["root"]["expectations"]) == 3
     assert found["parts"]["numpy"]
     assert sorted(root.rglob("*")) == before
     code, out, _ = said(capsys, "doctor", "--runs-root", str(root))
     assert code == 0
     assert "synced_write_microseconds\t" in out
     assert "kill_switch\tOK\tthe kill switch is off" in out
+    assert "write_bytes_per_second\t" in out
+    assert "\n- a synced write takes " in out
 
 
 def test_the_doctor_says_that_nothing_can_be_written(root: Path) -> None:
@@ -439,6 +444,7 @@ def test_the_doctor_says_that_nothing_can_be_written(root: Path) -> None:
     assert done.stderr == ""
     found = msgspec.json.decode(done.stdout)["root"]
     assert (found["synced_write_microseconds"], found["runs"]) == (None, 1)
+    assert (found["outlook"], found["expectations"]) == (None, [])
     assert found["advice"][0] == "nothing can be written in this root: File too large; free some space"
     assert (found["checks"][0]["name"], found["checks"][0]["code"]) == ("root", "STORAGE_FULL")
     assert sorted(root.rglob("*")) == before
