@@ -9,7 +9,8 @@ const AGAIN_MS = 2000; // after the server did not answer
 
 const build = document.querySelector("#build[data-live]");
 if (build) follow(build);
-if (document.querySelector("#builds[data-poll]")) poll();
+poll("builds");
+poll("sweeps");
 const feed = document.querySelector("#events[data-feed]");
 if (feed) listen(feed.dataset.feed);
 count();
@@ -68,13 +69,13 @@ function ended(part) {
   return part.dataset.status === "succeeded" || part.dataset.status === "failed";
 }
 
-// Builds in a list. When one of them ends, the list of runs beside them is another.
-async function poll() {
-  for (let part = document.querySelector("#builds[data-poll]"); part; part = document.querySelector("#builds[data-poll]")) {
+// Builds or sweeps in a list. When a build ends, the list of runs beside it is another.
+async function poll(id) {
+  for (let part = document.querySelector(`#${id}[data-poll]`); part; part = document.querySelector(`#${id}[data-poll]`)) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (document.hidden) continue;
     try {
-      const now = await swap("builds", location.href);
+      const now = await swap(id, location.href);
       const ended = (part.dataset.ids ?? "").split(" ").filter((id) => !(now.dataset.ids ?? "").split(" ").includes(id));
       if (ended.length && document.getElementById("list")) await relist();
     } catch {
