@@ -171,7 +171,7 @@ def show_upload(request: Asked, site: NamedDependency[Site], upload: UploadId) -
 async def inspect_uploads(data: JSONBody[NewInspection], site: NamedDependency[Site]) -> Response[bytes]:
     """Return what uploaded files hold, how they may be read, and what an ingest would say of them.
 
-    Nothing is stored. The files are read whole, which takes a second for a million rows.
+    Nothing is stored. The files are read whole.
     """
     values = said(data)
     await site.writing.do(_there, site.store.root, values)

@@ -1,15 +1,17 @@
 """The suite as the command runs it: its subjects, its pages, its end."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from buff.bench import page, suite
 from buff.bench.extras import INSTALL, RIVALS
-from buff.bench.place import place
+from buff.bench.place import PREFIX, place
 from buff.bench.processes import cost_of, environment, told_by
 from buff.bench.report import COLUMNS, remarks, rows
 from buff.bench.suite import Found
@@ -17,7 +19,7 @@ from buff.bench.turns import Measured, Spent, Subject, Taken
 from buff.cli.main import run
 from buff.errors import RunConfigInvalid, StorageFull
 from buff.files import RealDisk
-from whole import host
+from whole import host, start
 
 
 @pytest.fixture(params=[True, False], ids=["quick", "whole"])
@@ -134,3 +136,15 @@ def test_what_a_process_takes_and_why_it_failed(tmp_path: Path) -> None:
             cost_of([sys.executable, "-c", "raise SystemExit(3)"], environment=around)
         told = told_by([sys.executable, "-c", "print('words'); print(1.5, 2.5)"], environment=around)
         assert (told.wall, told.cpu) == (1.5, 2.5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent to a process by its number")
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    child = start(["-m", "buff", "bench", "journal", "--runs-root", str(tmp_path)])
+    while not any(tmp_path.glob(f"{PREFIX}*/*")):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said.strip()) == (130, "Interrupted. Nothing was recorded that is not whole.")
+    assert list(tmp_path.iterdir()) == []
