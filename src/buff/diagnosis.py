@@ -132,8 +132,9 @@ def expectations(medium: Medium, speed: Speed, found: Load) -> Iterator[str]:
         f"or {ahead.events_per_second:,} events"
     )
     yield (
-        f"opening this root took {_span(found.opening_seconds)}; comparing the stored bytes of its {some(found.runs, 'run')} "
-        f"takes about {_span(ahead.stored_seconds)}, making all again {_span(ahead.verify_seconds)} on one core"
+        f"opening this root took {_span(found.opening_seconds)}; comparing the stored bytes of its "
+        f"{some(found.runs, 'run')} takes about {_span(ahead.stored_seconds)}, making all again "
+        f"{_span(ahead.verify_seconds)} on one core"
     )
     if speed.read is None:
         yield "there was too little room to measure how fast long files are written and read"
