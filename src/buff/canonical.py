@@ -7,11 +7,13 @@ Nothing here reads a file or a clock.
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+_NEGATIVE_ZERO = re.compile(rb"-0\.0(?![0-9])")
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
@@ -21,6 +23,14 @@ def encode(value: Any) -> bytes:
     `-0.0` is written as `0.0`. Raises ValueError on NaN or infinity, which msgspec alone would write as null.
     """
     return _ENCODER.encode(_finite(msgspec.to_builtins(value)))
+
+
+def plain(data: bytes) -> bool:
+    """Say whether JSON that the plain encoder wrote of finite floats, names sorted, is surely canonical.
+
+    It is unless it has a negative zero, or a text that looks like one.
+    """
+    return b"-0.0" not in data or _NEGATIVE_ZERO.search(data) is None
 
 
 def document(value: Any) -> bytes:

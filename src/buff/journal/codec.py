@@ -42,7 +42,7 @@ def encode_all(events: Sequence[Event]) -> list[tuple[bytes, Fact]]:
         facts = [_DECODERS[event.TYPE](data) for event, data in zip(events, datas, strict=True)]
     except msgspec.ValidationError:
         return [_carefully(event) for event in events]
-    if facts == list(events) and b"-0.0" not in written:
+    if facts == list(events) and canonical.plain(written):
         return list(zip(map(escape, datas), facts, strict=True))
     return [_carefully(event) for event in events]
 
