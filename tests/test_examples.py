@@ -56,7 +56,7 @@ def test_replay_journal_tells_of_every_event(root: Path) -> None:
     lines = run("replay_journal.py", str(root), cwd=root.parent).splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, len(lines) + 1))
     assert lines[0].split()[2:] == ["journal_opened", "0", "runs"]
-    assert any(line.split()[2:] == ["run_committed", "1", "runs"] for line in lines)
+    assert any(line.split()[2:] == ["run_committed.v2", "1", "runs"] for line in lines)
 
 
 def test_serve_answers_on_this_machine_until_it_is_ended(root: Path) -> None:

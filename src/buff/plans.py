@@ -20,7 +20,7 @@ FOLDER = "_sweeps"
 _DIGITS = 32  # of an inputs_hash: enough to tell any two apart, at half the memory
 
 
-class _Run(msgspec.Struct):
+class _Run(msgspec.Struct, gc=False):
     inputs_hash: str | None = None
 
 
@@ -80,7 +80,7 @@ class Plans:
 def _named(plan: bytes) -> NDArray[np.bytes_]:
     runs = msgspec.json.decode(plan, type=_Plan).runs
     # One that no run has stands behind the others, so that there always is one.
-    return np.unique(_keys([*(run.inputs_hash for run in runs if run.inputs_hash is not None), "~"]))
+    return np.sort(_keys([*(run.inputs_hash for run in runs if run.inputs_hash is not None), "~"]))
 
 
 def _keys(inputs: Sequence[str]) -> NDArray[np.bytes_]:

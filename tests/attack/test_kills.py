@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from buff.files import RealDisk
+from buff.journal.events import RunCommitted
 from buff.journal.log import Reading, read
 from buff.store import Store
 from journals import BOOT
@@ -89,7 +90,7 @@ def kill_often(root: Path, kills: int, chance: random.Random) -> tuple[int, int]
     told = answers(path)
     reading = hold(root, told)
     assert {line.split()[0] for line in told["run"]} <= {
-        item.event.run_id for item in reading.events if item.event.TYPE == "run_committed"
+        item.event.run_id for item in reading.events if isinstance(item.event, RunCommitted)
     }
     return len(reading.lines), whole(root)
 

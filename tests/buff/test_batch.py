@@ -88,7 +88,7 @@ def test_an_id_that_is_taken_by_other_inputs_fails_alone(tmp_path: Path, minutes
 def test_many_runs_share_one_lock_hold_and_one_batch(tmp_path: Path, minutes: Path) -> None:
     created(tmp_path, requests(minutes))
     lines = (tmp_path / "_journal" / f"{1:020d}.jsonl").read_text().splitlines()
-    batches = {line.split('"b":')[1].split("]")[0] for line in lines if '"type":"run_committed"' in line}
+    batches = {line.split('"b":')[1].split("]")[0] for line in lines if '"type":"run_committed.v2"' in line}
     assert len(batches) < len(SLOW)
 
 

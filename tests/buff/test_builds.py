@@ -177,7 +177,7 @@ def test_a_build_runs_and_makes_its_run_in_one_batch(root: Path, server: Store, 
     assert server.entry(str(build.run_id)).by == "tester"
     items = server.events()
     committed, finished = items[-2:]
-    assert (committed.event.TYPE, committed.event.job, finished.key) == ("run_committed", job, f"end:{job}")  # type: ignore[union-attr]
+    assert (committed.event.TYPE, committed.event.job, finished.key) == ("run_committed.v2", job, f"end:{job}")  # type: ignore[union-attr]
     lines = [json.loads(line) for line in (root / "_journal" / f"{1:020d}.jsonl").read_text().splitlines()]
     assert [line["b"] for line in lines[-2:]] == [[committed.seq, finished.seq]] * 2
     assert ends(root) == {job: 1}

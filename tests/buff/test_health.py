@@ -55,7 +55,7 @@ def test_a_full_disk(root: Path) -> None:
 
 def test_a_damaged_journal_is_nowhere_believed(root: Path) -> None:
     segment = next((root / "_journal").glob("0*.jsonl"))
-    segment.write_bytes(segment.read_bytes().replace(b'"run_committed"', b'"run_cOmmitted"'))
+    segment.write_bytes(segment.read_bytes().replace(b'"run_committed.', b'"run_cOmmitted.'))
     assert _failed(opened(root)) == dict.fromkeys(("journal", "projection", "kill_switch"), "JOURNAL_CORRUPT")
 
 

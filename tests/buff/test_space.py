@@ -222,7 +222,7 @@ def test_a_damaged_journal_and_a_root_without_one_free_nothing(full: Path, tmp_p
         free(store, KINDS)
     assert list((tmp_path / "empty").iterdir()) == []
     (segment,) = (full / "_journal").glob("*.jsonl")
-    segment.write_bytes(segment.read_bytes().replace(b'"run_committed"', b'"run_cammitted"', 1))
+    segment.write_bytes(segment.read_bytes().replace(b'"run_committed.', b'"run_cammitted.', 1))
     before = files(full)
     for act in (plan, free):
         with opened(full) as store, pytest.raises(BuffError) as caught:
