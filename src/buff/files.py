@@ -27,6 +27,7 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.
 # Asking for access is half the price of asking for the facts of a name that is not there. Where the system cannot look
 # at a link itself it says no to everything, the root too.
 _ACCESS = os.access in os.supports_follow_symlinks and os.access(os.sep, os.F_OK, follow_symlinks=False)
+_LOCK = "lock"
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 
@@ -373,6 +374,31 @@ def remove_tree(disk: Disk, path: str) -> None:
         else:
             disk.unlink(inner)
     disk.rmdir(path)
+
+
+@contextlib.contextmanager
+def scratch(disk: Disk, parent: str, prefix: str, token: str) -> Iterator[str]:
+    """Give a directory of our own in another one, called `prefix` and `token`, and remove it in the end.
+
+    What processes left there that were killed is removed before: nobody holds its lock.
+    """
+    for name in disk.names(parent):
+        lock = os.path.join(parent, name, _LOCK)
+        with contextlib.suppress(OSError):  # that of somebody else, or gone by now
+            if name.startswith(prefix) and disk.exists(lock) and not disk.locked(lock):
+                remove_tree(disk, os.path.join(parent, name))
+    path, handle = os.path.join(parent, prefix + token), -1
+    disk.mkdir(path)
+    try:
+        # Held while we live, so that nobody takes the directory for one that a dead process left.
+        handle = disk.open_lock(os.path.join(path, _LOCK))
+        disk.try_lock(handle)
+        yield path
+    finally:
+        if handle >= 0:
+            disk.close(handle)
+        with contextlib.suppress(FileNotFoundError):  # another process cleared it away in this moment
+            remove_tree(disk, path)
 
 
 def read_chunks(path: str, size_bytes: int = 1 << 20) -> Iterator[bytes]:

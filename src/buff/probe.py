@@ -5,24 +5,22 @@ in bytes and seconds, and removed whatever happens; what a killed probe left is 
 here (`buff.diagnosis` does), and that a disk keeps what it acknowledged cannot be seen by any program.
 """
 
-import contextlib
 import hashlib
 import os
 import shutil
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import asdict, frozen
 
-from buff.files import Disk, remove_tree
+from buff.files import Disk, scratch
 
 SYNCS: Final = 20
 SECONDS_MAX: Final = 2.0  # of each of the four measurements
 BYTES_MAX: Final = 32 << 20
 SHARE: Final = 16  # no more than this part of what is free is written
 FOLDER: Final = ".doctor-"
-LOCK: Final = "lock"
 NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
 )
@@ -172,38 +170,11 @@ def measure(disk: Disk, root: str, *, token: str, clock: Clock) -> Speed:
 
     `clock` gives seconds. Takes at most some eight seconds, on a disk that does what it is asked at all.
     """
-    _clear(disk, root)
-    size = min(BYTES_MAX, disk.free_bytes(root) // SHARE) // _CHUNK_BYTES * _CHUNK_BYTES
-    with _folder(disk, root, token) as folder:
+    with scratch(disk, root, FOLDER, token) as folder:
+        size = min(BYTES_MAX, disk.free_bytes(root) // SHARE) // _CHUNK_BYTES * _CHUNK_BYTES
         sync, create = _syncs(disk, folder, clock), _creates(disk, folder, clock)
         write, read, written = _sequence(disk, folder, size, clock)
     return Speed(sync=sync, create=create, write=write, read=read, sample_bytes=written, hash=_hash(clock))
-
-
-@contextlib.contextmanager
-def _folder(disk: Disk, root: str, token: str) -> Iterator[str]:
-    path, handle = os.path.join(root, FOLDER + token), -1
-    disk.mkdir(path)
-    try:
-        # Held while we live, so that another probe does not take the folder for one that a dead process left.
-        handle = disk.open_lock(os.path.join(path, LOCK))
-        disk.try_lock(handle)
-        yield path
-    finally:
-        if handle >= 0:
-            disk.close(handle)
-        with contextlib.suppress(FileNotFoundError):  # another probe cleared it away in this moment
-            remove_tree(disk, path)
-
-
-def _clear(disk: Disk, root: str) -> None:
-    """Remove the folders of probes that were killed: nobody holds their lock."""
-    for name in disk.names(root):
-        path = os.path.join(root, name)
-        lock = os.path.join(path, LOCK)
-        with contextlib.suppress(OSError):  # that of somebody else, or gone by now
-            if name.startswith(FOLDER) and disk.exists(lock) and not disk.locked(lock):
-                remove_tree(disk, path)
 
 
 def _syncs(disk: Disk, folder: str, clock: Clock) -> Spread:

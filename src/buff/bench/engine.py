@@ -50,6 +50,7 @@ def _case(count: int, timeframe: Timeframe) -> Case:
             ),
         ),
         rounds=7 if count < 100_000 else 3,
+        seconds=12,
     )
 
 

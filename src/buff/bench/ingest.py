@@ -47,6 +47,7 @@ def subject(*, quick: bool) -> Subject:
                         needs=("pandas",),
                     ),
                 ),
+                seconds=14,
             ),
             Case(
                 name=f"{rows:,} minutes, imports done",
@@ -55,6 +56,7 @@ def subject(*, quick: bool) -> Subject:
                     Contender(who="Buff, read and checked", prepare=lambda place: _read(place, rows)),
                     Contender(who="pyarrow, bare parse (limit)", prepare=lambda place: _bare(place, rows)),
                 ),
+                seconds=4,
             ),
         ),
     )

@@ -49,6 +49,7 @@ def subject(*, quick: bool) -> Subject:
                     Contender(who="SHA-256 of as many (limit)", prepare=lambda place: _hashed(events)),
                 ),
                 rounds=5,
+                seconds=12,
             ),
         ),
     )
@@ -71,6 +72,7 @@ def _appends(name: str, group: int, times: int) -> Case:
                 prepare=lambda place: turn(appender(place, f"raw {group}", group * SMALL)),
             ),
         ),
+        seconds=2,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from buff._version import __version__
 from buff.bench.extras import RIVALS, version
 from buff.host import Host
+from buff.probe import medium
 
 PARTS = ("numpy", "pyarrow", "msgspec", *RIVALS)
 ABSENT = "not installed"
@@ -29,7 +30,7 @@ def machine(host: Host, folder: str) -> dict[str, str]:
         "cores": str(host.cores),
         "memory": _memory(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "file system": _file_system(folder),
+        "file system": medium(folder).kind,
         "Buff": __version__,
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
@@ -57,18 +58,3 @@ def _lines(path: str, separator: str) -> Mapping[str, str]:
     except OSError:
         return {}
     return found
-
-
-def _file_system(path: str) -> str:
-    """Return the kind of the file system of a path, by Linux's table of mounts; elsewhere unknown."""
-    best, kind = "", "unknown"
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8") as file:
-            rows = [line.split() for line in file]
-    except OSError:
-        return kind
-    for row in rows:
-        point = row[4]
-        if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
-            best, kind = point, row[row.index("-") + 1]
-    return kind

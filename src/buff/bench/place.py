@@ -5,14 +5,13 @@ pools and connections are closed and everything in it is removed, whatever ended
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar, cast
 
 from attrs import field, frozen
 
-from buff.files import RealDisk, remove_tree
+from buff.files import RealDisk, scratch
 from buff.host import Host
 from buff.settings import Settings
 from buff.store import Store
@@ -68,13 +67,10 @@ class Place:
 
 @contextmanager
 def place(parent: str, *, host: Host, quick: bool = False) -> Iterator[Place]:
-    """Give a new place in a directory, and remove it in the end."""
-    folder = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
-    found = Place(folder=folder, host=host, quick=quick)
-    try:
-        yield found
-    finally:
+    """Give a new place in a directory, and remove it in the end; what a killed suite left there is removed, too."""
+    with scratch(RealDisk(), parent, PREFIX, host.token()) as folder:
+        found = Place(folder=folder, host=host, quick=quick)
         try:
-            found.close()
+            yield found
         finally:
-            remove_tree(RealDisk(), folder)
+            found.close()

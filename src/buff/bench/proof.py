@@ -36,6 +36,7 @@ def subject(*, quick: bool) -> Subject:
                     Contender(who="verify, recomputed", prepare=lambda place: _verify(place, rows)),
                     Contender(who="verify, stored bytes only", prepare=lambda place: _look(place, rows)),
                 ),
+                seconds=6,
             ),
         ),
     )

@@ -28,7 +28,9 @@ def subject(*, quick: bool) -> Subject:
     many = 5_000 if quick else 100_000
     large, small = f"Buff, {many:,} runs", f"Buff, {FEW:,} runs"
 
-    def both(name: str, job: Callable[[Place, int], Job], *others: Contender, rounds: int = 7) -> Case:
+    def both(
+        name: str, job: Callable[[Place, int], Job], *others: Contender, rounds: int = 7, seconds: float = 2
+    ) -> Case:
         return Case(
             name=name,
             contenders=(
@@ -37,6 +39,7 @@ def subject(*, quick: bool) -> Subject:
                 *others,
             ),
             rounds=rounds,
+            seconds=seconds,
         )
 
     def rival(job: Callable[["Table"], Job]) -> Contender:
@@ -57,17 +60,18 @@ def subject(*, quick: bool) -> Subject:
             "Nothing that was asked once is asked again in a turn that counts, so that no answer is a kept one.",
         ),
         cases=(
-            both("open and list the first page, a process of its own", _process),
+            both("open and list the first page, a process of its own", _process, seconds=30),
             both("open and list the first page, imports done", _open, rival(lambda table: repeated(table.open))),
             both(
                 "make the registry anew from the whole journal",
                 _anew,
                 rival(lambda table: repeated(table.decode)),
-                rounds=2,
+                rounds=1,
+                seconds=20,
             ),
             both("a filter that nobody asked before", _filter, rival(lambda table: repeated(table.filter))),
             both("the page in the middle", _middle),
-            both("the first page as of the middle of its history", _past, rounds=5),
+            both("the first page as of the middle of its history", _past, rounds=5, seconds=15),
             both(
                 f"commit a run, {COMMITS} in a row, each",
                 _commit,

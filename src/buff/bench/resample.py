@@ -55,6 +55,7 @@ def subject(*, quick: bool) -> Subject:
                     rival("polars", "by_polars", timeframe),
                     Contender(who="a copy of the memory (limit)", prepare=lambda place: _copy(place, count)),
                 ),
+                seconds=2,
             )
             for timeframe in TIMEFRAMES
         ),

@@ -22,7 +22,6 @@ NAMES = (*SUBJECTS, SCALE)
 SECONDS, SECONDS_QUICK = 240.0, 45.0
 SCALE_SECONDS, SCALE_SECONDS_QUICK = 30.0, 8.0  # of them, for the constants
 ROUNDS, ROUNDS_QUICK = 7, 3
-GREED = 4  # a job may take so many times its share: most take next to nothing
 NEEDS_BYTES, NEEDS_BYTES_QUICK = 4 << 30, 1 << 30
 
 Progress = Callable[[str, int, int], None]
@@ -54,20 +53,20 @@ def measure(
 ) -> Iterator[Found]:
     """Yield subjects as they are measured, in `parent`, all of them within about `seconds`.
 
-    What remains of the time is for the jobs that remain, and no job has fewer than one round. Raises StorageFull before
-    anything is written.
+    What remains of the time is shared by the jobs that remain, each by what it takes; none has fewer than one round.
+    Raises StorageFull before anything is written.
     """
     _check_room(parent, quick=quick)
-    end, left, done = host.monotonic() + seconds, sum(len(each.cases) for each in wanted), 0
-    total = left
+    end, done, total = host.monotonic() + seconds, 0, sum(len(each.cases) for each in wanted)
+    left = sum(case.seconds for each in wanted for case in each.cases)
     for subject in wanted:
         with place(parent, host=host, quick=quick) as here:
             taken = list[Measured]()
             for case in subject.cases:
                 progress(f"{subject.name}: {case.name}", done, total)
-                share = (end - host.monotonic()) * min(1.0, GREED / left)
+                share = (end - host.monotonic()) * case.seconds / left
                 taken.append(take_turns(case, here, rounds=rounds, seconds=share, clock=host.monotonic))
-                done, left = done + 1, left - 1
+                done, left = done + 1, left - case.seconds
         yield Found(subject=subject, cases=tuple(taken))
 
 

@@ -65,6 +65,7 @@ def subject(*, quick: bool) -> Subject:
                     ),
                 ),
                 rounds=ROUNDS,
+                seconds=40,
             ),
         ),
     )

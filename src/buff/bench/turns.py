@@ -54,11 +54,15 @@ class Contender:
 
 @frozen(kw_only=True)
 class Case:
-    """One job and who does it. The others are compared with the first, who is Buff wherever Buff does it."""
+    """One job and who does it. The others are compared with the first, who is Buff wherever Buff does it.
+
+    `seconds` is about what all of its rounds take on two quiet cores, with what is made for it: its share of the time.
+    """
 
     name: str
     contenders: tuple[Contender, ...]
     rounds: int = 7
+    seconds: float = 1.0
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,7 @@ from buff.bench.processes import cost_of, environment, script
 from buff.bench.turns import Case, Contender, Job, Subject
 from buff.sample import MONTH, YEAR
 
-TIMEFRAMES = ("1h", "1m")
+TIMEFRAMES = {"1h": 14.0, "1m": 45.0}  # and how long they take
 NEEDS = ("backtesting", "pandas")
 STARTS = {"Buff, all that creates a run": "import buff; buff.create_run", "Buff, imported": "import buff"}
 
@@ -40,8 +40,9 @@ def subject(*, quick: bool) -> Subject:
                             needs=NEEDS,
                         ),
                     ),
+                    seconds=seconds,
                 )
-                for timeframe in TIMEFRAMES
+                for timeframe, seconds in TIMEFRAMES.items()
             ),
             Case(
                 name="start and import",
@@ -57,6 +58,7 @@ def subject(*, quick: bool) -> Subject:
                         needs=NEEDS,
                     ),
                 ),
+                seconds=8,
             ),
         ),
     )
