@@ -21,7 +21,6 @@ from buff.files import Disk, not_written, write_file
 from buff.intake import Progress
 from buff.proof import EXITS
 from buff.registry.queries import held
-from buff.registry.rows import RunEntry
 from buff.runs.compression import FRAME_BYTES, SUFFIX, Compressed, compressed, opened, opened_form
 from buff.runs.directory import committed_manifest
 from buff.store import Store
@@ -128,7 +127,7 @@ def plan(
     Without `run_ids`, ids or beginnings of ids, it is all runs; of either those that were committed longer ago than
     `older_than_seconds`. Raises RunNotFound, RunsRootInvalid where there is no journal.
     """
-    items = [item for entry in _chosen(store, run_ids, older_than_seconds) for item in _item(store, entry, undo)]
+    items = [item for run_id in _chosen(store, run_ids, older_than_seconds) for item in _item(store, run_id, undo)]
     after = sum(item.after_bytes or 0 for item in items) if undo else estimated(store, [item.run_id for item in items])
     return Report(undo=undo, applied=False, items=tuple(items), after_bytes=after)
 
@@ -149,28 +148,29 @@ def estimated(store: Store, run_ids: Sequence[str]) -> int:
     return round(sum(sizes.values()) * (packed / plain if plain else 1.0))
 
 
-def _chosen(store: Store, run_ids: Sequence[str], older_than_seconds: float | None) -> Iterator[RunEntry]:
+def _chosen(store: Store, run_ids: Sequence[str], older_than_seconds: float | None) -> Iterator[str]:
     state = store.state
     if store.problem is not None:
         raise store.problem
     if not state.journal_id:
         raise RunsRootInvalid("this root holds no journal", hint="give the root that holds the runs")
     now = datetime.fromisoformat(store.host.clock())
-    named = {held(state, run_id).run_id: None for run_id in run_ids}
-    for run_id in named or [row.run_id for row in state.runs.rows() if row.state != "reclaimed"]:
-        entry = state.runs[run_id]
-        age_seconds = (now - datetime.fromisoformat(entry.created)).total_seconds()
+    named = {held(state, run_id).run_id for run_id in run_ids}
+    for row in state.runs.rows():
+        if row.state == "reclaimed" or (named and row.run_id not in named):
+            continue
+        age_seconds = (now - datetime.fromisoformat(row.created)).total_seconds()
         if older_than_seconds is None or age_seconds > older_than_seconds:
-            yield entry
+            yield row.run_id
 
 
-def _item(store: Store, entry: RunEntry, undo: bool) -> Iterator[Item]:
+def _item(store: Store, run_id: str, undo: bool) -> Iterator[Item]:
     """Yield the run if its records lie in the form that is not wanted, perhaps beside the one that is."""
-    path = _path(store, entry.run_id)
+    path = _path(store, run_id)
     size = _size(path + SUFFIX if undo else path)
     if size is not None:
         after = _plain_size(path + SUFFIX) if undo else None
-        yield Item(run_id=entry.run_id, before_bytes=size, after_bytes=after)
+        yield Item(run_id=run_id, before_bytes=size, after_bytes=after)
 
 
 def _path(store: Store, run_id: str) -> str:
