@@ -17,7 +17,7 @@ from buff.journal import head as heads
 from buff.journal.chain import Chain, Stop, follow, valid_lines
 from buff.journal.events import JournalOpened
 from buff.journal.head import START, Head, Position, Slots
-from buff.journal.line import BATCH_BYTES_MAX, LINE_BYTES_MAX, Line, LineInvalid, parse, unseal
+from buff.journal.line import BATCH_BYTES_MAX, BATCH_LINES_MAX, LINE_BYTES_MAX, Line, LineInvalid, parse, unseal
 from buff.journal.recovery import Body, Claim, Facts, Layout, Tail
 
 FOLDER = "_journal"
@@ -27,6 +27,7 @@ RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{2,63}")
 
 _SEGMENT = re.compile(r"([0-9]{20})\.jsonl")
 _OPENED = msgspec.json.Decoder(JournalOpened)
+_BATCH = re.compile(rb'"b":\[([0-9]{1,16}),([0-9]{1,16})\]')
 _WINDOW = 1 << 16  # what is made of it stays in the processor's cache
 _PROBE = 1 << 12
 
@@ -145,9 +146,22 @@ def walk(
         seen = at.offset + len(window)
         at, prev = chain.end, None if chain.lines else prev
         # A window without one whole batch may be too small for it; one larger than any batch is not.
-        wanted = _WINDOW if chain.lines else 2 * wanted
+        wanted = _WINDOW if chain.lines else max(2 * wanted, _batch_size(window))
         if chain.stop is not Stop.SHORT or seen >= size or len(window) < asked or wanted > 2 * BATCH_BYTES_MAX:
             return
+
+
+def _batch_size(window: bytes) -> int:
+    """Return about how many bytes the batch at the beginning of a window has, by its first lines; 0 if they are none.
+
+    It is a guess at how much is to be read, no judgement of what was.
+    """
+    raws = window[: window.rfind(b"\n") + 1].splitlines()
+    match = _BATCH.search(raws[0]) if raws else None
+    if match is None:
+        return 0
+    count = min(int(match[2]) - int(match[1]) + 1, BATCH_LINES_MAX)
+    return min(count * sum(map(len, raws)) // len(raws) * 9 // 8, 2 * BATCH_BYTES_MAX)
 
 
 def survey(
