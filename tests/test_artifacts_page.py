@@ -7,6 +7,7 @@ every run is valid by its schema; the examples on the page are lines of the run 
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,14 @@ def test_datasets_and_index(root: Path) -> None:
     assert names("member of dataset.json") == keys(datasets)
     index = json.loads((root / "index.json").read_bytes())
     assert names("member of index.json") == set(index)
-    members, detail = ([row[1].split("`")[0] for row in table(f"place in {what}")] for what in ("a run", "`detail`"))
+    members, detail = ([row[1].split("`")[0] for row in table(f"place in {what}")] for what in ("a run", "a detail"))
     with buff.open(root) as store:
         assert len(index["runs"]) == len(store.state.runs) > 0
-        for run in index["runs"]:
+        for run, told in zip(index["runs"], chain.from_iterable(index["details"]), strict=True):
             found = dict(zip(members, run, strict=True))
-            found |= zip(detail, found.pop("detail"), strict=True)
+            assert found.popitem()[1] is None
+            assert found["seq"] == told[0]
+            found |= zip(detail, told, strict=True)
             assert found == msgspec.structs.asdict(store.entry(found["run_id"]))
 
 

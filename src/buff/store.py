@@ -31,17 +31,17 @@ from buff.journal.events import Event, OrphanQuarantined, RunCommitted, RunRejec
 from buff.journal.head import START, Position
 from buff.journal.line import SEGMENT_BYTES_MAX
 from buff.journal.log import Hold, Journal
-from buff.journal.reader import between, read, resume
+from buff.journal.reader import corrupt, reached, read, resume, unreadable, up_to
 from buff.journal.record import Answer, Entry, Receipt, Recorded, Resume, recorded
-from buff.journal.survey import FOLDER, Claimed, read_head
+from buff.journal.survey import FOLDER, Claimed, Flaw, Unreadable, locate, read_head
 from buff.plans import Plans
 from buff.registry import changes, queries, texts
 from buff.registry.index import NAME as INDEX
-from buff.registry.index import index_chunks, state_of
+from buff.registry.index import index_chunks, opened
 from buff.registry.looks import Looks
-from buff.registry.projection import fold
+from buff.registry.projection import Folding, fold
 from buff.registry.queries import Facets, Page, Query, Tried
-from buff.registry.rows import Row, Rows, RunEntry
+from buff.registry.rows import Row, Rows, RunEntry, detail_of
 from buff.registry.state import BuildEntry, DatasetEntry, RegistryState, SweepEntry
 from buff.runs.directory import committed_manifest, read_manifest, seal
 from buff.runs.manifest import NAME as MANIFEST
@@ -86,6 +86,7 @@ class Store:
         self._due: RegistryState | None = None  # a checkpoint to be written
         self._indexed: RegistryState | None = None  # what index.json holds, since we last read or wrote it
         self._position = START  # where the events end that were read
+        self._proven = False  # whether HEAD, as this kernel wrote it, vouched for them when they were
         self._seen_head: bytes | None = None
         self._reading, self._opening = threading.Lock(), threading.Lock()
         self._commits = threading.Condition()
@@ -115,18 +116,18 @@ class Store:
                 details={"field": "as_of", "value": seq, "last": last},
             )
         state, position = self._checkpoint(seq)
-        lines = between(self.disk, self.root, position, seq)
-        if lines is None:
-            reading = read(self.disk, self.root, boot=self.host.boot)
-            return fold(RegistryState(), map(recorded, reading.lines[:seq]))
-        return fold(state, map(recorded, lines))
+        folded = Folding(state, until=seq)
+        if up_to(self.disk, self.root, position, seq, folded.take):
+            return folded.state
+        reading = read(self.disk, self.root, boot=self.host.boot)
+        return fold(RegistryState(), map(recorded, reading.lines[:seq]))
 
     def _checkpoint(self, seq: int) -> tuple[RegistryState, Position]:
         """Return the last checkpoint at or before an event that the journal agrees with; the beginning when none is."""
         folder = os.path.join(self.root, CHECKPOINTS)
         names = self.disk.names(folder) if self.disk.is_directory(folder) else ()
         for name in sorted((name for name in names if name <= checkpoint_name(seq)), reverse=True):
-            state = _stored(self.disk, os.path.join(folder, name))
+            state = _stored(self.disk, self.root, os.path.join(folder, name))
             position = None if state is None else resume(self.disk, self.root, _claim(state))
             if state is not None and position is not None and state.seq <= seq:
                 return state, position
@@ -250,10 +251,33 @@ class Store:
             if head is None or head != self._seen_head:
                 if self._position == START:
                     self._shown, self._position = self._snapshot()
-                reading = read(self.disk, self.root, boot=self.host.boot, since=self._position)
-                self._shown = fold(RegistryState() if reading.since == START else self._shown, reading.events)
-                self._position, self._seen_head, self.problem = reading.position, head, reading.problem
+                self._proven = self._follow()
+                if not self._proven:
+                    reading = read(self.disk, self.root, boot=self.host.boot, since=self._position)
+                    self._shown = fold(RegistryState() if reading.since == START else self._shown, reading.events)
+                    self._position, self.problem = reading.position, reading.problem
+                self._seen_head = head
             return self._shown
+
+    def _follow(self) -> bool:
+        """Fold what is behind the position up to HEAD as it is read: of a long journal very little is kept in memory.
+
+        False when HEAD does not vouch for it, or something is wrong, and nothing is changed.
+        """
+        head = read_head(self.disk, self.root).current
+        if head is None or head.boot != self.host.boot or head.seq < self._position.seq:
+            return False
+        folded = Folding(self._shown)
+        if not reached(self.disk, self.root, self._position, head.position, folded.take):
+            return False
+        self._shown, self._position, self.problem = folded.state, head.position, None
+        return True
+
+    def _known(self) -> tuple[RegistryState, Position] | None:
+        """Return what was read already of a long journal, and where its events end, where HEAD vouched for them."""
+        with self._reading:
+            long = self._proven and self._position.seq >= SNAPSHOT_EVENTS_MIN
+            return (self._shown, self._position) if long else None
 
     def _snapshot(self) -> tuple[RegistryState, Position]:
         """Return what index.json holds, or else the last checkpoint, and where its events end; nothing when all of the
@@ -269,7 +293,7 @@ class Store:
 
         It is read once: whatever another process has made of it since, the journal still says what follows.
         """
-        state = self._indexed or _stored(self.disk, os.path.join(self.root, INDEX))
+        state = self._indexed or _stored(self.disk, self.root, os.path.join(self.root, INDEX))
         position = None if state is None else resume(self.disk, self.root, _claim(state))
         self._indexed = None if position is None else state
         return None if state is None or position is None else (state, position)
@@ -293,7 +317,7 @@ class Store:
             return self._journal
 
     def _open(self) -> Journal:
-        self._state, position = self._snapshot()
+        self._state, position = self._known() or self._snapshot()
         journal = Journal.open(
             self.disk,
             self.root,
@@ -336,7 +360,7 @@ class Store:
 
     def _natural(self, key: str) -> Answer | None:
         """Answer the key of a commit, which the run itself knows."""
-        run = self._state.runs.get(key.removeprefix("run:").partition(":")[0])
+        run = self._state.runs.row(key.removeprefix("run:").partition(":")[0])
         if run is None or run.state == "reclaimed" or key != _key(run.run_id, run):
             return None
         return Answer(seq=run.seq, sha256=None, type=RunCommitted.TYPE, identity=(run.run_id, run.inputs_hash))
@@ -649,7 +673,7 @@ def exists(known: RunEntry, inputs_hash: str) -> RunExists:
     )
 
 
-def _key(run_id: str, before: RunEntry | None) -> str:
+def _key(run_id: str, before: Row | RunEntry | None) -> str:
     """Return the key of a commit: another one for each time the run's directory was given up and is made again."""
     times = 0 if before is None else before.reclaimed
     return f"run:{run_id}:{times}" if times else f"run:{run_id}"
@@ -689,11 +713,28 @@ def _resume(state: RegistryState, position: Position) -> Resume:
     return Resume(journal_id=state.journal_id, position=position, answers=answers)
 
 
-def _stored(disk: Disk, path: str) -> RegistryState | None:
+def _stored(disk: Disk, root: str, path: str) -> RegistryState | None:
+    """Return what a snapshot holds; it is looked at twice, for another may take its place while it is read."""
+    for _ in range(2):
+        try:
+            state = opened(partial(disk.read, path), disk.size(path), again=partial(_told_again, disk, root))
+        except OSError:
+            return None
+        if state is not None:
+            return state
+    return None
+
+
+def _told_again(disk: Disk, root: str, seq: int) -> bytes:
+    """Return the detail of a commit from its line in the journal. Raises JournalCorrupt, StorageUnreadable."""
     try:
-        return state_of(disk.read(path))
-    except OSError:
-        return None
+        found = locate(disk, root, seq)
+    except Unreadable as error:
+        raise unreadable(error) from error
+    event = None if found is None else recorded(found[1]).event
+    if not isinstance(event, RunCommitted):
+        raise corrupt(Flaw(segment=FOLDER, offset=0, says=f"event {seq} is no commit that can be read"))
+    return detail_of(event, seq)
 
 
 def _behind(stored: RegistryState, state: RegistryState) -> bool:

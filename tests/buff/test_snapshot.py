@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -146,27 +148,64 @@ def test_an_index_nobody_can_use_is_written_anew_however_little_it_lags(tmp_path
 
 
 class Named(RealDisk):
-    """A disk that knows which files it read in full."""
+    """A disk that knows how many bytes of each file it read."""
 
     def __init__(self) -> None:
-        self.whole: list[str] = []
+        self.count = Counter[str]()
 
     def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
-        if size is None:
-            self.whole.append(Path(path).name)
-        return super().read(path, start, size)
+        data = super().read(path, start, size)
+        self.count[Path(path).name] += len(data)
+        return data
 
 
 def test_a_store_reads_its_index_once(root: Path) -> None:
     """To look, to open the journal, and to say at the end whether it is to be written: it may have 100 megabytes."""
-    disk = Named()
+    disk, size = Named(), (root / "index.json").stat().st_size
     with opened(root, disk) as store:
-        assert store.runs().total
+        assert store.state.seq >= MANY
         store.record(orphan("new"))
         store.write_index()
         store.record(orphan("newer"))
-    assert disk.whole.count("index.json") == 1
+    lines = sum(map(len, re.findall(rb"\n\[\[.*\]\]", (root / "index.json").read_bytes())))
+    assert 0 < lines < size / 4, "the details of runs, which are copied when it is written"
+    assert disk.count["index.json"] <= size + 2 * lines
     assert (root / "index.json").read_bytes() == index_bytes(truth(root))
+
+
+def test_a_writer_goes_on_from_what_was_read(root: Path) -> None:
+    """Whoever looked at a long journal without an index that can be used does not read all of it again to write."""
+    (root / "index.json").unlink()
+    disk = Counted()
+    with opened(root, disk) as store:
+        assert store.state == truth(root)
+        disk.count = 0
+        store.record(orphan("new"))
+        assert disk.count < 300_000
+        assert store.state == truth(root)
+    assert (root / "index.json").read_bytes() == index_bytes(truth(root))
+
+
+def test_large_batches_are_read_little_more_than_once(tmp_path: Path) -> None:
+    """Their first lines say how much of them is to come."""
+    with opened(tmp_path) as store:
+        for part in range(3):
+            store.record(*(orphan(f"{part}.{at}." + 1_000 * "x") for at in range(500)))
+    size, disk = (tmp_path / "_journal" / f"{1:020}.jsonl").stat().st_size, Counted()
+    assert opened(tmp_path, disk).state == truth(tmp_path)
+    assert size > 1_500_000
+    assert disk.count < 1.5 * size
+
+
+def test_what_runs_answer_by_themselves_is_not_kept_twice(tmp_path: Path) -> None:
+    """A process that commits for months must not hold a key and an answer for each run, beside the run."""
+    with opened(tmp_path) as store:
+        journal = store.journal()
+        (first,) = journal.append([commit("run_a")])
+        store.record(orphan("o"))
+        journal.append([Entry(event=orphan("named"), key="once")])
+        assert list(journal._answers) == ["once"]
+        assert journal.append([commit("run_a")]) == (first,)
 
 
 def test_a_commit_before_the_snapshot_is_answered_by_the_run(root: Path) -> None:

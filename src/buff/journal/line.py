@@ -26,7 +26,7 @@ SEQ_MAX = 10**16 - 1
 ZEROS = "0" * 64
 MARKER = b'{"v":1,"seq":'
 
-_TRAILER = 78
+TRAILER_BYTES = 78
 _SEALED = b',"sha256":"'
 _ENVELOPE_MAX = 512  # the longest envelope, to its data, has 396 bytes
 _ENVELOPE = re.compile(
@@ -93,7 +93,7 @@ def parse(raw: bytes) -> Line:
     if match is None:
         raise LineInvalid("the envelope is not in its fixed form")
     seq, prev, first, last, time, kind, key = match.groups()
-    data = raw[match.end() : -_TRAILER]
+    data = raw[match.end() : -TRAILER_BYTES]
     _judge(data)
     line = Line(int(seq), prev, int(first), int(last), time, kind, key, data, digest, raw)
     if not line.first <= line.seq <= line.last:
@@ -125,14 +125,28 @@ def seal_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def unseal(raw: bytes) -> str:
     """Return the SHA-256 a sealed line carries, after checking it. Raises LineInvalid when it does not fit."""
     if len(raw) < LINE_BYTES_MAX:
-        digest = hashlib.sha256(raw[:-_TRAILER] + b"}").hexdigest()
+        digest = hashlib.sha256(raw[:-TRAILER_BYTES] + b"}").hexdigest()
     else:  # a snapshot may be large: no copy of it
-        hashed = hashlib.sha256(memoryview(raw)[:-_TRAILER])
+        hashed = hashlib.sha256(memoryview(raw)[:-TRAILER_BYTES])
         hashed.update(b"}")
         digest = hashed.hexdigest()
     if not raw.endswith(b"".join((_SEALED, digest.encode(), b'"}\n'))):
         raise LineInvalid("the hash does not fit the bytes")
     return digest
+
+
+def unseal_pieces(pieces: Iterable[bytes], trailer: bytes) -> Iterator[bytes]:
+    """Yield the pieces of a sealed line, all but its last 78 bytes, the trailer: a snapshot may be large.
+
+    Raises LineInvalid behind the last of them when the hash does not fit: until then nothing of them is to be believed.
+    """
+    hashed = hashlib.sha256()
+    for piece in pieces:
+        hashed.update(piece)
+        yield piece
+    hashed.update(b"}")
+    if trailer != b"".join((_SEALED, hashed.hexdigest().encode(), b'"}\n')):
+        raise LineInvalid("the hash does not fit the bytes")
 
 
 def escape(document: bytes) -> bytes:

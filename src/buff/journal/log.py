@@ -528,6 +528,10 @@ class Journal:
                 )
         self._delivered = fresh[-1].seq
         self._listener(fresh)
+        # What the listener's own state answers by now is not kept twice: it would be an answer for every run there is.
+        for item in fresh:
+            if isinstance(item.event, RunCommitted) and item.key is not None and self._natural(item.key) is not None:
+                self._answers.pop(item.key, None)
 
 
 class Hold:

@@ -119,14 +119,33 @@ def between(disk: Disk, root: str, start: Position, seq: int) -> list[Line] | No
     if seq <= start.seq:
         return [] if seq == start.seq else None
     lines: list[Line] = []
-    try:
-        found = locate(disk, root, seq)
-        goal = None if found is None else locate(disk, root, found[1].last)  # a batch counts whole
-        if goal is None or advance(disk, root, start, goal[0], lines.extend) is not None:
-            return None
-    except Unreadable:
+    if not up_to(disk, root, start, seq, lines.extend):
         return None
     return [line for line in lines if start.seq < line.seq <= seq]
+
+
+def up_to(disk: Disk, root: str, start: Position, seq: int, receive: Receive) -> bool:
+    """Hand over the verified lines behind `start`, a position proven before, up to event `seq`, which HEAD vouches for.
+
+    A batch is handed over whole, so that lines behind `seq` may follow. False when they cannot be had in this way:
+    then those that were handed over are not all of them.
+    """
+    if seq <= start.seq:
+        return seq == start.seq
+    try:
+        found = locate(disk, root, seq)
+        goal = None if found is None else locate(disk, root, found[1].last)
+    except Unreadable:
+        return False
+    return goal is not None and reached(disk, root, start, goal[0], receive)
+
+
+def reached(disk: Disk, root: str, start: Position, goal: Position, receive: Receive) -> bool:
+    """Do what `advance` does, and say whether `goal` was reached, for whoever has another way when it was not."""
+    try:
+        return advance(disk, root, start, goal, receive) is None
+    except Unreadable:
+        return False
 
 
 def advance(disk: Disk, root: str, start: Position, goal: Position, receive: Receive) -> Flaw | None:

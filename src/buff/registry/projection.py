@@ -15,7 +15,8 @@ from msgspec import UNSET
 from buff.canonical import digest_of
 from buff.journal import events as facts
 from buff.journal.events import Fact
-from buff.journal.record import identity
+from buff.journal.line import Line
+from buff.journal.record import identity, recorded
 from buff.registry.rows import Row, committed
 from buff.registry.state import BuildEntry, DatasetEntry, IngestEntry, KeyEntry, RegistryState, SweepEntry, SwitchEntry
 
@@ -109,10 +110,10 @@ class _Draft:
 _COPIED = frozenset({"datasets", "ingests", "builds", "sweeps", "switch", "orphans", "keys"})
 
 
-def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
+def fold(state: RegistryState, events: Iterable[Recorded]) -> RegistryState:
     """Return the state after the events; what they do not change is shared with the one before."""
     draft = _Draft(state)
-    for item in recorded:
+    for item in events:
         assert item.seq == draft.seq + 1, f"event {item.seq} folded after {draft.seq}"
         _apply(draft, item)
         _remember(draft, item)
@@ -120,14 +121,32 @@ def fold(state: RegistryState, recorded: Iterable[Recorded]) -> RegistryState:
     return draft.state
 
 
-def apply(state: RegistryState, recorded: Recorded) -> RegistryState:
+class Folding:
+    """A fold of verified lines as they are read: `state` is what is true after those it took, which it does not keep.
+
+    Lines up to the event of the first state, and behind `until`, are passed over.
+    """
+
+    def __init__(self, state: RegistryState, *, until: int | None = None) -> None:
+        """Begin with a state."""
+        self.state, self._until = state, until
+
+    def take(self, lines: Iterable[Line]) -> None:
+        """Fold some lines, which follow those before. Raises RunsRootInvalid at an event that is not known here."""
+        seq, until = self.state.seq, self._until
+        self.state = fold(
+            self.state, (recorded(line) for line in lines if line.seq > seq and (until is None or line.seq <= until))
+        )
+
+
+def apply(state: RegistryState, item: Recorded) -> RegistryState:
     """Return the state after one event."""
-    return fold(state, (recorded,))
+    return fold(state, (item,))
 
 
-def project(recorded: Iterable[Recorded]) -> RegistryState:
+def project(events: Iterable[Recorded]) -> RegistryState:
     """Return the state after a whole journal, or a prefix of it."""
-    return fold(RegistryState(), recorded)
+    return fold(RegistryState(), events)
 
 
 def _remember(draft: _Draft, item: Recorded) -> None:

@@ -1,18 +1,18 @@
 """Rows: the runs of a registry as index.json holds them, each made a `RunEntry` when somebody looks at it.
 
 A commit goes in and its `Row` comes out: what a list filters and sorts by is there to be compared, and what no list
-asks for stays JSON until it is. `Rows` is a mapping of run ids to entries that never changes: the next one shares all
-it can with the one before, so an event costs what it changes, however many runs there are, and it tells what changed,
-so that a list of very many runs need not be made anew.
+asks for stays JSON until it is, in memory or where it was read. `Rows` is a mapping of run ids to entries that never
+changes: the next one shares all it can with the one before, so an event costs what it changes, however many runs there
+are, and it tells what changed, so that a list of very many runs need not be made anew.
 """
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
-from msgspec import Raw
 
 from buff import canonical
 from buff.journal.events import RunCommitted
@@ -62,14 +62,17 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Detail(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the commit of a run said once for all and no list filters by. The metrics come first: some sorts ask."""
+    """What the commit of a run, whose seq it is, said once for all and no list filters by.
 
+    The metrics come before the others: some sorts ask.
+    """
+
+    seq: int
     metrics: dict[str, float | None]
     params: dict[str, Any]
     sparkline: list[float]
     end: str
     strategy_version: str
-    dataset_id: str
     inputs_hash: str
     manifest_sha256: str
     content_sha256: str
@@ -77,13 +80,35 @@ class Detail(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_
     daily_sharpe: list[float | int] | None
 
 
+class Told(Protocol):
+    """Where the canonical, ASCII JSON of details is."""
+
+    def of(self, seq: int) -> bytes:
+        """Return the JSON of the `Detail` of the commit that is event `seq`. Raises what reading it raises."""
+        ...
+
+
+class Here:
+    """The JSON of one `Detail`, in memory."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        """Hold it."""
+        self._data = data
+
+    def of(self, seq: int) -> bytes:
+        """Return it."""
+        return self._data
+
+
 _one, _put = sys.intern, msgspec.structs.force_setattr  # a row is frozen for all but itself
 
 
 class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One run: what lists compare and what later events change, then the canonical, ASCII JSON of its `Detail`.
+    """One run: what lists compare and what later events change; `told` knows its `Detail` and is part of no JSON.
 
-    Members have the names and meanings of `RunEntry`; none holds a float, so any encoder writes them canonically.
+    The others have the names and meanings of `RunEntry`; none holds a float, so any encoder writes them canonically.
     """
 
     run_id: str
@@ -93,6 +118,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unk
     symbol: str
     timeframe: str
     strategy: str
+    dataset_id: str
     risk_level: int
     start: str
     bars: int
@@ -104,7 +130,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unk
     verified_at: str | None
     why: str | None
     reclaimed: int
-    detail: Raw
+    told: Any = None  # a Told, which the decoder could not make
 
     def __post_init__(self) -> None:
         """Let equal texts of rows be one object, however they were made: kept, hashed and compared once for all."""
@@ -112,6 +138,24 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unk
         _put(self, "symbol", _one(self.symbol))
         _put(self, "timeframe", _one(self.timeframe))
         _put(self, "strategy", _one(self.strategy))
+        _put(self, "dataset_id", _one(self.dataset_id))
+        _put(self, "start", _one(self.start))
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the same is known of the same run, wherever its detail is."""
+        if not isinstance(other, Row):
+            return NotImplemented
+        return self is other or (_head(self) == _head(other) and self.detail == other.detail)
+
+    def __hash__(self) -> int:
+        """Return a hash that equal rows share."""
+        return hash((self.run_id, self.seq))
+
+    @property
+    def detail(self) -> bytes:
+        """The canonical, ASCII JSON of its `Detail`."""
+        told: Told = self.told
+        return told.of(self.seq)
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -119,19 +163,20 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unk
         return _decode_metrics(self.detail).metrics
 
     @property
-    def dataset_id(self) -> str:
-        """The dataset it was made of."""
-        return _decode_detail(self.detail).dataset_id
+    def inputs_hash(self) -> str:
+        """The hash of what it was made of."""
+        return _decode_detail(self.detail).inputs_hash
 
     @property
     def entry(self) -> RunEntry:
         """All that is known of the run."""
-        members = msgspec.structs.asdict(self)
-        detail = _decode_detail(members.pop("detail"))
+        members, detail = msgspec.structs.asdict(self), _decode_detail(self.detail)
+        del members["told"]
         return RunEntry(**{**members, **msgspec.structs.asdict(detail), "tags": list(self.tags)})
 
 
 class _Metrics(msgspec.Struct, array_like=True, frozen=True):
+    seq: int
     metrics: dict[str, float | None]
 
 
@@ -139,6 +184,7 @@ _SAID = tuple(name for name in Row.__struct_fields__ if name in RunCommitted.__s
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode_detail = msgspec.json.Decoder(Detail).decode
 _decode_metrics = msgspec.json.Decoder(_Metrics).decode
+_head = attrgetter(*Row.__struct_fields__[:-1])
 
 
 def committed(event: RunCommitted, *, seq: int, created: str, reclaimed: int) -> Row:
@@ -152,16 +198,19 @@ def committed(event: RunCommitted, *, seq: int, created: str, reclaimed: int) ->
         verified_at=None,
         why=None,
         reclaimed=reclaimed,
-        detail=_detail(event),
+        told=Here(detail_of(event, seq)),
         **{name: getattr(event, name) for name in _SAID},
     )
 
 
-def _detail(event: RunCommitted) -> Raw:
-    """Return canonical JSON, which the plain encoder writes too but for negative zero: a journal holds no NaN."""
-    detail = Detail(**{name: getattr(event, name) for name in Detail.__struct_fields__})
+def detail_of(event: RunCommitted, seq: int) -> bytes:
+    """Return the canonical JSON of the `Detail` of a commit.
+
+    The plain encoder writes the same but for negative zero: a journal holds no NaN.
+    """
+    detail = Detail(seq=seq, **{name: getattr(event, name) for name in Detail.__struct_fields__ if name != "seq"})
     data = _encode(detail)
-    return Raw(escape(data if b"-0.0" not in data else canonical.encode(detail)))
+    return escape(data if canonical.plain(data) else canonical.encode(detail))
 
 
 Changed: TypeAlias = Mapping[str, tuple[Row | None, Row]]  # by run id, the row before, None of a new run, and now

@@ -2,12 +2,12 @@
 
 import typing
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from buff.journal import events as facts
+from buff.journal.line import seal
 from buff.registry.index import index_bytes, state_of
 from buff.registry.projection import apply, fold, project
 from buff.registry.state import RegistryState
@@ -91,7 +91,6 @@ def test_an_index_gives_back_the_state_it_was_made_of(events):
     data = index_bytes(state)
     assert state_of(data) == state
     assert data.endswith(b'"}\n')
-    assert data.count(b"\n") == 1
     for place in range(0, len(data), max(1, len(data) // 40)):
         broken = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
         assert state_of(broken) is None
@@ -99,10 +98,8 @@ def test_an_index_gives_back_the_state_it_was_made_of(events):
 
 def test_an_index_of_another_projector_is_ignored():
     data = index_bytes(project(history(committed("run_a"))))
-    members = msgspec.json.decode(data)
-    del members["sha256"]
-    from buff.canonical import encode
-    from buff.journal.line import seal
-
-    assert state_of(seal(encode(members))) is not None
-    assert state_of(seal(encode({**members, "projector": 0}))) is None
+    body = data[:-78] + b"}"
+    assert state_of(seal(body)) is not None
+    for member, other in ((b'"projector":7', b'"projector":6'), (b'"schema":"index.v5"', b'"schema":"index.v4"')):
+        assert body.count(member) == 1
+        assert state_of(seal(body.replace(member, other))) is None

@@ -29,17 +29,31 @@ def test_an_entry_says_what_the_commit_said() -> None:
 
 
 def test_every_member_of_an_entry_is_in_its_row_or_its_detail_and_none_in_both() -> None:
-    """Or a fact would be lost on the way through index.json, or kept twice and change in one place only."""
-    members = [*Row.__struct_fields__[:-1], *Detail.__struct_fields__]
+    """Or a fact would be lost on the way through index.json, or kept twice and change in one place only.
+
+    The seq alone, which never changes, says in both whose they are.
+    """
+    members = [*Row.__struct_fields__[:-1], *Detail.__struct_fields__[1:]]
     assert sorted(members) == sorted(RunEntry.__struct_fields__)
-    assert Row.__struct_fields__[-1] == "detail"
+    assert (Row.__struct_fields__[-1], Detail.__struct_fields__[0]) == ("told", "seq")
+
+
+def test_rows_are_equal_where_the_same_is_known_of_the_same_run() -> None:
+    """Wherever their details are; one that was made again is another."""
+    made = row("run_a", 1, tags=["x"])
+    assert made == row("run_a", 1, tags=["x"])
+    assert hash(made) == hash(row("run_a", 1, tags=["x"]))
+    assert made != row("run_a", 1)
+    assert made != row("run_a", 2, tags=["x"])
+    assert made != row("run_a", 1, tags=["x"], by="another"), "which stands in its detail"
+    assert made != "run_a"
 
 
 def test_what_is_not_decoded_is_canonical() -> None:
     """Negative zero is zero, names are in order, everything is ASCII: index.json takes it as it is."""
     made = row("run_a", 1, metrics={"sharpe": -0.0, "cagr": 1.0}, params={"名": [2, {"b": 1, "a": -0.0}]}, by="é\x7f")
-    detail = bytes(made.detail)
-    assert detail.startswith(b'[{"cagr":1.0,"sharpe":0.0},{"\\u540d":[2,{"a":0.0,"b":1}]}')
+    detail = made.detail
+    assert detail.startswith(b'[1,{"cagr":1.0,"sharpe":0.0},{"\\u540d":[2,{"a":0.0,"b":1}]}')
     assert b'"\\u00e9\\u007f"' in detail
     assert escape(encode(msgspec.json.decode(detail))) == detail
     assert made.entry.params == {"名": [2, {"b": 1, "a": 0.0}]}
@@ -132,6 +146,6 @@ def test_only_so_much_of_what_changed_is_told() -> None:
 def test_equal_texts_of_rows_are_one_object() -> None:
     """In an index they are others in each row, which would take twice the memory and three times as long to compare."""
     made = row("run_a", 1, symbol="".join(("BTC", "USDT")))
-    again = msgspec.json.decode(msgspec.json.encode(made), type=Row)
-    for name in ("state", "symbol", "timeframe", "strategy"):
+    again = msgspec.json.decode(msgspec.json.encode(made, enc_hook=lambda _: None), type=Row)
+    for name in ("state", "symbol", "timeframe", "strategy", "dataset_id", "start"):
         assert getattr(made, name) is getattr(again, name), name
