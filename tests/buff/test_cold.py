@@ -22,6 +22,7 @@ from buff.runs import compression
 from buff.runs.run import Run
 from buff.space import free
 from buff.store import Store
+from journal_tools.repair import salvage
 from killing import change_in_another, change_until
 from whole import SETTINGS, events, files, host, loosen, make, names, opened
 
@@ -227,6 +228,18 @@ def test_an_interrupted_backup_goes_on_after_its_source_was_compressed(root: Pat
         change(store)
     assert copy_root(opened(root), str(tmp_path / "copy")).exit_code == 0
     assert files(tmp_path / "copy") == files(root)
+
+
+def test_a_salvaged_root_holds_them_as_they_were(packed: Path, tmp_path: Path) -> None:
+    (segment,) = (packed / "_journal").glob("*.jsonl")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[-2] = lines[-2].replace(b'"t":"2', b'"t":"3', 1)
+    segment.write_bytes(b"".join(lines))
+    new = tmp_path / "new"
+    report = salvage(RealDisk(), str(packed), str(new), host=host(), why="a test", planning=False)
+    assert not report.values["not_whole"]
+    assert forms(new)[ONE] == forms(new)[OTHER] == PACKED
+    assert outcomes(new) == {"whole"}
 
 
 # Damage

@@ -1,7 +1,8 @@
 """The public API as a user writes it. mypy checks this file in strict mode; nothing runs it."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, BinaryIO, assert_type
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +68,11 @@ def read(run: buff.Run) -> float | None:
     assert_type(run.bars.timeframe, buff.Timeframe)
     assert_type(run.equity, NDArray[np.float64])
     assert_type(run.position, NDArray[np.int8])
+    assert_type(run.open("metrics.json"), BinaryIO)
     assert_type(run.records, buff.Records)
     assert_type(run.records[0], dict[str, Any])
     assert_type(run.records[10:20], list[dict[str, Any]])
-    assert_type(run.trades, list[dict[str, Any]])
+    assert_type(run.trades, Sequence[dict[str, Any]])
     assert_type(run.explain(trade=0), dict[str, Any])
     assert_type(run.explain(bar="2024-01-01T00:00:00Z"), dict[str, Any])
     assert_type(run.diff(run), dict[str, Any])
