@@ -96,8 +96,7 @@ def check(path: str, names: Sequence[str]) -> None:
     if not os.path.lexists(path):
         return
     check_target(RealDisk(), path, force=True)
-    with open(path, encoding="utf-8") as file:
-        wanted = [name.partition(".")[0] for name in named(file.read())]
+    wanted = [name.partition(".")[0] for name in named(_read(path))]
     if not wanted:
         raise _refused(path, "is there, and has no section that this command could fill", "name a new file")
     missing = sorted(set(wanted) - {MACHINE, *names})
@@ -109,15 +108,24 @@ def check(path: str, names: Sequence[str]) -> None:
         )
 
 
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise _refused(path, "is no text", "name a page, or a new file") from error
+    except OSError as error:
+        raise _refused(path, f"could not be read: {error.strerror}", "check its permissions") from error
+
+
 def _refused(path: str, says: str, hint: str) -> RunConfigInvalid:
     return RunConfigInvalid(f"{path} {says}", hint=hint, details={"field": "write", "value": path})
 
 
 def write(path: str, report: Report, *, token: str) -> None:
-    """Put a report into a page, whole or not at all. Raises StorageError."""
+    """Put a report into a page, whole or not at all. Raises RunConfigInvalid, StorageError."""
     found = sections(report)
     text = new(found)
     if os.path.lexists(path):
-        with open(path, encoding="utf-8") as file:
-            text = filled(file.read(), found)
+        text = filled(_read(path), found)
     publish(RealDisk(), path, lambda put: put(text.encode()), token=token, force=True)

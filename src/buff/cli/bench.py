@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from buff.cli.output import json_option, print_json, root_option, surroundings, table
+from buff.errors import RunsRootInvalid
 from buff.host import Host
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
     for path in pages:
         page.check(path, wanted)
     host, settings = surroundings()
-    parent = _parent(runs_root or settings.runs_root)
+    parent = _parent(runs_root, settings.runs_root)
     report = _measured(wanted, parent, host, quick=quick, rounds=rounds, as_json=as_json, pages=pages)
     for path in pages:
         page.write(path, report, token=host.token())
@@ -75,9 +76,16 @@ def _wanted(names: tuple[str, ...]) -> tuple[str, ...]:
     return names or NAMES
 
 
-def _parent(root: str | None) -> str:
-    """Return where the directory of the suite is made: in a root that is there, else among temporary files."""
-    return os.path.abspath(root) if root and os.path.isdir(root) else tempfile.gettempdir()
+def _parent(given: str | None, usual: str | None) -> str:
+    """Return where the directory of the suite is made: in the root that was given, or in the usual one if it is there,
+    else among temporary files. Raises RunsRootInvalid.
+    """
+    root = given or (usual if usual and os.path.isdir(usual) else tempfile.gettempdir())
+    if not os.path.isdir(root) or not os.access(root, os.W_OK | os.X_OK):
+        raise RunsRootInvalid(
+            f"{root} is no directory that can be written to", hint="name a directory on the disk to be measured"
+        )
+    return os.path.abspath(root)
 
 
 def _print_list(*, as_json: bool) -> None:

@@ -82,6 +82,11 @@ def test_a_page_is_refused_before_anything_is_measured(tmp_path: Path, capsys: p
     out.write_text("<!-- bench: limits -->\n<!-- bench: end -->\n\n<!-- bench: sweep -->\n<!-- bench: end -->\n")
     assert run(["bench", "limits", "--write", str(out)]) == 3
     assert "not to be measured: sweep" in capsys.readouterr().err
+    out.write_bytes(b"\xff\xfe")
+    assert run(["bench", "limits", "--write", str(out)]) == 3
+    assert "is no text" in capsys.readouterr().err
+    assert run(["bench", "limits", "--runs-root", str(out)]) == 8
+    assert "no directory that can be written" in capsys.readouterr().err
     with pytest.raises(RunConfigInvalid, match="is a directory"):
         page.check(str(tmp_path), suite.NAMES)
     page.check(str(tmp_path / "new.md"), ("limits",))
