@@ -1,10 +1,11 @@
 """Pictures of the main pages, for the documentation: the same Chromium makes the same pictures.
 
 A directory goes in and is filled with PNG files of 1280 by 800 points, each page in light and in dark: the steps of
-`docs/tutorial/first_run_in_the_browser.md` over the sample file. Clock and chance of the root are fixed, so that no
-picture changes by itself. Nothing else is written.
+`docs/tutorial/first_run_in_the_browser.md` over the sample file, and the pages of `docs/how_to/sweep.md` over minutes
+that are computed. Clock and chance of the roots are fixed, so that no picture changes by itself. Nothing else is
+written.
 
-    python tests/screenshots.py docs/images
+    python tests/screenshots.py docs/images [NAME ...]
 """
 
 import io
@@ -21,12 +22,16 @@ from typing import Any, TypeAlias
 from attrs import evolve
 
 from buff.builder import create
+from buff.crew import Here
+from buff.deposit import deposit
 from buff.host import Host
 from buff.settings import Settings
 from buff.store import Store
+from buff.sweeps import carry_out, grid
+from buff.windows import Walk
 from pages import SAMPLE
 from visits import Server, chromium
-from whole import host
+from whole import host, write_csv
 
 SIZE = {"width": 1280, "height": 800}
 SCHEMES = ("light", "dark")
@@ -65,6 +70,23 @@ def furnish(root: Path) -> tuple[str, ...]:
         for at, rule in enumerate(RULES)
     )
     return tuple(each.run.id for each in made)
+
+
+def sweep(root: Path) -> tuple[str, ...]:
+    """Carry out a grid and a walk forward over a quarter of a year; return their ids."""
+    root.mkdir()
+    csv = write_csv(root.parent / "quarter.csv", 90 * 1_440, seed=5)
+    with Store(str(root), host=still(2), settings=SETTINGS) as store:
+        values = {"csv": [str(csv)], "symbol": "BTCUSDT"}
+        dataset = deposit(values, root=store, host=store.host, settings=SETTINGS).dataset_id
+        common: Any = {"datasets": [dataset], "strategy_id": "ma_cross", "risk": "3", "common": {}}
+        lengths = {"fast": "5..50..5", "slow": "20..120..10"}
+        walk = Walk(train="30d", test="10d", purge="2d")
+        asked = (
+            grid(timeframes="4h", params={"fast": "4,8,12", "slow": "16,24,32"}, walk=walk, **common),
+            grid(timeframes="1h", params=lengths, **common),
+        )
+        return tuple(carry_out(store, each, executor=Here()).id for each in asked)
 
 
 def serve(root: str) -> int:
@@ -141,14 +163,31 @@ def _compare(page: Any, local: str, ids: tuple[str, ...]) -> None:
     page.goto(f"{local}/compare?run={ids[0]}&run={ids[1]}")
 
 
+def _sweep(page: Any, local: str, ids: tuple[str, ...]) -> None:
+    page.goto(f"{local}/sweeps/{ids[1]}")
+    _top(page, "#map")
+
+
+def _lines(page: Any, local: str, ids: tuple[str, ...]) -> None:
+    page.goto(f"{local}/sweeps/{ids[1]}?from.slow=50&to.slow=80")
+    page.locator("details[open] > summary").click()
+    _top(page, "#lines")
+
+
+def _walk(page: Any, local: str, ids: tuple[str, ...]) -> None:
+    page.goto(f"{local}/sweeps/{ids[0]}?at.window=2")
+    _top(page, "#windows")
+
+
 Pose: TypeAlias = Callable[[Any, str, tuple[str, ...]], None]
 BEFORE: Mapping[str, Pose] = {"new": _new, "request": _request, "rule": _rule}  # while the root is empty
 AFTER: Mapping[str, Pose] = {"run": _run, "trade": _trade, "runs": _runs, "compare": _compare}
+SWEPT: Mapping[str, Pose] = {"sweep": _sweep, "lines": _lines, "walk": _walk}  # in a root of sweeps
 
 
 def names() -> list[str]:
     """Return the names of the files that are made."""
-    return [f"{name}-{scheme}.png" for name in (*BEFORE, *AFTER) for scheme in SCHEMES]
+    return [f"{name}-{scheme}.png" for name in (*BEFORE, *AFTER, *SWEPT) for scheme in SCHEMES]
 
 
 def small(png: bytes) -> bytes:
@@ -177,20 +216,21 @@ def shoot(browser: Any, local: str, poses: Mapping[str, Pose], ids: tuple[str, .
         context.close()
 
 
-def take(folder: Path) -> None:
-    """Write every picture into a directory."""
+def take(folder: Path, *wanted: str) -> None:
+    """Write every picture into a directory, or those of some pages."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, chromium(*ALIKE) as browser:
-        empty, root = Path(place) / "empty", Path(place) / "runs"
+        empty, root, swept = (Path(place) / name for name in ("empty", "runs", "swept"))
         empty.mkdir()
-        with served(empty) as local:
-            shoot(browser, local, BEFORE, (), folder)
-        ids = furnish(root)
-        with served(root) as local:
-            shoot(browser, local, AFTER, ids, folder)
+        for poses, where, fill in ((BEFORE, empty, None), (AFTER, root, furnish), (SWEPT, swept, sweep)):
+            chosen = {name: pose for name, pose in poses.items() if not wanted or name in wanted}
+            if chosen:
+                ids = fill(where) if fill is not None else ()
+                with served(where) as local:
+                    shoot(browser, local, chosen, ids, folder)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
         sys.exit(serve(sys.argv[2]))
-    take(Path(sys.argv[1]))
+    take(Path(sys.argv[1]), *sys.argv[2:])
