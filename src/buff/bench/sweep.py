@@ -27,16 +27,22 @@ from buff.sweeps import create_all
 
 Makers = tuple[Executor, Callable[[], Sequence[int]]]  # who makes runs, and the processes that live for it
 
+POOL, ONE, DASK = "Buff, processes of its own", "Buff, one core", "Buff, Dask with as many workers"
+ROOTS = {POOL: "pool", ONE: "one", DASK: "dask"}  # where each keeps its runs
 DAY = 1_440
 ROUNDS = 5
 
 
-def subject(*, quick: bool) -> Subject:
-    """Return what is measured."""
-    days, together = (60, 10) if quick else (365, 40)
+def subject(*, quick: bool, together: int | None = None) -> Subject:
+    """Return what is measured, `together` runs a turn."""
+    days, usual = (60, 10) if quick else (365, 40)
+    together = together or usual
 
-    def ours(name: str, makers: Callable[[Place], Makers]) -> Callable[[Place], Job]:
-        return lambda place: _ours(place, name, days * DAY, together, *makers(place))
+    def ours(who: str, makers: Callable[[Place], Makers], needs: tuple[str, ...] = ()) -> Contender:
+        def prepare(place: Place) -> Job:
+            return _ours(place, ROOTS[who], days * DAY, together, *makers(place))
+
+        return Contender(who=who, prepare=prepare, needs=needs)
 
     return Subject(
         name="sweep",
@@ -53,11 +59,9 @@ def subject(*, quick: bool) -> Subject:
             Case(
                 name=f"{together} runs of {days * 24:,} bars, each",
                 contenders=(
-                    Contender(who="Buff, processes of its own", prepare=ours("pool", _pool)),
-                    Contender(who="Buff, one core", prepare=ours("one", lambda place: (Here(), list))),
-                    Contender(
-                        who="Buff, Dask with as many workers", prepare=ours("dask", _dask), needs=("distributed",)
-                    ),
+                    ours(POOL, _pool),
+                    ours(ONE, lambda place: (Here(), list)),
+                    ours(DASK, _dask, ("distributed",)),
                     Contender(
                         who="backtesting.py optimize, nothing stored",
                         prepare=lambda place: _theirs(place, days * DAY, together),
