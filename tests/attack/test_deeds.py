@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from buff.errors import BuffError
+from buff.files import Disk
 from deeds import BUILD, COMPRESS, COPY, CREATE, DEEDS, FREE, SALVAGE, Deed, Told, begun, cuts, ended, hold
+from ledgers import Broken
 from lying_disk import Fault, strikes
 from twin_disk import TwinDisk
 
@@ -48,6 +50,23 @@ def test_what_was_interrupted_may_be_interrupted_again(deed: Deed) -> None:
     for stop in stops:
         states += cuts(deed, images=1, again=0.0, stop=stop)[1]
     print(f"\npower cuts, {deed.name} asked for again: {starts} starts, {states:,} different states, 0 violations")
+
+
+@pytest.mark.parametrize("first", ["remove", "sync last"])
+def test_the_other_form_may_not_go_before_its_successor_is_durable(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of an exchange is turned round, and missed."""
+
+    def exchange(disk: Disk, staged: str, directory: str, wanted: str, other: str) -> None:
+        if first == "remove":
+            disk.unlink(f"{directory}/{other}")
+        disk.rename(staged, f"{directory}/{wanted}")
+        if first != "remove":
+            disk.unlink(f"{directory}/{other}")
+        disk.sync_directory(directory)
+
+    monkeypatch.setattr("buff.cold._exchange", exchange)
+    with pytest.raises(Broken):
+        cuts(COMPRESS, images=12, again=0.0)
 
 
 def strike(deed: Deed, fault: Fault) -> None:

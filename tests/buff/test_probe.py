@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from buff import probe
 from buff.files import RealDisk
 from buff.probe import FOLDER, SECONDS_MAX, SYNCS, Medium, Speed, measure, medium, mount_of
 from watched_disk import WatchedDisk
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No long file of these tests is longer than four mebibytes."""
+    assert probe.BYTES_MAX == 32 << 20
+    monkeypatch.setattr(probe, "BYTES_MAX", 4 << 20)
 
 
 def ticking(seconds: float) -> Callable[[], float]:
@@ -28,7 +36,7 @@ def test_a_disk_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
     found = measured(tmp_path)
     assert (found.sync.median, found.sync.worst, found.sync.count) == (1_000, 1_000, SYNCS)
     assert (found.create.median, found.create.count) == (1_000, SYNCS)
-    assert found.sample_bytes == 32 << 20
+    assert found.sample_bytes == 4 << 20
     assert found.write is not None
     assert found.read is not None
     assert found.hash == (8 << 20) * 1_000
@@ -62,7 +70,7 @@ class Small(RealDisk):
         return self._free
 
 
-@pytest.mark.parametrize(("free", "sample"), [(0, 0), (16 << 20, 1 << 20), ((16 << 20) - 1, 0), (1 << 40, 32 << 20)])
+@pytest.mark.parametrize(("free", "sample"), [(0, 0), (16 << 20, 1 << 20), ((16 << 20) - 1, 0), (1 << 40, 4 << 20)])
 def test_only_a_small_part_of_what_is_free_is_written(tmp_path: Path, free: int, sample: int) -> None:
     found = measured(tmp_path, Small(free))
     assert found.sample_bytes == sample
