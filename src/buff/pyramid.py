@@ -26,7 +26,7 @@ from buff.columns import HEADER_BYTES, Committed, Proven
 from buff.errors import RunDamaged
 from buff.files import Disk
 from buff.market.timeframe import DAY_MS, Timeframe, coarser_or_equal
-from buff.runs.compression import opened_form
+from buff.runs import compression
 from buff.runs.run import Run
 
 SCHEMA = "pyramid.v1"
@@ -373,7 +373,12 @@ def _referenced(run: Run, names: Sequence[str] | None = None) -> tuple[Committed
 def _written(run: Run, names: Sequence[str] = ()) -> tuple[Committed, ...]:
     """Return the files that a run made, all or some of them, in whatever form they lie."""
     return tuple(
-        Committed(name=item["name"], path=run.place(item["name"]), sha256=item["sha256"], opened=opened_form)
+        Committed(
+            name=item["name"],
+            path=compression.place(os.path.join(run.directory, *item["name"].split("/"))),
+            sha256=item["sha256"],
+            opened=compression.opened_form,
+        )
         for item in run.manifest["artifacts"]
         if not names or item["name"] in names
     )

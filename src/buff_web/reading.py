@@ -4,15 +4,14 @@ A store or a run goes in; plain values come out, the same for a page and for its
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
-import numpy as np
 from attrs import frozen
 
 from buff import LegacyRun, Run, RunEntry, Store
-from buff.errors import RunDamaged, RunNotFound
+from buff.errors import RunNotFound
 from buff.journal.record import Recorded
 from buff.registry.queries import Tried
 from buff_web.problems import without_paths
@@ -100,7 +99,7 @@ def trades_of(run: Run, asked: TradesAsked) -> Trades:
     One position is held at a time, so entries and exits both come in order, and the page is found by halving: of a
     hundred thousand trades only those of the page are parsed, and a few on the way.
     """
-    trades = _Lines(run)
+    trades = run.trades
     first, last = (stamp(ms) if ms is not None else None for ms in (asked.first_ms, asked.last_ms))
     low = 0 if first is None else bisect_left(trades, first, key=_left)
     high = len(trades) if last is None else bisect_left(trades, last, key=lambda trade: trade["entry"]["ts"])
@@ -114,34 +113,3 @@ def trades_of(run: Run, asked: TradesAsked) -> Trades:
 def _left(trade: Trade) -> str:
     """Return when a trade was left; what is still open sorts behind every stamp."""
     return str(trade["exit"]["ts"]) if "exit" in trade else "open"
-
-
-class _Lines(Sequence[Trade]):
-    """The trades of a run, each parsed when it is asked for."""
-
-    def __init__(self, run: Run) -> None:
-        """Find where the lines end. Raises RunDamaged when the file cannot be read."""
-        self._run_id, self._data = run.id, run.artifact("trades.jsonl")
-        ends = np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
-        self._bounds = np.concatenate(([0], ends + 1))
-
-    def __len__(self) -> int:
-        return len(self._bounds) - 1
-
-    @overload
-    def __getitem__(self, place: int) -> Trade: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Trade]: ...
-    def __getitem__(self, place: int | slice) -> Trade | list[Trade]:
-        if isinstance(place, slice):
-            return [self[index] for index in range(len(self))[place]]
-        begin, end = self._bounds[place : place + 2].tolist()
-        try:
-            trade: Trade = msgspec.json.decode(memoryview(self._data)[begin:end])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RunDamaged(
-                f"line {place + 1} of trades.jsonl of {self._run_id} is not JSON",
-                hint=f"run `buff run verify {self._run_id}`",
-                details={"run_id": self._run_id, "artifact": "trades.jsonl"},
-            ) from error
-        return trade

@@ -4,9 +4,12 @@ A run directory and its manifest go in; lazy views come out. Nothing here recomp
 that is not what the manifest says is a RunDamaged, never a guess.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import msgspec
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 RECORDS_PER_BLOCK = 256
+TRADES = "trades.jsonl"
+_PIECE_BYTES, _TRADES_AT_ONCE = 1 << 20, 1_024
 HEADLINE = ("net_return", "max_drawdown", "sharpe", "trades", "win_rate", "buy_and_hold")
 BENCHMARKS = {
     "net_return": "buy_and_hold",
@@ -103,6 +108,92 @@ class Records(Sequence[Record]):
         return lines[low - first * RECORDS_PER_BLOCK : high - first * RECORDS_PER_BLOCK]
 
 
+class Trades(Sequence[Record]):
+    """The round trips of a run in order of entry; the last may be open. Each is parsed when it is asked for.
+
+    What is kept of them is where they begin: of a quarter of a million, two megabytes.
+    """
+
+    def __init__(self, path: str, *, run_id: str) -> None:
+        """Find where the lines of the file begin. Raises RunDamaged when it cannot be read."""
+        self._path, self._run_id = path, run_id
+        with self._reading() as file:
+            self._bounds = _bounds(path, _identity(file))
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Record]: ...
+    def __getitem__(self, place: int | slice) -> Record | list[Record]:
+        wanted = range(len(self))[place]
+        if isinstance(wanted, int):
+            return self._read(wanted, wanted + 1)[0]
+        if not wanted:
+            return []
+        low = min(wanted[0], wanted[-1])
+        found = self._read(low, max(wanted[0], wanted[-1]) + 1)
+        return found if wanted.step == 1 else [found[index - low] for index in wanted]
+
+    def __iter__(self) -> Iterator[Record]:
+        for low in range(0, len(self), _TRADES_AT_ONCE):
+            yield from self[low : low + _TRADES_AT_ONCE]
+
+    def __repr__(self) -> str:
+        return f"<Trades {len(self):,}>"
+
+    def _read(self, low: int, high: int) -> list[Record]:
+        bounds = self._bounds[low : high + 1].tolist()
+        with self._reading() as file:
+            file.seek(bounds[0])
+            data = memoryview(file.read(bounds[-1] - bounds[0]))
+        return [
+            self._record(data[begin - bounds[0] : end - bounds[0]], low + index)
+            for index, (begin, end) in enumerate(pairwise(bounds))
+        ]
+
+    def _record(self, line: memoryview, number: int) -> Record:
+        try:
+            record: Record = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._damaged(f"line {number + 1} of {TRADES} of {self._run_id} is not JSON") from error
+        return record
+
+    @contextmanager
+    def _reading(self) -> Iterator[BinaryIO]:
+        try:
+            with opened(self._path) as file:
+                yield file
+        except OSError as error:
+            raise self._damaged(f"{TRADES} of {self._run_id} cannot be read: {error.strerror}") from error
+
+    def _damaged(self, says: str) -> RunDamaged:
+        return RunDamaged(
+            says, hint=f"run `buff run verify {self._run_id}`", details={"run_id": self._run_id, "artifact": TRADES}
+        )
+
+
+def _identity(file: BinaryIO) -> tuple[int, ...]:
+    """Return what tells a file from any other, and from itself after a change."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=16)
+def _bounds(path: str, identity: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return where each line of a file begins and the last ends, looked for once for as long as it is the same."""
+    ends, place = [], 0
+    with opened(path) as file:
+        if _identity(file) != identity:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        while piece := file.read(_PIECE_BYTES):
+            ends.append(np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n")) + place)
+            place += len(piece)
+    return np.concatenate((np.zeros(1, np.int64), *(each + 1 for each in ends)))
+
+
 class Run:
     """One committed run. Everything is read when it is asked for, from the artifacts only."""
 
@@ -150,9 +241,9 @@ class Run:
         return found
 
     @cached_property
-    def trades(self) -> list[Record]:
-        """Every round trip in order of entry; the last may be open."""
-        return [msgspec.json.decode(line) for line in self.artifact("trades.jsonl").splitlines()]
+    def trades(self) -> Sequence[Record]:
+        """Every round trip in order of entry, by position or slice; the last may be open."""
+        return Trades(self._path(TRADES), run_id=self.id)
 
     @cached_property
     def timeline(self) -> list[Record]:
@@ -274,10 +365,6 @@ class Run:
                 details={"artifact": name},
             )
         return path
-
-    def place(self, name: str) -> str:
-        """Return the path of the file that holds an artifact, in whatever form it lies. Raises ArtifactNotFound."""
-        return place(self._path(name))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return bars, equity, drawdown and position as a DataFrame indexed by UTC time (needs pandas)."""

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 
 from buff.decisions.engine import ACTIONS
 from buff.errors import RunDamaged, RunNotFound
+from buff.runs.run import TRADES
 from buff_web import decisions, query
 from buff_web.api.runs import RunId, run_of
 from buff_web.openapi import answers
@@ -19,7 +20,6 @@ from buff_web.reading import trades_of
 from buff_web.site import Asked, Site, json_answer
 
 LIMIT, LIMIT_MAX = 100, 1_000
-TRADES = "trades.jsonl"
 
 
 class TradesPage(msgspec.Struct, kw_only=True):

@@ -93,6 +93,18 @@ def test_a_file_cut_short_is_damage(long_run: Run, tmp_path: Path) -> None:
         Records(str(path), offsets, 1_500)[-1]
 
 
+def test_trades_are_read_by_place_and_slice_without_reading_the_others(long_run: Run) -> None:
+    every = [json.loads(line) for line in long_run.artifact("trades.jsonl").splitlines()]
+    trades = long_run.trades
+    assert len(trades) == len(every) > 8
+    assert list(trades) == every
+    assert [trades[place] for place in (0, 3, -1)] == [every[place] for place in (0, 3, -1)]
+    for part in (slice(2, 7), slice(None, 3), slice(-2, None), slice(7, 2, -2), slice(0, None, 3), slice(5, 5)):
+        assert trades[part] == every[part], part
+    with pytest.raises(IndexError):
+        trades[len(every)]
+
+
 # Columns and documents
 
 

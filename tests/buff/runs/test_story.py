@@ -95,7 +95,9 @@ def test_printed_sums_are_the_stored_numbers(wild: list[Run]) -> None:
 
 
 def test_a_number_that_is_not_its_parts_is_said(run: Run) -> None:
-    run.trades[0]["pnl"] += 0.01
+    changed = list(run.trades)
+    changed[0]["pnl"] += 0.01
+    vars(run)["trades"] = changed
     sums = {each["says"]: each for each in run.explain(trade=0)["arithmetic"]}
     assert not sums["quantity × (exit price − entry price) − fees"]["holds"]
     assert not sums["the market's move − slippage − fees"]["holds"]
