@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
 from typing import TypeVar
@@ -28,6 +28,7 @@ from buff.store import Store
 MINUTE_SECONDS = 60
 Chunk = TypeVar("Chunk")
 Known = TypeVar("Known")
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # as the journal has it
 _MARK = re.compile(rf"(run|ingest|import)-([0-9a-z_]+){re.escape(MARK)}")
 
 
@@ -200,7 +201,10 @@ def check_runs(store: Store) -> None:
 
 def _spared(store: Store) -> int:
     """Return how many runs do not count by themselves, because sweeps that are busy, or were just now, made them."""
-    busy = (entry for entry in store.state.sweeps.values() if entry.last is not None and _recent(store, entry.last))
+    now = datetime.fromisoformat(store.host.clock())
+    then, end = (moment.strftime(_TIME) for moment in (now - timedelta(seconds=MINUTE_SECONDS), now))
+    # Compared as text, which costs a root of very many sweeps nothing: whoever commits asks this under the lock.
+    busy = (entry for entry in store.state.sweeps.values() if entry.last is not None and then < entry.last <= end)
     return sum(entry.committed - 1 for entry in busy)
 
 

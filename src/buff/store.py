@@ -179,6 +179,9 @@ class Store:
             lambda found, changed: texts.continued(found, every, queries.unmoved(every, changed)),
         )
 
+    def _ids(self, rows: Rows) -> Sequence[str]:
+        return self._looks.of(rows, "ids", lambda: queries.ids(rows.rows()), queries.ids_after)
+
     def facets(self, **filters: Any) -> Facets:
         """Return what a list can be narrowed by: the values its runs have, and how many runs have each.
 
@@ -200,11 +203,13 @@ class Store:
 
     def entry(self, run_id: str) -> RunEntry:
         """Return what the registry holds of a run, by its id or the beginning of it. Raises RunNotFound."""
-        return queries.find(self.state, run_id)
+        state = self.state
+        return queries.find(state, run_id, partial(self._ids, state.runs))
 
     def run(self, run_id: str) -> Run:
         """Return a committed run by its id, or by the beginning of it. Raises RunNotFound, RunDamaged."""
-        entry = queries.held(self.state, run_id)
+        state = self.state
+        entry = queries.held(state, run_id, partial(self._ids, state.runs))
         directory = os.path.join(self.root, entry.run_id)
         manifest = committed_manifest(self.disk, directory, entry.run_id, entry.manifest_sha256)
         return Run(root=self.root, manifest=manifest, facts=msgspec.structs.asdict(entry))
@@ -612,7 +617,9 @@ class Store:
 
     def _change(self, run_id: str, decide: Callable[[RunEntry], Event | None]) -> RunEntry:
         """Record what is decided of a run's entry as it is under the lock, if anything; return the entry after it."""
-        known = queries.held(self.state, run_id).run_id  # an id that is not there opens no journal
+        state = self.state
+        # An id that is not there opens no journal.
+        known = queries.held(state, run_id, partial(self._ids, state.runs)).run_id
         with self.journal().exclusive() as hold:
             event = decide(queries.held(self._state, known))
             if event is not None:

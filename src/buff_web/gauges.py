@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define
 from litestar.types import ASGIApp, Message, Receive, Send
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Counted
@@ -20,7 +20,6 @@ from prometheus_client.registry import Collector
 from buff import Store, __version__, safety
 from buff.errors import BuffError
 from buff.journal.survey import read_head
-from buff.registry.rows import Rows
 from buff.registry.state import RegistryState
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"
@@ -95,7 +94,6 @@ class Gauges(Collector):
     """The gauges of one root."""
 
     _store: Store
-    _counted: tuple[Rows, Counter[str]] = field(factory=lambda: (Rows(), Counter()))
 
     def text(self) -> bytes:
         """Return everything there is to read, this process's counters included."""
@@ -135,7 +133,8 @@ class Gauges(Collector):
 
     def _registry(self, state: RegistryState) -> Iterator[GaugeMetricFamily]:
         runs = GaugeMetricFamily(f"{PREFIX}_runs", "Runs by state.", labels=["state"])
-        for name, count in sorted(self._runs_by_state(state.runs).items()):
+        # Counted once, and from then on only what has changed.
+        for name, count in sorted(self._store.facets().states.items()):
             runs.add_metric([name], count)
         yield runs
         yield _gauge("datasets", "Stored datasets.", len(state.datasets))
@@ -144,12 +143,6 @@ class Gauges(Collector):
         for status in ("queued", "running"):
             builds.add_metric([status], statuses[status])
         yield builds
-
-    def _runs_by_state(self, runs: Rows) -> Counter[str]:
-        """Return how many runs have each state; counted again only when there are other runs."""
-        if self._counted[0] is not runs:
-            self._counted = runs, Counter(row.state for row in runs.rows())
-        return self._counted[1]
 
 
 def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:

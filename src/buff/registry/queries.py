@@ -5,6 +5,7 @@ Order is by seq unless asked otherwise, never by clock.
 """
 
 import base64
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -484,11 +485,29 @@ def _counted(every: Sequence[Row], query: Query) -> Facets:
     )
 
 
-def find(state: RegistryState, run_id: str) -> RunEntry:
-    """Return the entry of a run by its id, or by the only id that begins so. Raises RunNotFound."""
+def ids(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return the ids of runs in their own order, in which those that begin alike stand together."""
+    return tuple(sorted(row.run_id for row in rows))
+
+
+def ids_after(found: Sequence[str], changed: Changed) -> tuple[str, ...]:
+    """Return what these ids become by some changes: none ever goes away."""
+    made = list(found)
+    for run_id, (before, _) in changed.items():
+        if before is None:
+            insort(made, run_id)
+    return tuple(made)
+
+
+def find(state: RegistryState, run_id: str, sorted_ids: Callable[[], Sequence[str]] | None = None) -> RunEntry:
+    """Return the entry of a run by its id, or by the only id that begins so. Raises RunNotFound.
+
+    `sorted_ids` gives all `ids` where somebody keeps them; they are asked for when there is no run of this very id.
+    """
     if run_id in state.runs:
         return state.runs[run_id]
-    begin = [known for known in state.runs if run_id and known.startswith(run_id)]
+    known = ids(state.runs.rows()) if sorted_ids is None else sorted_ids()
+    begin = known[bisect_left(known, run_id) : bisect_left(known, f"{run_id}~")] if run_id else ()  # no id has a ~
     if len(begin) == 1:
         return state.runs[begin[0]]
     raise RunNotFound(
@@ -498,9 +517,9 @@ def find(state: RegistryState, run_id: str) -> RunEntry:
     )
 
 
-def held(state: RegistryState, run_id: str) -> RunEntry:
+def held(state: RegistryState, run_id: str, sorted_ids: Callable[[], Sequence[str]] | None = None) -> RunEntry:
     """Return the entry of a run whose directory is kept, found as `find` does. Raises RunNotFound."""
-    entry = find(state, run_id)
+    entry = find(state, run_id, sorted_ids)
     if entry.state == "reclaimed":
         raise RunNotFound(
             f"run {entry.run_id} was archived, and its directory was given up by `buff store gc`",

@@ -4,7 +4,9 @@ Rows in order of seq go in; the texts of each few of them come out as one, folde
 among which all that match are come out. Which of them match is for `queries` to say.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 from buff.registry.rows import Row
 
@@ -13,7 +15,29 @@ ROWS = 16  # of one text: fewer make more texts to look through, more make more 
 
 def texts_of(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the texts of rows, of each `ROWS` of them one: what `Query.text` is looked up in, folded."""
-    return tuple(_text(rows[begin : begin + ROWS]) for begin in range(0, len(rows), ROWS))
+    ids, symbols, strategies = (list(map(attrgetter(name), rows)) for name in ("run_id", "symbol", "strategy"))
+    said = _said(rows)
+    return tuple(
+        # No word has a line end in it.
+        "\n".join(
+            (
+                *dict.fromkeys(symbols[begin : begin + ROWS]),
+                *dict.fromkeys(strategies[begin : begin + ROWS]),
+                *ids[begin : begin + ROWS],
+                *said.get(begin // ROWS, ()),
+            )
+        ).casefold()
+        for begin in range(0, len(rows), ROWS)
+    )
+
+
+def _said(rows: Sequence[Row]) -> Mapping[int, Sequence[str]]:
+    """Return what people said of rows, which is of few, by the number of the text it belongs to."""
+    found = defaultdict[int, list[str]](list)
+    for place, row in enumerate(rows):
+        if row.name is not None or row.notes is not None:
+            found[place // ROWS] += [text for text in (row.name, row.notes) if text is not None]
+    return found
 
 
 def continued(texts: tuple[str, ...], rows: Sequence[Row], same: int) -> tuple[str, ...]:
@@ -28,9 +52,3 @@ def among(rows: Sequence[Row], texts: Sequence[str], words: Sequence[str]) -> li
     for word in words:
         places = [place for place in places if word in texts[place]]
     return [row for place in places for row in rows[place * ROWS : (place + 1) * ROWS]]
-
-
-def _text(rows: Sequence[Row]) -> str:
-    shared = dict.fromkeys(text for row in rows for text in (row.symbol, row.strategy))
-    own = (text for row in rows for text in (row.run_id, row.name, row.notes) if text is not None)
-    return "\n".join((*shared, *own)).casefold()  # no word has a line end in it

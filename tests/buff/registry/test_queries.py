@@ -1,6 +1,8 @@
 """Lists: filters, order, pages."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buff.errors import RunConfigInvalid, RunNotFound
 from buff.journal.events import RunAnnotated, RunArchived
@@ -113,3 +115,23 @@ def test_the_only_id_that_begins_so_is_enough():
         queries.find(STATE, "run_")
     with pytest.raises(RunNotFound, match="no run"):
         queries.find(STATE, "")
+    with pytest.raises(RunNotFound, match="no run"):
+        queries.find(STATE, "run_d")
+
+
+@given(
+    st.lists(st.text("ab_-09", min_size=3, max_size=5), unique=True), st.integers(0, 10), st.text("ab_-09", max_size=4)
+)
+def test_ids_that_are_kept_find_what_all_of_them_would(names: list[str], known: int, begin: str) -> None:
+    """Invariants checked: ids brought up to date are those made anew, and what is found alone begins so."""
+    items = [recorded(seq, committed(name)) for seq, name in enumerate(names, 1)]
+    before, after = project(items[:known]), project(items)
+    rows = before.runs.having({name: row for name in names[known:] if (row := after.runs.row(name)) is not None})
+    kept = queries.ids_after(queries.ids(before.runs.rows()), rows.since(before.runs.mark) or {})
+    assert kept == queries.ids(after.runs.rows())
+    expected = [name for name in names if begin and name.startswith(begin)]
+    if begin in names or len(expected) == 1:
+        assert queries.find(after, begin, lambda: kept).run_id == (begin if begin in names else expected[0])
+    else:
+        with pytest.raises(RunNotFound):
+            queries.find(after, begin, lambda: kept)
