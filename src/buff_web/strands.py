@@ -24,6 +24,7 @@ SLOTS = 30  # on an axis of the ground
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1200, 80, 60, 40, 330
 NONE = BOTTOM + 28  # where lines go that have no value
 TICKS_MAX = 12
+VARYING_MAX = 12  # axes for what varies; requests of a file may differ in more
 SHARES = (0.005, 0.03, 0.1)  # of all runs, above which a line of the ground is stronger
 
 
@@ -48,9 +49,9 @@ class Axis:
 
 
 def axes(layout: Layout, rows: Sequence[Trial]) -> tuple[Axis, ...]:
-    """Return the axes of a sweep: what varies, then the measures that any run has."""
+    """Return the axes of a sweep: the first things that vary, then the measures that any run has."""
     measures = (_measure(name, rows) for name in SHORT)
-    return (*map(_varying, layout.varying), *(each for each in measures if each is not None))
+    return (*map(_varying, layout.varying[:VARYING_MAX]), *(each for each in measures if each is not None))
 
 
 def _varying(dimension: Dimension) -> Axis:

@@ -81,6 +81,16 @@ def test_many_values_share_the_slots_of_the_ground() -> None:
     assert len({way.split(" ")[1].split("L")[0] for way in first}) == strands.SLOTS + 1
 
 
+def test_so_many_things_that_vary_have_an_axis() -> None:
+    requests = [{"params": {f"p{number:02}": at for number in range(20)}} for at in (1, 2)]
+    _, page = pictured(requests)
+    names = [group["data-axis"] for group in page.all("g") if group.get("data-axis")]
+    assert names[: strands.VARYING_MAX + 1] == [
+        *(f"p{number:02}" for number in range(strands.VARYING_MAX)),
+        "net_return",
+    ]
+
+
 def test_what_is_out_is_dim_and_behind() -> None:
     svg, page = pictured(out={1, 2}, within={"fast": (0.0, 0.5)})
     assert [link["data-at"] for link in page.all("a")] == ["1", "2", "0", "3", "4", "5"]

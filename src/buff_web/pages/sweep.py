@@ -35,6 +35,7 @@ from buff_web.site import Asked, Site
 from buff_web.strands import Axis
 
 LIMIT = 100  # rows on a page of the table
+OPTIONS_MAX = 200  # values to choose from; of more one is typed
 TOLD = 50  # of what was skipped or failed; the JSON has the rest
 WALKED = ("net_return", "sharpe", "max_drawdown", "deflated_sharpe")
 HEADS: Mapping[str, str] = {TRAIN: "looked at", TEST: "judged by"}
@@ -101,7 +102,7 @@ HANDLERS = (sweep_page, progress_page)
 class View:
     """One look at the results of a sweep: what the address says, checked, and what follows from it.
 
-    `within` is the stretch of each axis that runs must lie in, as heights on it; `bounds` the texts it was given by.
+    `within` is the stretch of each axis that runs must lie in, as heights on it.
     """
 
     layout: Layout
@@ -324,7 +325,7 @@ def _facts(site: Site, layout: Layout, found: SweepResults) -> dict[str, Any]:
     entry = found.sweep
     failed = [row for row in found.rows if row.state == "failed"]
     alike = [(label, value) for label, value in layout.same if label not in ("window", "dataset")]
-    dates = [(row.start, row.end) for row in found.rows if row.start and row.end]
+    dates = [(row.start, row.end) for row in found.rows if row.run_id is not None and row.start and row.end]
     return {
         "entry": entry,
         "typed": typed_axes(entry),
@@ -340,6 +341,7 @@ def _facts(site: Site, layout: Layout, found: SweepResults) -> dict[str, Any]:
         "resume": commands.resume_sweep(entry.sweep),
         "measure_labels": MEASURES,
         "marks": heatmap.MARKS,
+        "undrawn": layout.varying[strands.VARYING_MAX :],
     }
 
 
@@ -367,8 +369,9 @@ def _choices(view: View, choice: Choice) -> dict[str, Any]:
 
 
 def _options(dimension: Dimension) -> list[tuple[str, str]]:
-    """Return the values of a dimension as a form has them: what is sent, and what is read."""
-    return list(zip(dimension.texts, dimension.shown, strict=True))
+    """Return the values of a dimension as a form has them: what is sent and what is read; none where one is typed."""
+    few = len(dimension.texts) <= OPTIONS_MAX
+    return list(zip(dimension.texts, dimension.shown, strict=True)) if few else []
 
 
 def _narrow(view: View) -> Iterator[dict[str, Any]]:

@@ -4,14 +4,18 @@
 import { swap } from "./frame.js";
 
 const POLL_MS = 2000;
+const DRAW_MS = 10_000;
 const DRAG_PX = 4;
 const SVG = "http://www.w3.org/2000/svg";
 
 // The same run, three times ---------------------------------------------------------------------------------------------
 
 let lit = [];
+let now = "";
 
-function light(at) {
+function light(at = "") {
+  if (at === now) return; // what is moved to the front below says once more that it is pointed at
+  now = at;
   for (const each of lit) each.classList.remove("lit");
   lit = at ? at.split(" ").flatMap((one) => [...document.querySelectorAll(`[data-at~="${one}"]`)]) : [];
   for (const each of lit) {
@@ -55,9 +59,17 @@ document.addEventListener("keydown", (event) => {
 
 // A choice is a part of the server's own page -------------------------------------------------------------------------------
 
+const place = (address) => new URL(address, location.href).href.split("#")[0];
+let shown = place(location.href);
+
 async function look(address, { keep = true, focus = null } = {}) {
-  await swap("look", address).catch(() => location.assign(address));
+  try {
+    await swap("look", address);
+  } catch {
+    return location.assign(address);
+  }
   if (keep) history.pushState(null, "", address);
+  shown = place(address);
   begin();
   document.dispatchEvent(new Event("change")); // whoever counts the chosen rows
   if (focus) document.querySelector(`#look [name="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
@@ -88,7 +100,7 @@ document.addEventListener("click", (event) => {
     if (part && part.getBoundingClientRect().top < 0) part.scrollIntoView();
   });
 });
-addEventListener("popstate", () => look(location.href, { keep: false }));
+addEventListener("popstate", () => { if (place(location.href) !== shown) look(location.href, { keep: false }); });
 
 // A drag along an axis: what lies outside is dim at once, and the server draws the rest at its end ---------------------------
 
@@ -146,6 +158,7 @@ document.addEventListener("pointerup", () => {
 // What the form says of a stretch: values by their places, or numbers of a measure.
 function fields(form, { dataset }, low, high) {
   const { options } = form.elements[`from.${dataset.axis}`];
+  if (!options && dataset.low === undefined) return ["", ""]; // too many values to choose from: they are typed
   if (options) {
     const last = Math.max(options.length - 2, 1); // the first option is any
     const [first, end] = [Math.ceil(low * last - 1e-9), Math.floor(high * last + 1e-9)];
@@ -157,15 +170,21 @@ function fields(form, { dataset }, low, high) {
 
 // A sweep that is under way ---------------------------------------------------------------------------------------------------
 
+// How far it is, is asked often; what is drawn of it, seldom, and never under the hands of somebody.
 async function follow() {
-  for (let part = document.querySelector("#progress[data-live]"); part; part = document.querySelector("#progress[data-live]")) {
+  let drawn = Date.now();
+  let part = document.querySelector("#progress[data-live]");
+  while (part?.dataset.live) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (document.hidden) continue;
     const before = part.dataset.committed;
     try {
-      const now = await swap("progress", part.dataset.live);
-      if (!now.dataset.live) location.reload();
-      else if (now.dataset.committed !== before && !document.querySelector("#look :checked, #look :focus")) await look(location.href, { keep: false });
+      part = await swap("progress", part.dataset.live);
+      if (!part.dataset.live) location.reload();
+      else if (part.dataset.committed !== before && Date.now() - drawn > DRAW_MS && !drag && !document.querySelector("#look :is(:checked:not(option), :focus)")) {
+        drawn = Date.now();
+        await look(location.href, { keep: false });
+      }
     } catch {
       // The server is away, perhaps to start again: the sweep goes on.
     }
@@ -173,6 +192,7 @@ async function follow() {
 }
 
 function begin() {
+  light();
   lit = [];
   stops();
   for (const each of document.querySelectorAll("[data-needs-script]")) each.hidden = false;

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from buff.crew import Here
 from buff.store import Store
-from buff.sweeps import Sweep
+from buff.sweeps import Asked, Sweep, carry_out
 from outline import Outline, page_of
 from whole import SETTINGS, host, loosen
 
@@ -162,6 +163,23 @@ def test_what_failed_stands_with_its_code_and_names_no_path(client: TestClient[A
     assert "/home/" not in html
     assert "Nothing varies between these requests" in page.text  # the other was refused
     assert numbers(html) == [0, 1, 1]  # once more where it is told why
+
+
+def test_a_sweep_without_a_run_has_reasons_and_nothing_to_draw(
+    client_over: Any, swept_root: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(swept_root, tmp_path / "root"))
+    with Store(str(root), host=host(), settings=SETTINGS) as store:
+        plain = {"dataset": store.datasets()[0].dataset_id, "timeframe": "1h", "strategy": "ma_cross", "risk_level": 3}
+        odd = ({**plain, "risk_level": [9]}, {**plain, "params": 7, "start": 5}, {**plain, "params": {"<i>": None}})
+        sweep = carry_out(store, Asked(requests=odd), executor=Here()).id
+    with client_over(root) as client:
+        html, page = page_of(client, f"/sweeps/{sweep}")
+    assert "3 requests of which there is no run" in said(page)
+    assert "Nothing varies between these requests" in page.text
+    assert "so there are no lines to draw" in page.text
+    assert numbers(html) == [0, 1, 2] * 2
+    assert "<i>" not in html
 
 
 def test_a_walk_has_both_parts_side_by_side(client: TestClient[Any], sweeps: Sequence[Sweep]) -> None:
