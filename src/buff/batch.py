@@ -5,11 +5,11 @@ it. The rest is made by a `Crew` and committed by this process alone, many runs 
 ends this early, a full disk, the kill switch or Ctrl-C, leaves what was committed and nothing half-made.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import islice
 from queue import Empty
 from typing import Any
 
@@ -181,13 +181,11 @@ class _Committer:
 
     def all(self, recipes: Sequence[Recipe]) -> dict[str, bool | BuffError]:
         """Return for each run whether it existed after all, or what befell it."""
-        waiting = iter(recipes)
+        waiting = deque(recipes)
         try:
             while len(self._settled) < len(recipes):
                 self._admission.progress("building", len(self._settled), len(recipes))
-                room = self._crew.ahead - self._crew.busy - (len(self._written) - len(self._ready))
-                for recipe in islice(waiting, max(room, 0)):
-                    self._crew.ask(recipe)
+                self._ask(waiting)
                 arrived = self._next()
                 last = len(self._settled) + len(self._ready) == len(recipes)
                 if len(self._ready) >= TOGETHER or (self._ready and (last or not arrived)):
@@ -199,20 +197,29 @@ class _Committer:
                     self._store.owner.discard(run_id)
         return self._settled
 
+    def _ask(self, waiting: deque[Recipe]) -> None:
+        """Ask for as many more as may be on their way, as many together as the crew likes."""
+        while waiting:
+            share = self._crew.share(len(waiting))
+            if self._crew.room - (len(self._written) - len(self._ready)) < share:
+                return
+            self._crew.ask([waiting.popleft() for _ in range(share)])
+
     def _next(self) -> bool:
         """Take in the next thing that comes to an end; False when none does for a moment."""
         try:
             ended = self._crew.ended.get(timeout=PATIENCE_SECONDS)
         except Empty:
+            self._crew.look()
             return False
         if isinstance(ended, RunCommitted):
             self._written[ended.run_id].result()
             self._ready.append(ended)
             return True
-        answer = self._crew.answer(ended)
-        if isinstance(answer, Refusal):
-            self._settled[ended.recipe.run_id] = answer.error
-        elif answer is not None:
+        for recipe, answer in self._crew.answers(ended):
+            if isinstance(answer, Refusal):
+                self._settled[recipe.run_id] = answer.error
+                continue
             future = self._writers.submit(_stage, self._store, answer)
             self._written[answer.run_id] = future
             future.add_done_callback(partial(self._arrive, answer.event))

@@ -1,8 +1,9 @@
 """A crew: whoever makes recipes. Processes of our own, anything with the interface of `concurrent.futures.Executor`, or
 this very process.
 
-Recipes go in, one at a time; each comes back with its product, or with why there is none. A maker without the data is
-sent them, and a process of ours that dies is replaced. Nothing here writes to a disk, and nobody in the crew does.
+Recipes go in, a few at a time; each comes back with its product, or with why there is none. A maker without the data is
+sent them. What is lost with whoever made it is asked for again, one by one, so that no run answers for another. Nothing
+here writes to a disk, and nobody in the crew does.
 """
 
 import multiprocessing
@@ -10,8 +11,10 @@ import os
 import queue
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from itertools import groupby
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,11 +22,14 @@ from attrs import frozen
 
 from buff.errors import BuildLost
 from buff.faults import kind
-from buff.recipe import Lacking, Product, Recipe, Refusal, make, shipment
+from buff.recipe import Lacking, Product, Recipe, Refusal, make_all, shipment, unpacked
 
-ATTEMPTS = 3  # so often a run may take the process that makes it down with it
+ATTEMPTS = 3  # so often a run may be lost with whoever makes it: once in company, then alone
 FEW = 8  # so many runs are made sooner than processes have begun
 AHEAD = 256  # at most so many recipes are with an executor that we know nothing about
+TOGETHER = 8  # so many of them are one task at most: a task of its own costs a cluster a quarter of what a run costs
+SHARES = 16  # so many tasks there are at least, for workers that nobody counts
+LOOKS = 25  # every so often that nothing is heard of an executor it is asked whether it is there
 IN_HAND_BYTES = 256 << 20  # about so much of what was made may wait to be written
 BAR_BYTES = 350  # what one bar of a run comes to
 
@@ -32,11 +38,12 @@ Answer = Product | Refusal
 
 @frozen(kw_only=True, eq=False)
 class Ended:
-    """A recipe that came to an end, one way or another."""
+    """Recipes of one dataset that came to an end together, one way or another; `lent`: its columns, if sent."""
 
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
     future: "Future[Any]"
     pool: Executor
+    lent: Any
 
 
 class Here(Executor):
@@ -64,59 +71,111 @@ class Crew:
         self._processes = min(cores, len(recipes))
         self._given = Here() if executor is None and (len(recipes) <= FEW or cores == 1) else executor
         self._pool = self._given or _pool(self._processes)
-        most = 1 if isinstance(self._given, Here) else 8 * cores if self._given is None else AHEAD
+        foreign = executor is not None and not isinstance(executor, Here)
+        most = AHEAD if foreign else 1 if isinstance(self._given, Here) else 8 * cores
         room = IN_HAND_BYTES // (BAR_BYTES * max(recipe.bars for recipe in recipes))
         self.ahead = max(1, min(most, room))
+        self._together = min(TOGETHER, self.ahead // SHARES) if foreign else 1
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._futures: dict[Future[Any], tuple[Recipe, ...]] = {}
+        self._lent: dict[tuple[str, ...], Any] = {}  # columns that were lacked, as every worker fetches them once
+        self._held: dict[tuple[str, ...], list[tuple[Recipe, ...]]] = {}  # what waits until columns have arrived
+        self._suspects: deque[Recipe] = deque()  # what was lost and is to be asked for again
         self._attempts: dict[str, int] = {}
-        self._futures: dict[str, Future[Any]] = {}
+        self._looks = 0
 
     @property
-    def busy(self) -> int:
-        """How many recipes have not come back."""
-        return len(self._futures)
+    def room(self) -> int:
+        """How many more recipes may be asked for: none as long as some that were lost are to be made alone."""
+        held = (group for groups in self._held.values() for group in groups)
+        return 0 if self._suspects else self.ahead - sum(map(len, (*self._futures.values(), *held)))
 
-    def ask(self, recipe: Recipe, shipped: Mapping[str, bytes] | None = None) -> None:
-        """Have a recipe made: an `Ended` of it will arrive."""
+    def share(self, left: int) -> int:
+        """Return how many recipes are worth asking for together when `left` remain: fewer, the fewer there are."""
+        return max(1, min(self._together, left // SHARES))
+
+    def ask(self, recipes: Sequence[Recipe]) -> None:
+        """Have recipes made: an `Ended` will arrive for those of one dataset that follow one another."""
+        for key, group in groupby(recipes, key=lambda recipe: recipe.bars_key):
+            self._submit(tuple(group), self._lent.get(key))
+
+    def answers(self, ended: Ended) -> list[tuple[Recipe, Answer]]:
+        """Return what became of recipes that ended, without those that were asked for again. Raises RunDamaged."""
+        del self._futures[ended.future]
+        try:
+            found = list(zip(ended.recipes, unpacked(ended.future.result()), strict=True))
+        except (CancelledError, Exception) as error:
+            found = self._lost(ended, error)
+        for group in self._held.pop(ended.recipes[0].bars_key, ()) if ended.lent is not None else ():
+            self.ask(group)
+        lacking = tuple(recipe for recipe, answer in found if isinstance(answer, Lacking))
+        if lacking:
+            self._ship(lacking)
+        if self._suspects and not self._futures:
+            self.ask((self._suspects.popleft(),))
+        return [(recipe, answer) for recipe, answer in found if not isinstance(answer, Lacking)]
+
+    def look(self) -> None:
+        """See whether an executor that says nothing still takes work. What one that does not has in hand is lost.
+
+        Dask leaves some futures open for ever when its scheduler is gone; processes of our own say that they ended.
+        """
+        self._looks += 1
+        if self._given is None or self._looks % LOOKS:
+            return
+        try:
+            self._pool.submit(int).cancel()
+        except Exception:
+            for future in list(self._futures):
+                future.cancel()
+
+    def _submit(self, recipes: tuple[Recipe, ...], lent: Any, *, spread: bool = False) -> None:
+        """Ask for recipes of one dataset, with what was lent of its columns, which are to be spread at first or not."""
         pool = self._pool
         try:
-            future = pool.submit(make, recipe, shipped)
-        except BrokenExecutor as error:
+            if spread:
+                lent = self._lent[recipes[0].bars_key] = _spread(pool, lent)
+            # Dask takes a question that it was asked before for answered, and what was lost is to be made again.
+            attempt = max(self._attempts.get(recipe.run_id, 0) for recipe in recipes)
+            future = pool.submit(make_all, recipes, lent, attempt)
+        except Exception as error:  # broken or closed: every executor says that in its own way
             future = Future()
             future.set_exception(error)
-        self._futures[recipe.run_id] = future
-        future.add_done_callback(lambda done: self.ended.put(Ended(recipe=recipe, future=done, pool=pool)))
+        self._futures[future] = recipes
+        future.add_done_callback(lambda done: self.ended.put(Ended(recipes=recipes, future=done, pool=pool, lent=lent)))
 
-    def answer(self, ended: Ended) -> Answer | None:
-        """Return what became of a recipe that ended; None when it was asked for again. Raises RunDamaged."""
-        recipe = ended.recipe
-        del self._futures[recipe.run_id]
-        try:
-            found = ended.future.result()
-        except (CancelledError, Exception) as error:
-            return self._lost(recipe, error, ended.pool)
-        if isinstance(found, Lacking):
-            self.ask(recipe, shipment(recipe))
-            return None
-        assert isinstance(found, Product | Refusal), f"{type(found).__name__} of {recipe.run_id}"
-        return found
+    def _ship(self, recipes: tuple[Recipe, ...]) -> None:
+        """Ask again for recipes whose columns a maker lacks.
 
-    def _lost(self, recipe: Recipe, error: BaseException, pool: Executor) -> Answer | None:
-        """Ask again when a process of ours died, unless it was the run's own doing; else say that the run is lost."""
-        if self._given is None and isinstance(error, BrokenExecutor):
-            if pool is self._pool:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = _pool(self._processes)
+        Where they can be spread, each worker fetches them once. Elsewhere nobody can be addressed: one copy is on its
+        way at a time, and who else lacks them waits for its arrival.
+        """
+        key = recipes[0].bars_key
+        if key in self._lent:
+            self._submit(recipes, self._lent[key])
+        elif key in self._held:
+            self._held[key].append(recipes)
+        elif _spreads(self._pool):
+            self._submit(recipes, shipment(recipes[0]), spread=True)
+        else:
+            self._held[key] = []
+            self._submit(recipes, shipment(recipes[0]))
+
+    def _lost(self, ended: Ended, error: BaseException) -> list[tuple[Recipe, Any]]:
+        """Keep what was lost to be asked for again; return those that were lost so often that it is their own doing."""
+        if self._given is None and isinstance(error, BrokenExecutor) and ended.pool is self._pool:
+            ended.pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = _pool(self._processes)
+        key, given_up = ended.recipes[0].bars_key, list[tuple[Recipe, Any]]()
+        if self._lent.get(key) is ended.lent:  # it may have been lost with the only worker that had it
+            self._lent.pop(key, None)
+        for recipe in ended.recipes:
             self._attempts[recipe.run_id] = self._attempts.get(recipe.run_id, 0) + 1
             if self._attempts[recipe.run_id] < ATTEMPTS:
-                self.ask(recipe)
-                return None
-        lost = BuildLost(
-            f"the process that made this run did not come to its end ({kind(error)}); nothing of it was committed",
-            hint="do the same again; a script that uses processes of its own needs `if __name__ == '__main__':`",
-            details={"run_id": recipe.run_id, "error": kind(error)},
-        )
-        return Refusal(code=lost.code, message=lost.message, hint=lost.hint, details=lost.details)
+                self._suspects.append(recipe)
+            else:
+                given_up.append((recipe, _loss(recipe, error)))
+        return given_up
 
     def __enter__(self) -> Self:
         return self
@@ -124,10 +183,32 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for future in list(self._futures.values()):
+        for future in list(self._futures):
             future.cancel()
         if self._given is None:  # one that was given is its owner's to end
             self._pool.shutdown(cancel_futures=True)
+
+
+def _loss(recipe: Recipe, error: BaseException) -> Refusal:
+    lost = BuildLost(
+        f"the process that made this run did not come to its end ({kind(error)}); nothing of it was committed",
+        hint="do the same again; a script that uses processes of its own needs `if __name__ == '__main__':`",
+        details={"run_id": recipe.run_id, "error": kind(error)},
+    )
+    return Refusal(code=lost.code, message=lost.message, hint=lost.hint, details=lost.details)
+
+
+def _spreads(executor: Executor) -> bool:
+    """Say whether an executor passes values on by reference, as Dask's does and none of the standard library."""
+    return type(executor).__module__.partition(".")[0] == "distributed"
+
+
+def _spread(executor: Any, value: Mapping[str, bytes]) -> Any:
+    """Return a reference to a value, which every worker that is asked something with it fetches once.
+
+    It is what comes of a task: values that Dask was merely given are gone with the workers that have them.
+    """
+    return executor._client.submit(dict, value, pure=False)
 
 
 def _pool(processes: int) -> Executor:

@@ -3,13 +3,16 @@
 A `Recipe` goes in; a `Product` comes out: the bytes of every artifact, the manifest and the event that would commit the
 run. Whoever makes it reads the bars of one dataset, named by the hashes of their columns, and writes nothing: only the
 committer, on the root's own disk, makes bytes true. What cannot be made comes back as a value, too, since exceptions
-do not travel well.
+do not travel well. Between processes all of it is one value of bytes, which every executor carries at the least cost.
 """
 
 import hashlib
 import os
+import pickle
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -67,15 +70,30 @@ class Recipe:
         """That of the run, and of the columns it is made of."""
         return Timeframe(self.inputs["timeframe"])
 
+    @property
+    def bars_key(self) -> tuple[str, ...]:
+        """What the bars are known by: their timeframe and the hash of each column."""
+        hashes = {each.column: each.sha256 for each in self.references}
+        return (self.inputs["timeframe"], *(hashes[name] for name in COLUMNS))
+
 
 @frozen(kw_only=True)
 class Product:
     """A run that is made and not yet written: every artifact as (name, schema, bytes), its manifest and its event."""
 
     run_id: str
-    artifacts: tuple[tuple[str, str, bytes], ...]
+    artifacts: tuple[tuple[str, str, bytes | memoryview], ...]
     manifest: Mapping[str, Any]
     event: RunCommitted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let `packed` put the bytes beside the pickle, where nothing copies them."""
+        artifacts = tuple((name, schema, pickle.PickleBuffer(data)) for name, schema, data in self.artifacts)
+        return _product_again, (self.run_id, artifacts, self.manifest, self.event)
+
+
+def _product_again(run_id: str, artifacts: Any, manifest: Mapping[str, Any], event: RunCommitted) -> Product:
+    return Product(run_id=run_id, artifacts=artifacts, manifest=manifest, event=event)
 
 
 @frozen(kw_only=True)
@@ -102,6 +120,9 @@ class Refusal:
         return error
 
 
+Made = Product | Lacking | Refusal
+
+
 def _kinds(kind: type[BuffError]) -> Sequence[type[BuffError]]:
     return (kind, *(each for child in kind.__subclasses__() for each in _kinds(child)))
 
@@ -109,7 +130,34 @@ def _kinds(kind: type[BuffError]) -> Sequence[type[BuffError]]:
 # Making, anywhere
 
 
-def make(recipe: Recipe, shipped: Mapping[str, bytes] | None = None) -> Product | Lacking | Refusal:
+def make_all(recipes: Sequence[Recipe], shipped: Mapping[str, bytes] | None = None, attempt: int = 0) -> bytes:
+    """Return what `make` comes to for each recipe, as `unpacked` takes it: what befalls one does not touch another.
+
+    Which `attempt` it is makes no difference but to an executor that takes the same question for the same answer.
+    """
+    return packed([make(recipe, shipped) for recipe in recipes])
+
+
+def packed(answers: "Sequence[Made]") -> bytes:
+    """Return answers as bytes: the number of parts and their sizes (64 bits each), a pickle, and what it refers to."""
+    beside = list[memoryview]()
+    head = pickle.dumps(list(answers), protocol=5, buffer_callback=lambda buffer: beside.append(buffer.raw()))
+    parts: list[bytes | memoryview] = [head, *beside]
+    sizes = struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts))
+    return b"".join([sizes, *parts])
+
+
+def unpacked(data: bytes) -> "list[Made]":
+    """Return the answers that were packed; the bytes of artifacts are views of `data`."""
+    (count,) = struct.unpack_from("<Q", data)
+    sizes = struct.unpack_from(f"<{count}Q", data, 8)
+    ends = accumulate(sizes, initial=8 * (count + 1))
+    head, *beside = (memoryview(data)[begin:end] for begin, end in pairwise(ends))
+    answers: list[Made] = pickle.loads(head, buffers=beside)
+    return answers
+
+
+def make(recipe: Recipe, shipped: Mapping[str, bytes] | None = None) -> "Made":
     """Return what a recipe comes to. Nothing is raised but what ends a process, and nothing is written.
 
     `shipped` is the raw bytes of each column, for a machine that has none of the root's files.
@@ -145,8 +193,7 @@ _KEPT: "OrderedDict[tuple[str, ...], Bars]" = OrderedDict()
 
 def _bars(recipe: Recipe, shipped: Mapping[str, bytes] | None) -> Bars | None:
     """Return the bars of a recipe, proven once in this process; None when they are nowhere to be had."""
-    wanted = {each.column: each.sha256 for each in recipe.references}
-    key = (recipe.inputs["timeframe"], *(wanted[name] for name in COLUMNS))
+    key = recipe.bars_key
     if key in _KEPT:
         _KEPT.move_to_end(key)
         return _KEPT[key]
@@ -154,7 +201,7 @@ def _bars(recipe: Recipe, shipped: Mapping[str, bytes] | None) -> Bars | None:
         held = _columns(recipe) if shipped is None else _shipped(shipped)
     except RunDamaged:
         return None
-    if columns.contents_sha256(held) != wanted:
+    if columns.contents_sha256(held) != dict(zip(COLUMNS, key[1:], strict=True)):
         if shipped is None:
             return None
         raise RunDamaged(

@@ -2,14 +2,17 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from buff import crew as crews
+from buff import recipe as recipe_module
 from buff.batch import admitted_batch, planned
 from buff.builder import silent
 from buff.crew import Crew, Here
@@ -27,16 +30,13 @@ def recipes(tmp_path: Path, minutes: Path) -> list[Recipe]:
     return [plan.recipe for plan in plans if plan.recipe is not None]
 
 
-def answers(crew: Crew, recipes: list[Recipe]) -> dict[str, Any]:
-    """Have them made, all at once; return what became of each."""
+def answers(crew: Crew, recipes: Sequence[Recipe], together: int = 1) -> dict[str, Any]:
+    """Have them made, so many together; return what became of each."""
     found: dict[str, Any] = {}
-    for recipe in recipes:
-        crew.ask(recipe)
+    for at in range(0, len(recipes), together):
+        crew.ask(recipes[at : at + together])
     while len(found) < len(recipes):
-        ended = crew.ended.get(timeout=120)
-        answer = crew.answer(ended)
-        if answer is not None:
-            found[ended.recipe.run_id] = answer
+        found |= {recipe.run_id: answer for recipe, answer in crew.answers(crew.ended.get(timeout=120))}
     return found
 
 
@@ -45,8 +45,8 @@ def test_every_crew_makes_the_same(recipes: list[Recipe]) -> None:
         expected = answers(crew, recipes)
     assert all(isinstance(answer, Product) for answer in expected.values())
     with ThreadPoolExecutor(2) as threads, Crew(threads, recipes, cores=2) as crew:
-        assert answers(crew, recipes) == expected
-        assert crew.ahead > 2
+        assert answers(crew, recipes, together=5) == expected
+        assert crew.room == crew.ahead > 2
     with Crew(None, recipes, cores=2) as crew:
         assert answers(crew, recipes) == expected
 
@@ -60,9 +60,8 @@ def test_few_recipes_are_made_here(recipes: list[Recipe]) -> None:
 
 def test_a_process_of_ours_that_is_killed_is_replaced(recipes: list[Recipe]) -> None:
     with Crew(None, recipes, cores=2) as crew:
-        crew.ask(recipes[0])
-        first = crew.ended.get(timeout=120)
-        assert isinstance(crew.answer(first), Product)
+        (first,) = answers(crew, recipes[:1]).values()
+        assert isinstance(first, Product)
         assert isinstance(crew._pool, ProcessPoolExecutor)
         os.kill(next(iter(crew._pool._processes)), signal.SIGKILL)
         assert all(isinstance(answer, Product) for answer in answers(crew, recipes).values())
@@ -90,6 +89,151 @@ def test_a_run_that_takes_every_process_with_it_is_given_up(
 def test_an_executor_that_breaks_loses_its_runs_and_raises_nothing(recipes: list[Recipe]) -> None:
     with Crew(Dying(), recipes, cores=2) as crew:
         assert {answer.code for answer in answers(crew, recipes).values()} == {"BUILD_LOST"}
+
+
+class Silent(Executor):
+    """An executor that takes work and is never heard of again; then it is closed."""
+
+    closed = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        if self.closed:
+            raise RuntimeError("it is closed")
+        return Future()
+
+
+def test_what_a_silent_executor_has_in_hand_is_lost_when_it_takes_no_more(recipes: list[Recipe]) -> None:
+    executor = Silent()
+    with Crew(executor, recipes, cores=2) as crew:
+        crew.ask(recipes[:2])
+        for _ in range(crews.LOOKS):
+            crew.look()
+        assert crew.ended.empty(), "it may be at work"
+        executor.closed = True
+        for _ in range(crews.LOOKS):
+            crew.look()
+        found = [answer for _ in range(5) for _, answer in crew.answers(crew.ended.get(timeout=120))]
+    assert [answer.code for answer in found if isinstance(answer, Refusal)] == ["BUILD_LOST"] * 2
+
+
+class Poisoned(Executor):
+    """An executor of which a process dies whenever it meets one run, and takes all that it was asked with it."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.asked: list[int] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self.asked.append(len(args[0]))
+        if any(recipe.run_id == self.run_id for recipe in args[0]):
+            return Dying().submit(fn)
+        return Here().submit(fn, *args, **kwargs)
+
+
+def test_a_run_that_kills_is_given_up_and_those_asked_for_with_it_are_made(recipes: list[Recipe]) -> None:
+    executor = Poisoned(recipes[3].run_id)
+    with Crew(executor, recipes, cores=2) as crew:
+        found = answers(crew, recipes, together=6)
+        assert crew.room == crew.ahead
+    assert executor.asked == [6, 6, *[1] * 7], "what was lost together is asked for alone, and the one twice"
+    lost = [run_id for run_id, answer in found.items() if not isinstance(answer, Product)]
+    assert lost == [executor.run_id]
+    assert found[executor.run_id].code == "BUILD_LOST"
+
+
+def test_nothing_new_is_asked_for_while_lost_ones_are_made_alone(recipes: list[Recipe]) -> None:
+    with Crew(Poisoned(recipes[0].run_id), recipes, cores=2) as crew:
+        crew.ask(recipes[:3])
+        assert crew.answers(crew.ended.get(timeout=120)) == []
+        assert crew.room == 0
+
+
+def test_what_is_wrong_with_one_run_does_not_touch_those_it_is_made_with(recipes: list[Recipe]) -> None:
+    wrong = evolve(recipes[1], inputs={**recipes[1].inputs, "engine_version": "0"})
+    with ThreadPoolExecutor(1) as threads, Crew(threads, recipes, cores=2) as crew:
+        found = answers(crew, [recipes[0], wrong, *recipes[2:6]], together=6)
+    assert found.pop(wrong.run_id).code == "STRATEGY_INVALID"
+    assert all(isinstance(answer, Product) for answer in found.values())
+
+
+class Elsewhere(ThreadPoolExecutor):
+    """Machines that do not see the root, each with columns of its own; they take turns, one at a time."""
+
+    def __init__(self, machines: int) -> None:
+        super().__init__(1)
+        self.machines = [OrderedDict[Any, Any]() for _ in range(machines)]
+        self.turn, self.copies, self.travelling, self.most = 0, 0, 0, 0
+
+    def submit(self, fn: Callable[..., Any], recipes: Any, lent: Any, attempt: int, /, **kwargs: Any) -> "Future[Any]":
+        self.copies += lent is not None
+        self.travelling += lent is not None
+        self.most = max(self.most, self.travelling)
+        return super().submit(self.make, fn, tuple(evolve(recipe, root="nowhere") for recipe in recipes), lent, attempt)
+
+    def make(self, fn: Callable[..., Any], recipes: Any, lent: Any, attempt: int) -> Any:
+        self.turn = (self.turn + 1) % len(self.machines)
+        held, recipe_module._KEPT = recipe_module._KEPT, self.machines[self.turn]
+        try:
+            return fn(recipes, lent, attempt)
+        finally:
+            recipe_module._KEPT = held
+            self.travelling -= lent is not None
+
+
+@pytest.mark.parametrize("machines", [1, 3])
+def test_one_copy_of_the_columns_is_on_its_way_at_a_time(recipes: list[Recipe], machines: int) -> None:
+    with Elsewhere(machines) as executor, Crew(executor, recipes, cores=2) as crew:
+        found = answers(crew, recipes, together=2)
+        assert crew.room == crew.ahead
+    assert all(isinstance(answer, Product) for answer in found.values())
+    assert executor.most == 1
+    assert machines > 1 or executor.copies == 1
+
+
+class Client:
+    """What Dask has inside an executor."""
+
+    def __init__(self) -> None:
+        self.spread = list[Any]()
+
+    def submit(self, fn: Callable[..., Any], value: Any, *, pure: bool) -> int:
+        assert not pure
+        self.spread.append(fn(value))
+        return len(self.spread)
+
+
+class Spreading(Elsewhere):
+    """An executor that passes values on by reference, as Dask's does, and loses one."""
+
+    __module__ = "distributed.cfexecutor"
+
+    def __init__(self, machines: int) -> None:
+        super().__init__(machines)
+        self._client, self.gone = Client(), False
+
+    def submit(self, fn: Callable[..., Any], recipes: Any, lent: Any, attempt: int, /, **kwargs: Any) -> "Future[Any]":
+        if lent == 1 and self.gone:
+            return Dying().submit(fn)  # the machine that had it is gone
+        return super().submit(fn, recipes, None if lent is None else self._client.spread[lent - 1], attempt)
+
+
+def test_columns_are_spread_once_and_again_when_they_are_lost(recipes: list[Recipe]) -> None:
+    with Spreading(2) as executor, Crew(executor, recipes, cores=2) as crew:
+        assert all(isinstance(answer, Product) for answer in answers(crew, recipes[:6], together=2).values())
+        assert len(executor._client.spread) == 1
+        executor.gone = True
+        for machine in executor.machines:
+            machine.clear()
+        assert all(isinstance(answer, Product) for answer in answers(crew, recipes[6:], together=2).values())
+    assert len(executor._client.spread) == 2
+
+
+def test_shares_are_small_where_workers_might_wait(recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crews, "BAR_BYTES", 1)
+    with ThreadPoolExecutor(1) as threads, Crew(threads, recipes, cores=2) as crew:
+        assert [crew.share(left) for left in (1, 15, 47, 1_000)] == [1, 1, 2, crews.TOGETHER]
+    with Crew(None, recipes, cores=2) as crew:
+        assert crew.share(1_000) == 1, "processes of ours hear of a run at no cost"
 
 
 def test_what_is_in_hand_is_bounded_by_bytes(recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from buff.admission import Admission
 from buff.batch import admitted_batch, planned
 from buff.builder import silent
 from buff.errors import BuildLost, RunDamaged, StrategyInvalid
-from buff.recipe import Lacking, Product, Recipe, Refusal, make, shipment
+from buff.recipe import Lacking, Product, Recipe, Refusal, make, make_all, packed, shipment, unpacked
 from whole import make as create
 from whole import opened, request
 
@@ -33,9 +33,8 @@ def recipe_of(root: Path, minutes: Path, **changes: object) -> Recipe:
 @pytest.mark.parametrize("timeframe", ["1m", "1h", "4h"])
 def test_a_recipe_makes_the_bytes_that_create_writes(tmp_path: Path, minutes: Path, timeframe: str) -> None:
     recipe = recipe_of(tmp_path, minutes, timeframe=timeframe)
-    made = make(pickle.loads(pickle.dumps(recipe)))
+    (made,) = unpacked(make_all([pickle.loads(pickle.dumps(recipe))]))
     assert isinstance(made, Product)
-    made = pickle.loads(pickle.dumps(made))
     run = create(tmp_path, minutes, timeframe=timeframe).run
     assert made.run_id == run.id
     assert dict(made.manifest) == run.manifest
@@ -69,6 +68,18 @@ def test_columns_that_are_not_those_that_were_stored_make_nothing(tmp_path: Path
     place.chmod(0o644)
     place.write_bytes(place.read_bytes()[:-8] + b"\0" * 8)
     assert isinstance(make(recipe), Lacking), "bytes on a disk of ours that changed are not believed either"
+
+
+def test_answers_come_back_as_they_were_and_their_bytes_are_not_copied(tmp_path: Path, minutes: Path) -> None:
+    recipe = recipe_of(tmp_path, minutes)
+    refusal = Refusal(code="INTERNAL", message="no", hint="again", details={"at": 1})
+    answers = [make(recipe), Lacking(), refusal, make(evolve(recipe, run_id="another"))]
+    data = packed(answers)
+    found = unpacked(data)
+    assert found == answers
+    assert isinstance(found[0], Product)
+    assert all(isinstance(each, memoryview) and each.obj is data for _, _, each in found[0].artifacts)
+    assert unpacked(packed([])) == []
 
 
 def test_another_strategy_or_engine_makes_nothing(tmp_path: Path, minutes: Path) -> None:
