@@ -34,7 +34,7 @@ Clock = Callable[[], float]
 @frozen(kw_only=True)
 class Medium:
     """What a path lies on. `rotational` and `volatile_cache` are what the kernel says of the device, None where it says
-    nothing: whether it turns, and whether it has a cache that is lost with the power unless it is flushed.
+    nothing or is told it by a hypervisor: whether it turns, and whether it has a cache that is lost with the power unless it is flushed.
 
     `free_names` is how many more files there may be; None where the file system has no such limit or no answer.
     """
@@ -109,7 +109,7 @@ def medium(path: str) -> Medium:
     return Medium(
         kind=kind,
         options=options,
-        rotational=None if turns is None else turns == "1",
+        rotational=None if turns is None or _virtual(queue) else turns == "1",
         volatile_cache=None if cache is None else cache == "write back",
         free_bytes=usage.free,
         total_bytes=usage.total,
@@ -145,6 +145,11 @@ def _queue(device: int) -> str:
     folder = os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
     whole = folder if os.path.isdir(os.path.join(folder, "queue")) else os.path.dirname(folder)
     return os.path.join(whole, "queue")
+
+
+def _virtual(queue: str) -> bool:
+    """Say whether a device is one that a hypervisor gave: what it says of turning is not so."""
+    return any(part.startswith(("virtio", "vbd-")) for part in queue.split(os.sep))
 
 
 def _told(queue: str, name: str) -> str | None:

@@ -120,6 +120,23 @@ def test_the_medium_of_a_directory_is_known(tmp_path: Path) -> None:
     assert found.as_dict()["family"] == found.family
 
 
+@pytest.mark.parametrize(
+    ("device", "turns", "rotational"),
+    [("ata1/sda", "1", True), ("nvme/nvme0n1", "0", False), ("virtio1/vda", "1", None), ("ata1/sda", None, None)],
+)
+def test_what_the_kernel_says_of_a_device_is_told_but_not_what_a_hypervisor_makes_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, turns: str | None, rotational: bool | None
+) -> None:
+    queue = tmp_path / device / "queue"
+    queue.mkdir(parents=True)
+    if turns is not None:
+        (queue / "rotational").write_text(f"{turns}\n")
+        (queue / "write_cache").write_text("write back\n")
+    monkeypatch.setattr(probe, "_queue", lambda _: str(queue))
+    found = medium(str(tmp_path))
+    assert (found.rotational, found.volatile_cache) == (rotational, None if turns is None else True)
+
+
 TABLE = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw,barrier=0
 30 22 0:5 / /data rw - xfs /dev/vdb rw
