@@ -33,8 +33,9 @@ Clock = Callable[[], float]
 
 @frozen(kw_only=True)
 class Medium:
-    """What a path lies on. `rotational` and `volatile_cache` are what the kernel says of the device, None where it says
-    nothing or is told it by a hypervisor: whether it turns, and whether it has a cache that is lost with the power unless it is flushed.
+    """What a path lies on. `rotational` and `volatile_cache` are what the kernel says of the device: whether it turns,
+    and whether it has a cache that is lost with the power unless it is flushed. None where it says nothing, or only
+    what a hypervisor makes up.
 
     `free_names` is how many more files there may be; None where the file system has no such limit or no answer.
     """
