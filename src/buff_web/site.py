@@ -27,6 +27,7 @@ from buff_web.gauges import Gauges
 from buff_web.listing import Listing
 from buff_web.parts import Parts
 from buff_web.problems import without_paths
+from buff_web.turns import Turns
 from buff_web.writing import Writing
 
 Asked: TypeAlias = Request[Any, Any, Any]
@@ -81,6 +82,7 @@ class Site:
     trials: Trials
     layouts: Layouts
     writing: Writing
+    turns: Turns = field(factory=Turns)
     environment: Environment = field(factory=templates)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:

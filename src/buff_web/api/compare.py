@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from buff.errors import RunDamaged, RunNotFound
+from buff.errors import RateLimited, RunDamaged, RunNotFound
 from buff.runs import comparison
 from buff_web import query
 from buff_web.api.runs import Tried, run_of
@@ -96,8 +96,8 @@ _RUNS = QueryParameter(
 )
 
 
-@get("/compare", sync_to_thread=True, responses=answers(Comparison, RunNotFound, RunDamaged))
-def compare_runs(
+@get("/compare", responses=answers(Comparison, RunNotFound, RunDamaged, RateLimited))
+async def compare_runs(
     request: Asked,
     site: NamedDependency[Site],
     run: Annotated[list[str] | None, _RUNS] = None,
@@ -106,7 +106,10 @@ def compare_runs(
     ] = POINTS,
 ) -> Response[bytes]:
     """Return what differs between runs: inputs, metrics, curves, and the first decision of each pair that does."""
-    run_ids = run or []
+    return await site.turns.read(_compared, request, site, run or [], points)
+
+
+def _compared(request: Asked, site: Site, run_ids: list[str], points: int) -> Response[bytes]:
     comparison.check(run_ids)
     runs = [site.details.checked(run_of(site, run_id)) for run_id in run_ids]
     found = comparison.compare(runs, points=points)

@@ -10,7 +10,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from buff import Metric
-from buff.errors import RunConfigInvalid, RunDamaged, RunNotFound
+from buff.errors import RateLimited, RunConfigInvalid, RunDamaged, RunNotFound
 from buff.times import iso
 from buff_web import query
 from buff_web.api.runs import RunId, Tried, run_of
@@ -71,12 +71,16 @@ def show_quality(request: Asked, site: NamedDependency[Site], run_id: RunId) -> 
 
 @get(
     "/runs/{run_id:str}/explain",
-    sync_to_thread=True,
     responses=answers(
-        dict[str, Any], RunNotFound, RunDamaged, RunConfigInvalid, says="What `buff run explain --json` prints."
+        dict[str, Any],
+        RunNotFound,
+        RunDamaged,
+        RunConfigInvalid,
+        RateLimited,
+        says="What `buff run explain --json` prints.",
     ),
 )
-def explain(
+async def explain(
     request: Asked,
     site: NamedDependency[Site],
     run_id: RunId,
@@ -92,7 +96,11 @@ def explain(
     if len(given) > 1:
         raise query.contradiction(*given[:2])
     place = bar if at is None else iso(query.instant_ms("at", at))
-    return json_answer(request, site.details.checked(run_of(site, run_id)).explain(trade=trade, bar=place))
+
+    def told() -> Response[bytes]:
+        return json_answer(request, site.details.checked(run_of(site, run_id)).explain(trade=trade, bar=place))
+
+    return await site.turns.read(told)
 
 
 HANDLERS = (show_manifest, show_run_metrics, show_returns, show_quality, explain)

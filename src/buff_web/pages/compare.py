@@ -21,8 +21,8 @@ POINTS = 400  # of a curve: as many as the drawing has room for
 CHOICES = 50
 
 
-@get("/compare", sync_to_thread=True, guards=[query.strict])
-def compare_page(
+@get("/compare", guards=[query.strict])
+async def compare_page(
     site: NamedDependency[Site],
     run: Annotated[
         list[str] | None, query.text(says="a run to compare, two to eight times; the first is the base")
@@ -30,7 +30,13 @@ def compare_page(
     differing: Annotated[bool, query.choice(of=("true", "false"), says="show only what differs")] = False,
 ) -> Response[bytes]:
     """Return two to eight runs side by side, or the runs that could be."""
-    run_ids = run or []
+    return await site.turns.read(_compared, site, run or [], differing=differing)
+
+
+HANDLERS = (compare_page,)
+
+
+def _compared(site: Site, run_ids: list[str], *, differing: bool) -> Response[bytes]:
     if len(run_ids) < comparison.RUNS_MIN:
         return _choose(site, run_ids)
     comparison.check(run_ids)
@@ -54,9 +60,6 @@ def compare_page(
         json=f"/api/v1/compare?{told}",
         command=commands.compare(run_ids),
     )
-
-
-HANDLERS = (compare_page,)
 
 
 def _choose(site: Site, run_ids: Sequence[str]) -> Response[bytes]:

@@ -18,6 +18,7 @@ from litestar.response import Redirect
 from buff import Run
 from buff.errors import RunDamaged, RunNotFound
 from buff.pyramid import Window
+from buff.runs.run import TRADES
 from buff.runs.story import SIDES
 from buff.runs.words import GROUPS
 from buff_web import commands, drawings, metrics, query, words
@@ -89,10 +90,12 @@ def trades_page(site: NamedDependency[Site], run_id: FromPath[str], after: query
     return _part(site, run_id, "Trades", "trades", lambda run: _trades(run, after, chosen=None))
 
 
-@get("/runs/{run_id:str}/trades/{number:int}", sync_to_thread=True, guards=[query.strict])
-def trade_page(site: NamedDependency[Site], run_id: FromPath[str], number: FromPath[int]) -> Response[bytes]:
+@get("/runs/{run_id:str}/trades/{number:int}", guards=[query.strict])
+async def trade_page(site: NamedDependency[Site], run_id: FromPath[str], number: FromPath[int]) -> Response[bytes]:
     """Return the story of a trade: what was decided and why, what was filled, what became of it."""
-    return _part(site, run_id, f"Trade {number:,}", "story", lambda run: _story(run, trade=number))
+    return await site.turns.read(
+        _part, site, run_id, f"Trade {number:,}", "story", lambda run: _story(run, trade=number)
+    )
 
 
 @get("/runs/{run_id:str}/decisions", sync_to_thread=True, guards=[query.strict])
@@ -104,31 +107,36 @@ def decisions_page(
     return _part(site, run_id, "Decisions", "decisions", lambda run: _decisions(run, after, bar=bar, at_ms=at_ms))
 
 
-@get("/runs/{run_id:str}/decisions/{seq:int}", sync_to_thread=True, guards=[query.strict])
-def decision_page(site: NamedDependency[Site], run_id: FromPath[str], seq: FromPath[int]) -> Response[bytes]:
+@get("/runs/{run_id:str}/decisions/{seq:int}", guards=[query.strict])
+async def decision_page(site: NamedDependency[Site], run_id: FromPath[str], seq: FromPath[int]) -> Response[bytes]:
     """Return the story of a bar: what was filled at its open, what was decided at its close, and why."""
-    return _part(site, run_id, f"Bar {seq:,}", "story", lambda run: _story(run, bar=seq))
+    return await site.turns.read(_part, site, run_id, f"Bar {seq:,}", "story", lambda run: _story(run, bar=seq))
 
 
-@get("/runs/{run_id:str}/report", sync_to_thread=True, guards=[query.strict])
-def report_file(site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
+@get("/runs/{run_id:str}/report", guards=[query.strict])
+async def report_file(site: NamedDependency[Site], run_id: FromPath[str]) -> Response[bytes]:
     """Return the report of a run as a file to keep: one page that needs nothing else, of the same run the same.
 
     How many runs were tried beside it, which stands in it, grows with the registry. It is saved and not shown, because
     its own style is not one that the policy of these pages allows.
     """
+    return await site.turns.read(_report, site, run_id)
+
+
+HANDLERS = (run_page, trades_page, trade_page, decisions_page, decision_page, report_file)
+
+
+def _report(site: Site, run_id: str) -> Response[bytes]:
     entry = entry_of(site.store, run_id)
     run, (tried,) = site.details.checked(site.store.run(entry.run_id)), site.store.tried([entry])
     headers = {"content-disposition": f'attachment; filename="{run.id}.html"'}
     return Response("".join(run.report(tried=tried.says)).encode(), media_type=MediaType.HTML, headers=headers)
 
 
-HANDLERS = (run_page, trades_page, trade_page, decisions_page, decision_page, report_file)
-
-
 def _part(site: Site, run_id: str, title: str, part: str, read: Callable[[Run], Mapping[str, Any]]) -> Response[bytes]:
     """Return a part of a run as a page of its own."""
-    run = site.details.checked(site.store.run(entry_of(site.store, run_id).run_id))
+    found = site.store.run(entry_of(site.store, run_id).run_id)
+    run = site.details.checked(found, *([TRADES] if part == "trades" else []))
     json = f"/api/v1/runs/{run.id}/{part}" if part != "story" else f"/api/v1/runs/{run.id}"
     command = commands.show(run.id)
     return site.page("part.html", run=run, title=title, part=part, json=json, command=command, **read(run))
