@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 SUFFIX: Final = ".gz"
 COMPRESSIBLE: Final = frozenset({"decision_records.jsonl"})
@@ -104,13 +105,14 @@ class Compressed(io.RawIOBase):
         self._handle = -1
         self._handle = _descriptor(path)
         try:
-            self.size, self.stored, self._frame, self._starts = self._read_table()
+            self.size, self._frame, self._starts = self._read_table()
         except BaseException:
             self.close()
             raise
         self._place, self._known, self._held = 0, -1, b""
 
-    def _read_table(self) -> tuple[int, int, int, "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
+    def _read_table(self) -> tuple[int, int, NDArray[np.int64]]:
+        """Return the plain size, how many bytes a member holds, and where each begins; the last is the table."""
         stored = os.fstat(self._handle).st_size
         end = self._at(max(stored - _AFTER, 0), _AFTER)
         if len(end) != _AFTER or end[_SUM.size :] != _NOTHING:
@@ -126,7 +128,7 @@ class Compressed(io.RawIOBase):
         np.cumsum(np.frombuffer(table, "<u4", offset=_BEFORE), out=starts[1:])
         if starts[-1] != begin or count != -(-size // frame):
             raise damaged("its table does not fit its size")
-        return size, stored, frame, starts
+        return size, frame, starts
 
     def readable(self) -> bool:
         """Say that it can be read."""
