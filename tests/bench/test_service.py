@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory, scale: Scale) -> Path:
 
 @pytest.fixture
 def served(filled: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server over that root, with its log in a file as a service has it."""
+    """A server over that root."""
+    with serving(filled, tmp_path) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(root: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield a server and its address, with its log in a file as a service has it."""
     with open(tmp_path / "log", "w") as log:
-        command = ["-m", "buff", "serve", "--port", "0", "--create", "--runs-root", str(filled)]
+        command = ["-m", "buff", "serve", "--port", "0", "--create", "--runs-root", str(root)]
         # The thousand runs of the root were made just now, and count.
         env = {"BUFF_BUILDS_MAX": "2", "BUFF_FREE_BYTES_MIN": "0", "BUFF_REQUESTS_PER_MINUTE": "100000"}
         process = start(command, env=env, stderr=log)
@@ -185,6 +193,72 @@ def one_by_one(visitor: Visitor, path: str, times: int = 20) -> list[float]:
         assert visitor.ask("GET", path)[0] == 200
         found.append((time.perf_counter() - began) * 1e3)
     return found
+
+
+# What reads much ---------------------------------------------------------------------------------------------------
+
+HEAVY = (
+    "/api/v1/runs/{0}/trades",
+    "/api/v1/runs/{0}/decisions?action=ENTER_LONG",
+    "/api/v1/runs/{0}/explain?trade=7",
+    "/api/v1/runs/{0}/explain?bar={2}",
+    "/api/v1/compare?run={0}&run={1}",
+    "/compare?run={0}&run={1}",
+    "/runs/{0}",
+    "/runs/{0}/report",
+)
+CROWD = 20
+HEAVY_BYTES_MAX = 300 << 20
+
+
+def test_a_crowd_that_reads_much_takes_little_more_than_a_few(tmp_path: Path, scale: Scale) -> None:
+    """Twenty clients at once for what reads most of a run of many bars and very many trades."""
+    minutes = scale.minutes * 5
+    root, values = tmp_path / "root", {"timeframe": "1m", "risk_level": 1, "commission_bps": 0, "slippage_bps": 0}
+    make(root, write_csv(tmp_path / "long.csv", minutes=minutes), params={"fast": 2, "slow": 5}, **values)
+    dataset = opened(root).datasets()[0].dataset_id
+    make(root, dataset=dataset, params={"fast": 2, "slow": 6}, **values)
+    runs = opened(root).runs().items
+    print(f"\n{CROWD} at once over {minutes:,} bars and {runs[0].trades:,} trades; load {os.getloadavg()[0]:.1f}")
+    with serving(root, tmp_path) as (process, address):
+        visitor = Visitor(address)
+        for pattern in HEAVY:
+            path = pattern.format(runs[0].run_id, runs[1].run_id, minutes // 2)
+            assert visitor.ask("GET", path)[0] == 200  # each file is held to its hash once
+            before = anonymous_bytes(process.pid)
+            with watching(process.pid) as seen, ThreadPoolExecutor(CROWD) as crowd:
+                began = time.perf_counter()
+                answers = list(crowd.map(lambda _, path=path: visitor.ask("GET", path)[0], range(CROWD)))  # type: ignore[misc]
+                seconds = time.perf_counter() - began
+            more = max(seen, default=before) - before
+            print(f"  {pattern:<48} {seconds:6.2f} s, {more / 1e6:+6.0f} MB (goal: {HEAVY_BYTES_MAX / 1e6:.0f})")
+            assert answers == [200] * CROWD
+            assert more < HEAVY_BYTES_MAX
+
+
+@contextlib.contextmanager
+def watching(pid: int) -> Iterator[list[int]]:
+    """Yield what a process holds in memory of its own, looked at all the time."""
+    seen: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.003):
+            seen.append(anonymous_bytes(pid))
+
+    looking = threading.Thread(target=watch)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        looking.join(PATIENCE_SECONDS)
+
+
+def anonymous_bytes(pid: int) -> int:
+    """Return what a process holds that is no file: mapped columns are the system's to give back."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
 
 # What makes the load -----------------------------------------------------------------------------------------------
