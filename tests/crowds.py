@@ -11,18 +11,29 @@ from pathlib import Path
 
 import msgspec
 
-from buff.bench.made import BATCH, commits
 from buff.journal.events import RunCommitted
 from buff.journal.record import Entry
+from histories import committed
 from whole import opened
 
+BATCH = 1_000
 
-def event(made: RunCommitted, chance: random.Random, manifest: bytes) -> RunCommitted:
-    """Return the commit of a run with a manifest, a strategy and a tag of its own."""
-    return msgspec.structs.replace(
-        made,
+
+def event(chance: random.Random, manifest: bytes) -> RunCommitted:
+    """Return the commit of a run as a sweep makes it, of a manifest that is its own."""
+    names = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
+    hashed = f"{chance.getrandbits(256):064x}"
+    return committed(
+        f"run_{hashed[:16]}",
+        inputs_hash=hashed,
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        symbol=chance.choice(("BTCUSDT", "ETHUSDT", "SOLUSDT")),
+        timeframe=chance.choice(("1h", "4h")),
         strategy=chance.choice(("ma_cross", "macd", "donchian_breakout")),
+        risk_level=chance.randint(1, 5),
+        params={"direction": "long", "fast": chance.randint(2, 50), "slow": chance.randint(51, 200)},
+        metrics={name: chance.gauss(0.0, 1.0) for name in names},
+        sparkline=[float(f"{10_000.0 + chance.gauss(0.0, 500.0):.6g}") for _ in range(32)],
         tags=[f"sweep-{chance.randint(1, 20)}"],
     )
 
@@ -30,14 +41,14 @@ def event(made: RunCommitted, chance: random.Random, manifest: bytes) -> RunComm
 def fill(root: Path, runs: int) -> Path:
     """Commit so many runs to a new root, each with a directory that holds its manifest and nothing else."""
     root.mkdir()
-    chance, commits_made = random.Random(runs), commits(runs)
+    chance = random.Random(runs)
     with opened(root) as store:
         store.journal()  # while nothing is there: directories without a journal would be a journal that is gone
         for _ in range(runs // BATCH):
             entries = []
             for _ in range(BATCH):
                 manifest = msgspec.json.encode({"padding": "x" * 3_000, "number": chance.random()})
-                made = event(next(commits_made), chance, manifest)
+                made = event(chance, manifest)
                 os.mkdir(root / made.run_id)
                 (root / made.run_id / "manifest.json").write_bytes(manifest)
                 entries.append(Entry(event=made, key=f"run:{made.run_id}"))
