@@ -32,10 +32,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "/runs/{run_id:str}/trades/{number:int}": ("/runs/{run}/trades/1",),
     "/runs/{run_id:str}/decisions": ("/runs/{run}/decisions",),
     "/runs/{run_id:str}/decisions/{seq:int}": ("/runs/{run}/decisions/90",),
-    "/sweeps": ("/sweeps", "/sweeps?state=unfinished", "/sweeps?text=nothing"),
+    "/sweeps": ("/sweeps", "/sweeps?text=nothing"),
     "/sweeps/{sweep:str}": (
-        "/sweeps/{sweep}?sort=-sharpe&metric=net_return&steps=rank",
-        "/sweeps/{sweep}?from.fast=8&x=slow&by=-",
+        "/sweeps/{sweep}?sort=-sharpe&metric=net_return&steps=rank&from.fast=8&x=slow",
         "/sweeps/{walk}",
         "/sweeps/{begun}",
     ),
