@@ -155,6 +155,12 @@ document.addEventListener("pointerup", () => {
   look(addressOf(form));
 });
 
+addEventListener("pointercancel", () => {
+  drag?.box.remove();
+  drag = null;
+  for (const each of document.querySelectorAll(".strands .away")) each.classList.remove("away");
+});
+
 // What the form says of a stretch: values by their places, or numbers of a measure.
 function fields(form, { dataset }, low, high) {
   const { options } = form.elements[`from.${dataset.axis}`];
