@@ -238,6 +238,11 @@ def one_of(values: Given, name: str, *, of: Collection[str], default: str) -> st
     return str(_one_of(name, values[name], {each: each for each in of})) if name in values else default
 
 
+def address(path: str, values: Mapping[str, Any]) -> str:
+    """Return the address of a page with a query, or without one where there is nothing to ask."""
+    return f"{path}?{urlencode(values)}" if values else path
+
+
 # What several addresses ask for ------------------------------------------------------------------------------------
 
 

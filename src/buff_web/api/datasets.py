@@ -10,9 +10,10 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
-from buff import catalogue
+from buff import Page, catalogue
 from buff.errors import DatasetNotFound, RunDamaged
 from buff.registry.queries import DATASET_SORTS, find_dataset, paged
+from buff.registry.state import DatasetEntry
 from buff_web import query
 from buff_web.openapi import answers
 from buff_web.query import After
@@ -105,8 +106,7 @@ def list_datasets(
     cursor: query.Cursor = None,
 ) -> Response[bytes]:
     """Return a page of the stored datasets, the newest first."""
-    entries = [each for each in site.store.datasets() if symbol is None or symbol.upper() in each.symbols]
-    page = paged(entries, DATASET_SORTS, sort=sort, limit=limit, after=after, cursor=cursor)
+    page = listed(site, symbol=symbol, sort=sort, limit=limit, after=after, cursor=cursor)
     items = [_public(each) for each in catalogue.rows(site.store, page.items)]
     return json_answer(request, {"items": items, "total": page.total, "next": page.next, "cursor": page.cursor})
 
@@ -130,6 +130,14 @@ def show_dataset(request: Asked, site: NamedDependency[Site], dataset_id: Datase
         "run_count": len(made),
     }
     return json_answer(request, document)
+
+
+def listed(
+    site: Site, *, symbol: str | None, sort: str, limit: int, after: int, cursor: str | None = None
+) -> Page[DatasetEntry]:
+    """Return a page of the stored datasets, all or those that were stored under a symbol, in any case."""
+    entries = [each for each in site.store.datasets() if symbol is None or symbol.upper() in each.symbols]
+    return paged(entries, DATASET_SORTS, sort=sort, limit=limit, after=after, cursor=cursor)
 
 
 def _public(row: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A build's id goes in; its page comes out, the same as the API says. Cancelling a
 work without scripts.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -20,19 +20,27 @@ from buff_web.site import Asked, Site, creation
 LIMIT = 50
 
 
-@get("/builds", sync_to_thread=True)
-def builds_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
+@get("/builds", sync_to_thread=True, guards=[query.strict])
+def builds_page(
+    site: NamedDependency[Site],
+    status: Annotated[str | None, query.choice(of=builds.STATUSES, says="only builds that are")] = None,
+    kind: Annotated[str | None, query.choice(of=builds.KINDS, says="only builds of a run, or of a dataset")] = None,
+    after: query.After = 0,
+) -> Response[bytes]:
     """Return a page of builds, the newest first."""
-    asked = query.given(request.scope["query_string"], allowed=("after",))
-    after = query.whole(asked, "after", default=0, low=0, high=10**9)
-    page = builds.listed(site.store, limit=LIMIT, after=after)
+    page = builds.listed(site.store, status=status, kind=kind, limit=LIMIT, after=after)
+    chosen = {name: text for name, text in (("status", status), ("kind", kind)) if text is not None}
     return site.page(
         "builds.html",
         builds=[build_document(each, site.store.root) for each in page.items],
         total=page.total,
         first=after,
-        next=page.next,
-        json="/api/v1/builds",
+        chosen=chosen,
+        statuses=builds.STATUSES,
+        kinds=builds.KINDS,
+        newest=query.address("/builds", chosen),
+        next=None if page.next is None else query.address("/builds", {**chosen, "after": page.next}),
+        json=query.address("/api/v1/builds", chosen),
         command="buff build list",
     )
 

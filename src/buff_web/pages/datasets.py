@@ -3,7 +3,7 @@
 An id goes in; the facts of the catalogue and the quality report come out, with a calendar drawn from the stored stamps.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -12,30 +12,45 @@ from litestar.response import Redirect
 
 from buff import catalogue
 from buff.datasets import base_bars, load
-from buff.registry.queries import find_dataset
+from buff.registry.queries import DATASET_SORTS, find_dataset
 from buff_web import calendar, query
+from buff_web.api.datasets import listed
 from buff_web.reading import public_source
 from buff_web.site import Asked, Site
 
 LIMIT = 50
 RUNS_MAX = 20
+NEWEST = "-created"
+SORTS = {
+    NEWEST: "newest first",
+    "created": "oldest first",
+    "-rows": "most bars first",
+    "-last": "latest bars first",
+    "first": "earliest bars first",
+}
 
 
-@get("/datasets", sync_to_thread=True)
-def datasets_page(request: Asked, site: NamedDependency[Site]) -> Response[bytes]:
-    """Return a page of the stored datasets, the newest first."""
-    asked = query.given(request.scope["query_string"], allowed=("after",))
-    after = query.whole(asked, "after", default=0, low=0, high=query.AFTER_MAX)
-    entries = site.store.datasets()
-    rows = list(catalogue.rows(site.store, entries[after : after + LIMIT]))
-    end = after + len(rows)
+@get("/datasets", sync_to_thread=True, guards=[query.strict])
+def datasets_page(
+    site: NamedDependency[Site],
+    symbol: Annotated[str | None, query.text(says="only datasets that were stored under this symbol")] = None,
+    sort: Annotated[str, query.order(DATASET_SORTS)] = NEWEST,
+    after: query.After = 0,
+) -> Response[bytes]:
+    """Return a page of the stored datasets."""
+    page = listed(site, symbol=symbol, sort=sort, limit=LIMIT, after=after)
+    asked = (("symbol", symbol), ("sort", None if sort == NEWEST else sort))
+    chosen = {name: text for name, text in asked if text is not None}
     return site.page(
         "datasets.html",
-        rows=rows,
-        total=len(entries),
+        rows=list(catalogue.rows(site.store, page.items)),
+        total=page.total,
         first=after,
-        next=end if end < len(entries) else None,
-        json="/api/v1/datasets",
+        chosen=chosen,
+        sorts=SORTS,
+        newest=query.address("/datasets", chosen),
+        next=None if page.next is None else query.address("/datasets", {**chosen, "after": page.next}),
+        json=query.address("/api/v1/datasets", chosen),
         command="buff data list",
     )
 

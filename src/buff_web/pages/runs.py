@@ -8,7 +8,6 @@ shown come out.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from attrs import frozen
 from litestar import Response, get
@@ -201,4 +200,4 @@ def _without(values: Given, name: str) -> dict[str, str]:
 
 
 def _link(values: Mapping[str, Any]) -> str:
-    return f"/runs?{urlencode(values)}" if values else "/runs"
+    return query.address("/runs", values)
