@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from buff import Store, SweepEntry, Timeframe
 from buff.sweeps import TEST, TRAIN, read_plan
+from buff_web.measures import MEASURES
 from buff_web.words import NOTHING, short_time
 
 KEPT = 8  # layouts: of ten thousand runs one takes a megabyte
@@ -37,6 +38,8 @@ _PLAIN = ("strategy", "risk_level", "timeframe", "dataset", "symbol")
 _COSTS = ("initial_equity", "commission_bps", "slippage_bps", "min_fee")
 # A grid varies them in this order, and what is asked first is drawn first; what only requests of a file vary is last.
 _RANKS = {name: rank for rank, name in enumerate(("risk_level", "timeframe", "dataset", "window", "part"), 1)}
+
+_TAKEN = frozenset({*LABELS, *MEASURES, "at"})  # names that a table and its axes have for something else
 
 Named: TypeAlias = Mapping[str, Any]
 Places: TypeAlias = tuple[int | None, ...]
@@ -174,7 +177,7 @@ def _params(request: Mapping[str, Any]) -> dict[str, Any]:
     params = request.get("params")
     if not isinstance(params, Mapping):
         return {}
-    return {f"params.{name}" if name in LABELS else str(name): value for name, value in params.items()}
+    return {f"params.{name}" if name in _TAKEN else str(name): value for name, value in params.items()}
 
 
 # Its values in order -----------------------------------------------------------------------------------------------

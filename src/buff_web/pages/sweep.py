@@ -157,7 +157,10 @@ class View:
         return view
 
     def link(self, part: str, **changes: Any) -> str:
-        """Return the address of this view with some changes, at a part of the page; a change that is None drops it."""
+        """Return the address of this view with some changes, at a part of the page.
+
+        A change that is None drops a field; `x__after` stands for `x.after`.
+        """
         dotted = {name.replace("__", "."): value for name, value in changes.items()}
         values = {name: value for name, value in {**self.given, **dotted}.items() if value is not None}
         return f"/sweeps/{self.results.sweep.sweep}{f'?{urlencode(values)}' if values else ''}#{part}"
@@ -308,7 +311,8 @@ def _height(layout: Layout, axis: Axis, field: str, given: Given) -> float | Non
             details={"field": field, "value": said[:40]},
         )
     value = float(said) / (100 if is_percentage(axis.name) else 1)
-    return (value - axis.low) / ((axis.high - axis.low) or 1.0)
+    span = axis.high - axis.low
+    return (value - axis.low) / span if span else 0.5 + value - axis.low  # what is all alike lies in the middle
 
 
 # What is told beside the results -----------------------------------------------------------------------------------
@@ -330,7 +334,7 @@ def _facts(site: Site, layout: Layout, found: SweepResults) -> dict[str, Any]:
         "entry": entry,
         "typed": typed_axes(entry),
         "alike": alike,
-        "datasets": list(dict.fromkeys(row.dataset for row in found.rows if row.dataset and row.run_id)),
+        "datasets": list({row.dataset: row.symbol for row in found.rows if row.run_id is not None}.items()),
         "window": (min(start for start, _ in dates), max(end for _, end in dates)) if dates else None,
         "walk": found.walk,
         "skipped": found.skipped[:TOLD],
