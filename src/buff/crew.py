@@ -27,8 +27,8 @@ from buff.recipe import Lacking, Product, Recipe, Refusal, make_all, shipment, u
 ATTEMPTS = 3  # so often a run may be lost with whoever makes it: once in company, then alone
 FEW = 8  # so many runs are made sooner than processes have begun
 AHEAD = 256  # at most so many recipes are with an executor that we know nothing about
-TOGETHER = 8  # so many of them are one task at most: a task of its own costs a cluster a quarter of what a run costs
-SHARES = 16  # so many tasks there are at least, for workers that nobody counts
+TOGETHER = 8  # so many of them are one task of a cluster at most: one of its own costs a quarter of what a run costs
+SHARES = 2  # so many tasks for each of its workers there are at least
 LOOKS = 25  # every so often that nothing is heard of an executor it is asked whether it is there
 IN_HAND_BYTES = 256 << 20  # about so much of what was made may wait to be written
 BAR_BYTES = 350  # what one bar of a run comes to
@@ -75,7 +75,7 @@ class Crew:
         most = AHEAD if foreign else 1 if isinstance(self._given, Here) else 8 * cores
         room = IN_HAND_BYTES // (BAR_BYTES * max(recipe.bars for recipe in recipes))
         self.ahead = max(1, min(most, room))
-        self._together = min(TOGETHER, self.ahead // SHARES) if foreign else 1
+        self._shares = SHARES * _workers(executor)
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._futures: dict[Future[Any], tuple[Recipe, ...]] = {}
         self._lent: dict[tuple[str, ...], Any] = {}  # columns that were lacked, as every worker fetches them once
@@ -91,8 +91,11 @@ class Crew:
         return 0 if self._suspects else self.ahead - sum(map(len, (*self._futures.values(), *held)))
 
     def share(self, left: int) -> int:
-        """Return how many recipes are worth asking for together when `left` remain: fewer, the fewer there are."""
-        return max(1, min(self._together, left // SHARES))
+        """Return how many recipes are worth asking for together when `left` remain: no worker is to wait for another.
+
+        An executor whose workers nobody counts is asked for one at a time, as are processes of our own.
+        """
+        return max(1, min(TOGETHER, self.ahead // self._shares, left // self._shares)) if self._shares else 1
 
     def ask(self, recipes: Sequence[Recipe]) -> None:
         """Have recipes made: an `Ended` will arrive for those of one dataset that follow one another."""
@@ -198,9 +201,17 @@ def _loss(recipe: Recipe, error: BaseException) -> Refusal:
     return Refusal(code=lost.code, message=lost.message, hint=lost.hint, details=lost.details)
 
 
-def _spreads(executor: Executor) -> bool:
+def _spreads(executor: Executor | None) -> bool:
     """Say whether an executor passes values on by reference, as Dask's does and none of the standard library."""
     return type(executor).__module__.partition(".")[0] == "distributed"
+
+
+def _workers(executor: Any) -> int:
+    """Return how many tasks a cluster works at as the crew begins; 0 where nobody can tell."""
+    try:
+        return sum(executor._client.nthreads().values()) if _spreads(executor) else 0
+    except Exception:  # it is closed, which is said of each run that it is asked for
+        return 0
 
 
 def _spread(executor: Any, value: Mapping[str, bytes]) -> Any:

@@ -195,6 +195,12 @@ class Client:
 
     def __init__(self) -> None:
         self.spread = list[Any]()
+        self.workers = 2
+
+    def nthreads(self) -> dict[str, int]:
+        if self.workers < 0:
+            raise RuntimeError("it is closed")
+        return {f"tcp://{worker}": 1 for worker in range(self.workers)}
 
     def submit(self, fn: Callable[..., Any], value: Any, *, pure: bool) -> int:
         assert not pure
@@ -230,8 +236,18 @@ def test_columns_are_spread_once_and_again_when_they_are_lost(recipes: list[Reci
 
 def test_shares_are_small_where_workers_might_wait(recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crews, "BAR_BYTES", 1)
+    with Spreading(2) as cluster:
+        with Crew(cluster, recipes, cores=2) as crew:
+            assert [crew.share(left) for left in (1, 7, 8, 1_000)] == [1, 1, 2, crews.TOGETHER]
+        cluster._client.workers = 40
+        with Crew(cluster, recipes, cores=2) as crew:
+            assert [crew.share(left) for left in (100, 1_000)] == [1, 3], "256 under way are 80 tasks"
+        for unknown in (0, -1):
+            cluster._client.workers = unknown
+            with Crew(cluster, recipes, cores=2) as crew:
+                assert crew.share(1_000) == 1
     with ThreadPoolExecutor(1) as threads, Crew(threads, recipes, cores=2) as crew:
-        assert [crew.share(left) for left in (1, 15, 47, 1_000)] == [1, 1, 2, crews.TOGETHER]
+        assert crew.share(1_000) == 1
     with Crew(None, recipes, cores=2) as crew:
         assert crew.share(1_000) == 1, "processes of ours hear of a run at no cost"
 
