@@ -176,7 +176,8 @@ def phase6(root: Path, user: str = "alice", name: str = "run_41e3fb1b78d6", stra
         folder / "metrics.json",
         {"total_return": -0.01, "max_drawdown": 0.25, "num_trades": 1, "symbol": "BTCUSDT", "timeframe": "5m"},
     )
-    write_json(folder / "equity_curve.json", [{"t": created, "equity": 10_000.0}])
+    curve = [{"t": f"2024-01-01T00:{minute:02d}:00.000Z", "equity": 10_000.0 - minute / 4} for minute in (0, 5, 10, 15)]
+    write_json(folder / "equity_curve.json", curve)
     record = {"schema_version": "dr.v1", "run_id": name, "ts_utc": created, "action": "HOLD", "price": 100.5}
     write_lines(folder / "decision_records.jsonl", [{**record, "seq": seq, "symbol": "BTCUSDT"} for seq in range(4)])
     trip = {

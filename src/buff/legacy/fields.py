@@ -13,6 +13,7 @@ from buff.market.timestamps import MAGNITUDES, UNITS_NS, Fault, stamp
 TEXT_MAX = 200
 
 TIME = ("timestamp", "timestamp_utc", "ts_utc", "ts", "time", "date")
+POINT = ("t", *TIME)  # of an equity curve
 STRATEGY = ("strategy_id", "strategy", "strategy_name")
 VERSION = ("strategy_version", "version")
 REASON = ("risk_reason", "reason", "reason_code", "risk_rule")

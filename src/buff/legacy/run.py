@@ -14,10 +14,11 @@ import msgspec
 from attrs import frozen
 
 from buff.legacy.bars import LegacyBars, read_bars
-from buff.legacy.fields import text, whole
+from buff.legacy.fields import POINT, number, text, time_of, whole
 from buff.legacy.folder import (
     CONFIG,
     DECISIONS,
+    EQUITY,
     MANIFEST,
     METRICS,
     TIMELINES,
@@ -80,7 +81,7 @@ class LegacyEntry(msgspec.Struct, frozen=True, kw_only=True):
 class LegacyRun:
     """A run of the previous generation. `files` are the names in its directory, `malformed` the first 1,000 of
     `malformed_count` lines that are no objects, `complete` names which of decisions and trades are there and were read
-    to their end.
+    to their end. `equity` is its curve as written, instants in epoch ms and in order; a glance reads none of it.
     """
 
     id: str
@@ -91,6 +92,7 @@ class LegacyRun:
     trades: tuple[LegacyTrade, ...]
     timeline: tuple[LegacyMoment, ...]
     bars: tuple[LegacyBars, ...]
+    equity: tuple[tuple[int, float], ...]
     malformed: tuple[Malformed, ...]
     malformed_count: int
     complete: frozenset[str]
@@ -221,6 +223,7 @@ def read(folder: Folder, bounds: Bounds = WHOLE) -> LegacyRun:
         trades=tuple(trade(row, raw) for row, raw in traded.rows),
         timeline=_timeline(folder, problems),
         bars=bars,
+        equity=_equity(folder, problems) if bounds == WHOLE else (),
         malformed=decided.malformed + traded.malformed,
         malformed_count=decided.malformed_count + traded.malformed_count,
         complete=frozenset(name for name, family in families if family.file and family.complete),
@@ -293,6 +296,26 @@ def _timeline(folder: Folder, problems: list[Problem]) -> tuple[LegacyMoment, ..
                 problems.append(damage(name, f"{len(strange):,} entries are no objects, the first is {strange[0]}"))
             return tuple(moment(row, raw) for row, raw in enumerate(found, 1) if isinstance(raw, dict))
     return ()
+
+
+def _equity(folder: Folder, problems: list[Problem]) -> tuple[tuple[int, float], ...]:
+    """Return the points of the equity curve that have an instant and a value."""
+    if EQUITY not in folder.names:
+        return ()
+    found = document(folder, EQUITY)
+    if isinstance(found, Problem):
+        problems.append(found)
+        return ()
+    if not isinstance(found, list):
+        problems.append(damage(EQUITY, "is JSON, but no list of points"))
+        return ()
+    points = (raw if isinstance(raw, dict) else {} for raw in found)
+    told = [(time_of(raw, POINT), number(raw.get("equity"))) for raw in points]
+    known = {ts: value for ts, value in told if ts is not None and value is not None}
+    strange = [row for row, point in enumerate(told, 1) if None in point]
+    if strange:
+        problems.append(damage(EQUITY, f"{len(strange):,} points have no time or no equity, the first is {strange[0]}"))
+    return tuple(sorted(known.items()))
 
 
 def _contradictions(run: LegacyRun) -> Iterator[Problem]:

@@ -45,6 +45,7 @@ def shown(site: Site, run: LegacyRun) -> Response[bytes]:
         picture=None if drawn is None or len(drawn) < 2 else _picture(drawn),
         drawn=drawn,
         equity=_equity(run),
+        told="point by point" if _curve(run) else "by the trades, after each of them",
         missing=_missing(run),
         metrics=_plain(run.metrics),
         trades=run.trades[:ROWS_MAX],
@@ -75,20 +76,26 @@ def _picture(bars: LegacyBars) -> Markup:
     return Markup(curves(bars.ts, {"equity": bars.close}, label=label))
 
 
+def _curve(run: LegacyRun) -> bool:
+    """Say whether there is a curve of its own to draw."""
+    return len(run.equity) > 1
+
+
 def _equity(run: LegacyRun) -> Markup | None:
-    """Return the equity that trades say was there after each of them; None where fewer than two say so."""
-    told = {
+    """Return the equity as its own file tells it, else as the trades do; None where fewer than two points are told."""
+    after_trades = {
         each.ts if each.exit_ts is None else each.exit_ts: each.equity
         for each in run.trades
         if each.ts is not None and each.equity is not None
     }
-    if len(told) < 2:
+    points = run.equity if _curve(run) else sorted(after_trades.items())
+    if len(points) < 2:
         return None
-    points = sorted(told.items())
     ts = np.array([ms for ms, _ in points], np.int64)
     equity = np.array([value for _, value in points], np.float64)
     first, last = (words.number(float(equity[place])) for place in (0, -1))
-    return Markup(curves(ts, {"equity": equity}, label=f"Equity after {len(points):,} trades, {first} to {last}"))
+    counted = f"at {len(points):,} instants" if _curve(run) else f"after {len(points):,} trades"
+    return Markup(curves(ts, {"equity": equity}, label=f"Equity {counted}, {first} to {last}"))
 
 
 def _stamp(ms: int | None) -> str:

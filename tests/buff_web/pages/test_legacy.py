@@ -89,3 +89,21 @@ def test_what_is_missing_is_said(beside: TestClient[Any]) -> None:
 def test_equity_is_drawn_where_trades_say_what_it_was(beside: TestClient[Any]) -> None:
     assert "Equity after 2 trades, 10,000.00 to 10,000.77" in page_of(beside, "/legacy/stage5_demo")[0]
     assert "Equity after" not in page_of(beside, "/legacy/phase1_demo")[0]
+
+
+def test_an_equity_curve_of_its_own_is_drawn_and_what_is_no_point_of_it_said(
+    beside: TestClient[Any], tmp_path: Path
+) -> None:
+    run_id = next(
+        item["run_id"] for item in beside.get("/api/v1/runs?state=legacy").json()["items"] if "alice" in item["run_id"]
+    )
+    html, page = page_of(beside, f"/legacy/{quote(run_id)}")
+    assert "Equity at 4 instants, 10,000.00 to 9,996.25" in html
+    assert "As it was written, point by point" in page.text
+    (path,) = (tmp_path / "artifacts").rglob("equity_curve.json")
+    path.write_text('[{"t": "2024-01-01T00:05:00Z", "equity": 2}, 7, {"t": "2024-01-01T00:00:00Z", "equity": "1"}, {}]')
+    html, page = page_of(beside, f"/legacy/{quote(run_id)}")
+    assert "Equity at 2 instants, 1.00 to 2.00" in html
+    assert "2 points have no time or no equity, the first is 2" in page.text
+    path.write_text("{}")
+    assert "no list of points" in page_of(beside, f"/legacy/{quote(run_id)}")[1].text
