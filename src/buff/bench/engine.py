@@ -26,7 +26,8 @@ def subject(*, quick: bool) -> Subject:
             "the next open, equity of every bar. No costs; Buff's risk limits are on, and the others have none.",
             "All is imported and, for vectorbt, compiled before anything is measured. vectorbt goes over columns in "
             "compiled code and walks no bars, so it is the rival here that knows how to hurry.",
-            "The same trades are made by all; nothing is written.",
+            "All make the same trades, but for ties of averages that floats decide in their own way.",
+            "Nothing is written.",
         ),
         cases=tuple(_case(count, timeframe) for count, timeframe in sizes),
     )

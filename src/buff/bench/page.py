@@ -56,7 +56,7 @@ def _once(rows: Iterator[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     rule = ["---:" if column in right else "---" for column in columns]
     lines = [columns, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("|  |", "| |")
+    return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|\n" for line in lines)
 
 
 def named(text: str) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def subject(*, quick: bool) -> Subject:
             "anything and proves nothing. Buff proves the hash of its index when it opens a root, and then answers "
             "from memory; its past is folded from the journal, which the table does not have. A commit of Buff also "
             "gives a directory its name, durably and so that a crash anywhere leaves no half of it.",
-            "Nothing that was asked once is asked again in a turn that counts, so that no answer is a kept one.",
+            "A filter is one that nobody asked for before, so that no answer is a kept one.",
         ),
         cases=(
             both("open and list the first page, a process of its own", _process, seconds=30),

@@ -150,6 +150,6 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         assert child.poll() is None
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=120)
     assert (child.returncode, said.strip()) == (130, "Interrupted. Nothing was recorded that is not whole.")
     assert list(tmp_path.iterdir()) == []
