@@ -83,7 +83,7 @@ class Store:
         self._state = RegistryState()  # what the journal that we opened told us
         self._shown = RegistryState()  # what we read of it, as long as we have not opened it
         self._segment_bytes_max = segment_bytes_max
-        self._due: RegistryState | None = None  # a checkpoint to be written
+        self._due: list[RegistryState] = []  # checkpoints to be written
         self._indexed: RegistryState | None = None  # what index.json holds, since we last read or wrote it
         self._position = START  # where the events end that were read
         self._proven = False  # whether HEAD, as this kernel wrote it, vouched for them when they were
@@ -344,21 +344,29 @@ class Store:
         return journal
 
     def _listen(self, events: Sequence[Recorded]) -> None:
-        self._state = fold(self._state, events)
-        if isinstance(events[-1].event, SegmentOpened):
-            self._due = self._state
+        opened_at = [place for place, item in enumerate(events, 1) if isinstance(item.event, SegmentOpened)]
+        begin = 0
+        for end in dict.fromkeys((*opened_at, len(events))):
+            self._state, begin = fold(self._state, events[begin:end]), end
+            if end in opened_at:
+                self._due.append(self._state)
 
     def _write_checkpoint(self) -> None:
-        """Keep the state at the beginning of the last segment, if it is we who began it; never under the lock."""
-        state, self._due = self._due, None
-        if state is None:
+        """Keep the states at the beginnings of segments that we began or read, if none is kept; never under the lock.
+
+        One that cannot be used, because another version of Buff wrote it, is written anew.
+        """
+        due, self._due = self._due, []
+        if not due:
             return
         folder = os.path.join(self.root, CHECKPOINTS)
         with contextlib.suppress(OSError):  # disposable: without it the past is folded from further back
             if not self.disk.is_directory(folder):
                 self.disk.mkdir(folder)
-            temporary, path = self.owner.path(".checkpoint.tmp"), os.path.join(folder, checkpoint_name(state.seq))
-            replace_file(self.disk, temporary, path, index_chunks(state))
+            for state in due:
+                path = os.path.join(folder, checkpoint_name(state.seq))
+                if _stored(self.disk, self.root, path) is None:
+                    replace_file(self.disk, self.owner.path(".checkpoint.tmp"), path, index_chunks(state))
             sizes = {name: self.disk.size(os.path.join(folder, name)) for name in self.disk.names(folder)}
             for name in thinned(sizes, CHECKPOINTS_BYTES_MAX):
                 self.disk.unlink(os.path.join(folder, name))

@@ -257,6 +257,27 @@ def test_a_rotation_leaves_a_checkpoint_and_the_past_is_folded_from_it(tmp_path:
     assert json.loads((folder / names[2]).read_bytes())["seq"] == int(names[2][:20])
 
 
+def test_a_writer_that_reads_all_leaves_every_checkpoint_that_is_missing(tmp_path: Path) -> None:
+    """Segments were begun one after the other, a process died, or another Buff wrote what is there."""
+    folder = tmp_path / "_journal" / "checkpoints"
+    with opened(tmp_path, segment_bytes_max=40_000) as store:
+        for number in range(10):
+            store.journal().append([Entry(event=orphan(f"{number}.{part}")) for part in range(50)])
+        assert not folder.exists()
+    firsts = sorted(path.name.replace("jsonl", "json") for path in (tmp_path / "_journal").glob("*.jsonl"))[1:]
+    told = {name: (folder / name).read_bytes() for name in firsts}
+    assert len(told) > 2
+    assert all(data == index_bytes(truth(tmp_path, int(name[:20]))) for name, data in told.items())
+    (folder / firsts[0]).write_bytes(b'{"schema":"index.v3"}')
+    (folder / firsts[1]).unlink()
+    untouched = (folder / firsts[2]).stat().st_ino
+    (tmp_path / "index.json").unlink()
+    with opened(tmp_path) as store:
+        store.record(orphan("new"))
+    assert {name: (folder / name).read_bytes() for name in firsts} == told
+    assert (folder / firsts[2]).stat().st_ino == untouched
+
+
 def test_without_an_index_a_root_is_opened_from_its_last_checkpoint(tmp_path: Path) -> None:
     """Somebody removed it, or the process that was to write it died after a long time: one segment is read, not all."""
     grow(tmp_path, MANY + 100, segment_bytes_max=200_000)
