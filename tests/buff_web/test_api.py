@@ -154,7 +154,7 @@ def test_a_window_without_bars_is_empty(client: TestClient[Any], run_id: str) ->
 
 
 def test_trades_by_page_and_window(client: TestClient[Any], several: Path, run_id: str) -> None:
-    every = opened(several).run(run_id).trades
+    every = list(opened(several).run(run_id).trades)
     told = client.get(f"/api/v1/runs/{run_id}/trades?limit=1000").json()
     assert (told["items"], told["total"], told["next"]) == (every, len(every), None)
     assert len(every) > 20
