@@ -101,7 +101,7 @@ def run_document(run: Run, tried: Tried) -> dict[str, Any]:
         "tried": tried.as_dict(),
         "warnings": [] if (dropped := dropped_windows(run.quality["resample"])) is None else [dropped],
         "returns": run.returns,
-        "trades": run.trades,
+        "trades": list(run.trades),
         "timeline": run.timeline,
     }
 
