@@ -121,7 +121,7 @@ def _measured(
 
     facts, before, begun = machine(host, parent), load(), host.monotonic()
     if not as_json:
-        table(("machine", ""), list(facts.items()))
+        table(("machine", ""), [*facts.items(), ("load", before)])
     seconds, most = (suite.SECONDS_QUICK, suite.ROUNDS_QUICK) if quick else (suite.SECONDS, suite.ROUNDS)
     with_scale, found = suite.SCALE in wanted, list["Found"]()
     if with_scale:
