@@ -38,6 +38,7 @@ from buff.sweeps import create_all
 TITLE = "What one bar, one event and one run cost, and what many would"
 BARS = 8_760
 DIGITS = 3
+SMALL = 5_000  # runs: a root that is opened by its index, as large ones are
 TIMES = 3  # so often what may be disturbed is measured, and the least is taken
 
 
@@ -195,22 +196,22 @@ def _create(place: Place, target: Store, asked: Sequence[Mapping[str, Any]], exe
 
 
 def _registry(place: Place) -> dict[str, float]:
-    many = 10_000 if place.quick else 50_000
+    many = 20_000 if place.quick else 50_000
     roots, costs = {}, {}
-    for runs in (many // 2, many):
+    for runs in (SMALL, many):
         with Store(place.directory(f"root-{runs}"), host=place.host, settings=place.settings) as target:
             crowd(target, runs)
         roots[runs] = target.root
         command = opening(target.root)
         turns = [cost_of(command, environment=environment(place)) for _ in range(3)]
         costs[runs] = min(turns, key=lambda turn: turn.cpu or 0.0)
-    large, small, disk = roots[many], many // 2, RealDisk()
+    large, disk = roots[many], RealDisk()
     return {
         "event": sum(disk.size(segment_path(large, first)) for first in _segments(large)) / many,
         "prove": _least(lambda: judge(disk, large, head=read_head(disk, large).current), 1) / many,
         "row": disk.size(os.path.join(large, INDEX)) / many,
-        "resident": ((costs[many].peak or 0) - (costs[small].peak or 0)) / (many - small),
-        "open": ((costs[many].cpu or 0.0) - (costs[small].cpu or 0.0)) / (many - small),
+        "resident": ((costs[many].peak or 0) - (costs[SMALL].peak or 0)) / (many - SMALL),
+        "open": ((costs[many].cpu or 0.0) - (costs[SMALL].cpu or 0.0)) / (many - SMALL),
     }
 
 
