@@ -9,6 +9,7 @@ import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any
 
 from attrs import field, frozen
@@ -197,22 +198,25 @@ def _create(place: Place, target: Store, asked: Sequence[Mapping[str, Any]], exe
 
 def _registry(place: Place) -> dict[str, float]:
     many = 20_000 if place.quick else 50_000
-    roots, costs = {}, {}
+    roots, peaks, opens = {}, {}, {}
     for runs in (SMALL, many):
         with Store(place.directory(f"root-{runs}"), host=place.host, settings=place.settings) as target:
             crowd(target, runs)
         roots[runs] = target.root
-        command = opening(target.root)
-        turns = [cost_of(command, environment=environment(place)) for _ in range(3)]
-        costs[runs] = min(turns, key=lambda turn: turn.cpu or 0.0)
+        peaks[runs] = cost_of(opening(target.root), environment=environment(place)).peak or 0
+        opens[runs] = _least(partial(_list, place, target.root))
     large, disk = roots[many], RealDisk()
     return {
         "event": sum(disk.size(segment_path(large, first)) for first in _segments(large)) / many,
         "prove": _least(lambda: judge(disk, large, head=read_head(disk, large).current), 1) / many,
         "row": disk.size(os.path.join(large, INDEX)) / many,
-        "resident": ((costs[many].peak or 0) - (costs[SMALL].peak or 0)) / (many - SMALL),
-        "open": ((costs[many].cpu or 0.0) - (costs[SMALL].cpu or 0.0)) / (many - SMALL),
+        "resident": (peaks[many] - peaks[SMALL]) / (many - SMALL),
+        "open": (opens[many] - opens[SMALL]) / (many - SMALL),
     }
+
+
+def _list(place: Place, root: str) -> None:
+    Store(root, host=place.host, settings=place.settings).runs()
 
 
 def _segments(root: str) -> tuple[int, ...]:
