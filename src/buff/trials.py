@@ -23,6 +23,7 @@ from buff.registry.state import SweepEntry
 from buff.store import Store
 from buff.sweeps import TEST, TRAIN, Skipped, read_plan
 
+_WHOLE_MAX = 1 << 63  # a column has no greater whole number
 KEPT = 2  # results of ten thousand runs take some ten megabytes
 
 
@@ -67,6 +68,7 @@ class Trial:
 
 
 _MEMBERS = tuple(each.name for each in fields(Trial))
+_TEXTS = ("dataset", "symbol", "timeframe", "start", "end", "strategy")
 
 
 @frozen(kw_only=True)
@@ -135,9 +137,9 @@ class Trials:
 
     def of(self, sweep: str) -> SweepResults:
         """Return what `results` does; nobody may change it. Raises as that does."""
-        state = self._store.state
-        entry = find_sweep(state, sweep)
         with self._lock:  # whoever asks at the same time waits for the one that is at it, and has its answer
+            state = self._store.state  # as it is by then: an older one would displace what was just made
+            entry = find_sweep(state, sweep)
             known = self._kept.pop(entry.sweep, None)
             if known is None or known[0] != entry or known[1] is not state.runs.mark:
                 known = entry, state.runs.mark, _results(self._store, entry, state.runs)
@@ -165,14 +167,15 @@ def _results(store: Store, entry: SweepEntry, runs: Rows) -> SweepResults:
 def _row(
     at: int, each: Mapping[str, Any], known: RunEntry | None, entry: SweepEntry, failure: Mapping[str, Any] | None
 ) -> Trial:
-    request = each["request"]
+    request = each["request"]  # of one that was refused it is as it was typed, and may say anything
+    params = request.get("params")
     return Trial(
         at=at,
         run_id=each.get("run_id"),
         state=known.state if known is not None else "missing" if failure is None else "failed",
         window=each.get("window"),
         part=each.get("part"),
-        params=request.get("params", {}),
+        params=params if isinstance(params, Mapping) else {},
         risk_level=request.get("risk_level"),
         trials=entry.trials,
         bars=None if known is None else known.bars,
@@ -181,7 +184,7 @@ def _row(
         deflated_sharpe=None,
         code=None if known is not None or failure is None else failure["code"],
         message=None if known is not None or failure is None else failure["message"],
-        **{name: request.get(name) for name in ("dataset", "symbol", "timeframe", "start", "end", "strategy")},
+        **{name: said if isinstance(said := request.get(name), str) else None for name in _TEXTS},
     )
 
 
@@ -240,7 +243,8 @@ def ordered(rows: Sequence[Trial], sort: str) -> list[Trial]:
 def flat(rows: Sequence[Trial]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Return the rows of results as a table: its columns with their kinds, and a row of plain values for each.
 
-    Parameters stand in columns `params.NAME`, metrics in columns of their own names.
+    Parameters stand in columns `params.NAME`, metrics in columns of their own names. What a refused request says where
+    a column has numbers or times is left out unless it is a number: its message says what is wrong with it.
     """
     names = {name: None for row in rows for name in row.params}
     metrics = {name: None for row in rows for name in row.metrics}
@@ -260,6 +264,7 @@ def flat(rows: Sequence[Trial]) -> tuple[dict[str, str], list[dict[str, Any]]]:
         {
             **dict.fromkeys(ordered),
             **{name: getattr(row, name) for name in _MEMBERS if name in ordered},
+            **_as_typed(row),
             **{column: _of_kind(kind, row.params.get(name)) for column, (name, kind) in parameters.items()},
             **row.metrics,
         }
@@ -267,8 +272,23 @@ def flat(rows: Sequence[Trial]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     ]
 
 
+def _as_typed(row: Trial) -> dict[str, Any]:
+    """Return what is to stand in columns of numbers and times of a request that is no run."""
+    if row.run_id is not None:
+        return {}
+    return {"start": None, "end": None, "risk_level": row.risk_level if _is_whole(row.risk_level) else None}
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and -_WHOLE_MAX <= value < _WHOLE_MAX
+
+
 def _kind(values: Iterator[Any]) -> str:
-    found = {type(value) for value in values if value is not None}
+    found = {
+        str if isinstance(value, int) and abs(value) >= _WHOLE_MAX else type(value)
+        for value in values
+        if value is not None
+    }
     kinds: dict[frozenset[type], str] = {
         frozenset({bool}): "bool",
         frozenset({int}): "int64",

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from attrs import evolve, fields
+from pyarrow import parquet
 
 from buff import batch, sweeps, trials
 from buff.audit import verify_all
@@ -30,6 +31,7 @@ from buff.errors import (
     StrategyInvalid,
     SweepNotFound,
 )
+from buff.export import write_rows
 from buff.journal.events import RunCommitted, SweepFinished, SweepPlanned
 from buff.registry.index import index_bytes, state_of
 from buff.registry.projection import project
@@ -385,6 +387,31 @@ def test_kinds_of_columns_that_differ_between_rows_are_text() -> None:
     columns, table = flat(rows)
     assert [columns[f"params.{name}"] for name in "abc"] == ["float64", "string", "bool"]
     assert [[each[f"params.{name}"] for name in "abc"] for each in table] == [[1.0, "1", True], [1.5, "x", None]]
+
+
+def test_what_was_refused_may_have_said_anything(root: Path, dataset: str, tmp_path: Path) -> None:
+    good = {"dataset": dataset, "timeframe": "1h", "strategy": "ma_cross", "risk_level": 3}
+    odd: list[dict[str, Any]] = [
+        {"params": [1, 2]},
+        {"params": "fast"},
+        {"risk_level": "<b>high", "params": {"fast": 1 << 70, '"><img src=x>': [1]}},
+        {"risk_level": 1 << 70, "start": "yesterday"},
+        {"risk_level": True, "end": 12.5},
+        {"dataset": ["a"], "symbol": 3, "timeframe": {"a": 1}, "strategy": 7},
+    ]
+    requests = [{**good, "params": {"fast": 2, "slow": 4}}, *({**good, **each} for each in odd), {}]
+    done = swept(root, Asked(requests=requests))
+    with opened(root) as store:
+        rows = results(store, done.id).rows
+        columns, table = flat(rows)
+        for kind in ("csv", "parquet"):
+            write_rows(store, table, columns, out=str(tmp_path / f"results.{kind}"), format=kind)
+    assert [row.state for row in rows] == ["committed", *["failed"] * 7]
+    assert [dict(row.params) for row in rows[1:4]] == [{}, {}, {"fast": 1 << 70, '"><img src=x>': [1]}]
+    assert [each["risk_level"] for each in table] == [3, 3, 3, None, None, None, 3, None]
+    assert [each["params.fast"] for each in table[:4]] == ["2", None, None, str(1 << 70)]
+    assert (tmp_path / "results.csv").read_text().count("\n") == 9
+    assert parquet.read_table(tmp_path / "results.parquet").num_rows == 8
 
 
 # How many were tried
