@@ -46,8 +46,9 @@ def of(rows: Sequence[Trial]) -> tuple[Walk, ...]:
     for name, found in _by_request(rows).items():
         walks.setdefault(tuple(found), {})[name] = None
     named = list(walks.items())[:WALKS_MAX]
+    several = len({span.number for spans in walks for span in spans}) > 1  # a window alone is nothing to hold a map at
     return tuple(
-        Walk(title="; ".join(names) if len(walks) > 1 else "", picture=_picture(spans), spans=spans)
+        Walk(title="; ".join(names) if len(walks) > 1 else "", picture=_picture(spans, several), spans=spans)
         for spans, names in named
     )
 
@@ -67,7 +68,7 @@ def _by_request(rows: Iterable[Trial]) -> Mapping[str, list[Span]]:
     return found
 
 
-def _picture(spans: Sequence[Span]) -> Markup:
+def _picture(spans: Sequence[Span], several: bool) -> Markup:
     row = max(min(ROW, HEIGHT_MAX // len(spans)), ROW_MIN)
     height = TOP + row * len(spans) + 30
     first, last = min(span.train[0] for span in spans), max(span.test[1] for span in spans)
@@ -83,7 +84,7 @@ def _picture(spans: Sequence[Span]) -> Markup:
         says = f"Window {span.number + 1}: looked at {_said(span.train)}, judged by {_said(span.test)}"
         number = f'<text x="{LEFT - 8}" y="{y + row - 6}" text-anchor="end">{span.number + 1}</text>'
         parts.append(
-            f'<a href="?at.window={span.number}#map"><title>{html.escape(says)}</title>'
+            f'<a href="{f"?at.window={span.number}" if several else ""}#map"><title>{html.escape(says)}</title>'
             f"{number if row >= ROW else ''}{bar('train', span.train, y)}{bar('test', span.test, y)}</a>"
         )
     label = f"{len(spans)} windows from {_day(first)} to {_day(last)}"

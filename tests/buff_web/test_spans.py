@@ -44,6 +44,11 @@ def test_both_parts_of_every_window_are_drawn_once() -> None:
     assert "Window 2: looked at 2024-01-03 to 2024-01-07, judged by 2024-01-08 to 2024-01-10" in page.text
 
 
+def test_a_window_alone_leads_to_the_maps_as_they_are() -> None:
+    (walk,) = drawn(windows(count=1))
+    assert [link["href"] for link in Outline(str(walk.picture)).all("a")] == ["#map"]
+
+
 def test_data_that_begin_on_other_days_have_a_drawing_of_their_own() -> None:
     found = drawn([*windows(), *windows("b" * 64, first=5, symbol="ETHUSDT")])
     assert [each.title for each in found] == ["BTCUSDT 1h, dataset a5cff81a", "ETHUSDT 1h, dataset bbbbbbbb"]
