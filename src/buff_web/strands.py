@@ -22,6 +22,7 @@ from buff_web.scales import Scale
 LINES_MAX = 400  # so many lines of their own; more runs have a ground behind the lines of some
 SLOTS = 30  # on an axis of the ground
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1200, 80, 60, 40, 330
+APART = 110  # at least between two axes, so that what stands beside one leaves the next alone; more make it wider
 NONE = BOTTOM + 28  # where lines go that have no value
 TICKS_MAX = 12
 VARYING_MAX = 12  # axes for what varies; requests of a file may differ in more
@@ -102,7 +103,8 @@ def picture(
 
     Lines that are `out` are dim and lie behind. `within` is the stretch of an axis that others are out of.
     """
-    xs = _places(len(drawn))
+    width = max(WIDTH, LEFT + RIGHT + APART * (len(drawn) - 1))
+    xs = _places(len(drawn), width)
     behind = [at for at in lines if at in out]
     before = [at for at in lines if at not in out]
     strands = "".join(
@@ -112,15 +114,16 @@ def picture(
     frames = "".join(_axis(axis, x, (within or {}).get(axis.name)) for axis, x in zip(drawn, xs, strict=True))
     label = f"Parallel coordinates of {len(rows):,} requests over {len(drawn)} axes; the table below has the same runs"
     height = (NONE if any(axis.lacking for axis in drawn) else BOTTOM) + 22
-    size = f'viewBox="0 0 {WIDTH} {height}" data-top="{TOP}" data-bottom="{BOTTOM}"'
+    own = f'width="{width}" ' if width > WIDTH else ""
+    size = f'{own}viewBox="0 0 {width} {height}" data-top="{TOP}" data-bottom="{BOTTOM}"'
     return Markup(
         f'<svg class="strands" {size} role="group" aria-label="{html.escape(label)}">'
         f'{ground}<g class="lines">{strands}</g>{frames}</svg>'
     )
 
 
-def _places(count: int) -> list[int]:
-    step = (WIDTH - LEFT - RIGHT) / max(count - 1, 1)
+def _places(count: int, width: int) -> list[int]:
+    step = (width - LEFT - RIGHT) / max(count - 1, 1)
     return [round(LEFT + step * number) for number in range(count)]
 
 

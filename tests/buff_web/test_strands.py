@@ -57,6 +57,17 @@ def test_what_has_no_value_goes_through_a_place_of_its_own() -> None:
     assert "no value" in svg
 
 
+def test_many_axes_make_it_wider_and_keep_their_distance() -> None:
+    letters = "abcdefghijkl"
+    _, page = pictured([{"params": dict.fromkeys(letters, at)} for at in range(2)])
+    xs = [int(str(group["data-x"])) for group in page.all("g") if group.get("data-x")]
+    assert len(xs) == 17
+    assert min(right - left for left, right in pairwise(xs)) >= strands.APART
+    (drawing,) = page.all("svg")
+    assert int(str(drawing["width"])) == xs[-1] + strands.RIGHT
+    assert "width" not in pictured()[1].all("svg")[0], "few fit into the page"
+
+
 def test_the_lines_of_some_lie_before_a_ground_of_all() -> None:
     requests = [{"params": {"fast": fast}} for fast in (5, 5, 5, 10)]
     svg, page = pictured(requests, lines=[3])
