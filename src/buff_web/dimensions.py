@@ -40,6 +40,7 @@ _COSTS = ("initial_equity", "commission_bps", "slippage_bps", "min_fee")
 _RANKS = {name: rank for rank, name in enumerate(("risk_level", "timeframe", "dataset", "window", "part"), 1)}
 
 _TAKEN = frozenset({*LABELS, *MEASURES, "at"})  # names that a table and its axes have for something else
+_PARAMS = "params."  # before the name of a parameter that has one of these
 
 Named: TypeAlias = Mapping[str, Any]
 Places: TypeAlias = tuple[int | None, ...]
@@ -177,7 +178,7 @@ def _params(request: Mapping[str, Any]) -> dict[str, Any]:
     params = request.get("params")
     if not isinstance(params, Mapping):
         return {}
-    return {f"params.{name}" if name in _TAKEN else str(name): value for name, value in params.items()}
+    return {f"{_PARAMS}{name}" if name in _TAKEN else str(name): value for name, value in params.items()}
 
 
 # Its values in order -----------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def _dimension(name: str, sources: _Sources) -> Dimension:
     place_of = {text: place for place, text in enumerate(ordered)}
     return Dimension(
         name=name,
-        label=LABELS.get(name, name.removeprefix("params.")),
+        label=LABELS.get(name) or (f"{name.removeprefix(_PARAMS)} (parameter)" if name.startswith(_PARAMS) else name),
         texts=ordered,
         shown=tuple(_shown(name, text, values[text], sources.made) for text in ordered),
         places=tuple(

@@ -87,8 +87,8 @@ def test_what_was_skipped_adds_its_values_and_says_why() -> None:
 def test_a_parameter_may_have_the_name_of_something_else() -> None:
     found = laid([{"params": {"timeframe": value, "sharpe": value}} for value in (True, False)])
     assert [(each.name, each.label, each.texts) for each in found.varying] == [
-        ("params.timeframe", "timeframe", ("true", "false")),
-        ("params.sharpe", "sharpe", ("true", "false")),
+        ("params.timeframe", "timeframe (parameter)", ("true", "false")),
+        ("params.sharpe", "sharpe (parameter)", ("true", "false")),
     ]
 
 
