@@ -80,18 +80,23 @@ export async function ask(address, options = {}) {
   return (await answer(address, { ...options, headers: { accept: "application/json", ...options.headers } })).json();
 }
 
+const turns = new Map(); // of each part: how often it was asked for
+
 // Replace a part of this page by the same part of another, as the server writes it: one template, and no HTML as text.
+// Of what is asked for in quick succession the last is shown, whichever answer comes last.
 export async function swap(id, address) {
-  const there = document.getElementById(id);
-  there.setAttribute("aria-busy", "true");
+  const turn = (turns.get(id) ?? 0) + 1;
+  turns.set(id, turn);
+  document.getElementById(id).setAttribute("aria-busy", "true");
   try {
     const found = (await page(address))?.getElementById(id);
+    if (turns.get(id) !== turn) return document.getElementById(id);
     if (!found) throw new Error(`${address} could not be read`);
-    there.replaceWith(document.adoptNode(found));
+    document.getElementById(id)?.replaceWith(document.adoptNode(found));
     copies();
     return document.getElementById(id);
   } finally {
-    document.getElementById(id)?.removeAttribute("aria-busy");
+    if (turns.get(id) === turn) document.getElementById(id)?.removeAttribute("aria-busy");
   }
 }
 

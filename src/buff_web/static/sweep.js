@@ -61,13 +61,13 @@ document.addEventListener("keydown", (event) => {
 
 const place = (address) => new URL(address, location.href).href.split("#")[0];
 let shown = place(location.href);
+let looks = 0;
 
 async function look(address, { keep = true, focus = null } = {}) {
-  try {
-    await swap("look", address);
-  } catch {
-    return location.assign(address);
-  }
+  const turn = ++looks;
+  const failed = await swap("look", address).then(() => false, () => true);
+  if (turn !== looks) return; // a later choice is on its way, or there
+  if (failed) return location.assign(address);
   if (keep) history.pushState(null, "", address);
   shown = place(address);
   begin();
@@ -187,7 +187,7 @@ async function follow() {
     try {
       part = await swap("progress", part.dataset.live);
       if (!part.dataset.live) location.reload();
-      else if (part.dataset.committed !== before && Date.now() - drawn > DRAW_MS && !drag && !document.querySelector("#look :is(:checked:not(option), :focus)")) {
+      else if (part.dataset.committed !== before && Date.now() - drawn > DRAW_MS && !drag && !document.querySelector("#look[aria-busy], #look :is(:checked:not(option), :focus)")) {
         drawn = Date.now();
         await look(location.href, { keep: false });
       }

@@ -333,9 +333,17 @@ def test_from_a_sweep_to_a_run_and_along_an_axis(visit: Any, furnished: Any) -> 
     page.go_back()
 
     # a choice is drawn at once and is in the address; a drag along an axis keeps a stretch of it
+    held: list[Any] = []
+    page.route("**metric=max_drawdown*", lambda route: held.append(route))
+    page.select_option("[name=metric]", "max_drawdown")
     page.select_option("[name=metric]", "net_return")
     page.wait_for_url("**metric=net_return**")
     page.get_by_text("Net return, in per cent, one of 10 tried").wait_for()
+    with page.expect_response("**metric=max_drawdown*"):
+        held[0].continue_()  # the answer to the choice before comes last
+    page.locator("#look:not([aria-busy])").wait_for()
+    assert "metric=net_return" in page.url
+    assert page.locator("select[name=metric]").input_value() == "net_return"
     page.locator(".strands").scroll_into_view_if_needed()
     box = page.locator(".strands .axis[data-axis=fast] .hit").bounding_box()
     x, top, bottom = box["x"] + box["width"] / 2, box["y"] + 4, box["y"] + box["height"] - 4
