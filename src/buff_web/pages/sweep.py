@@ -328,12 +328,13 @@ def _facts(site: Site, layout: Layout, found: SweepResults) -> dict[str, Any]:
     """Return what was swept, and what was skipped and failed of it."""
     entry = found.sweep
     failed = [row for row in found.rows if row.state == "failed"]
-    alike = [(label, value) for label, value in layout.same if label not in ("window", "dataset")]
+    typed = typed_axes(entry)
+    told = {"window", "dataset", *(name for name, _, _ in typed)}
     dates = [(row.start, row.end) for row in found.rows if row.run_id is not None and row.start and row.end]
     return {
         "entry": entry,
-        "typed": typed_axes(entry),
-        "alike": alike,
+        "typed": typed,
+        "alike": [(label, value) for label, value in layout.same if label not in told],
         "datasets": list({row.dataset: row.symbol for row in found.rows if row.run_id is not None}.items()),
         "window": (min(start for start, _ in dates), max(end for _, end in dates)) if dates else None,
         "walk": found.walk,

@@ -95,7 +95,7 @@ def test_a_sweep_says_what_was_swept_and_shows_its_runs_three_times(
     sweep = sweeps[0]
     html, page = page_of(client, f"/sweeps/{sweep.id}")
     text = words(html)
-    for each in ("fast 2,4,6 3 values", "slow 4,6 2 values", "Tried 3", "Skipped 3", "Failed 0", "Strategy ma_cross"):
+    for each in ("fast 2,4,6 3 values", "slow 4,6 2 values", "Tried 3", "Skipped 3", "Failed 0", "strategy ma_cross"):
         assert each in text
     assert runs(html) == made(sweep)
     cells = [link for link in page.all("a") if link.get("data-at") and not link.get("tabindex")]
