@@ -31,6 +31,7 @@ from buff.store import Store, exists
 
 TOGETHER = 16  # so many runs are committed in one batch, where so many are ready
 PATIENCE_SECONDS = 0.2  # how long what is ready waits for more, and how often nobody's answer lets us look up
+GO_ON = "what was committed stays; free some space, then ask again for the same, which goes on from there"
 WRITERS = 4  # threads that write what was made: each waits for the disk most of its time
 
 
@@ -120,7 +121,7 @@ class _Desk:
 def admitted_batch(store: Store, progress: Progress) -> Iterator[Admission]:
     """Hold the one place that many runs take together. Raises what `admitted` raises, and coded errors of the disk."""
     store.journal()  # a root that cannot be written refuses before any work is done
-    with written("the runs"), admitted(store, "run", progress=progress) as admission:
+    with written("some runs", hint=GO_ON), admitted(store, "run", progress=progress) as admission:
         yield admission
 
 

@@ -225,14 +225,12 @@ def _told(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def written(what: str) -> Iterator[None]:
-    """Turn what the system says of a write into a coded error."""
+def written(what: str, hint: str = "nothing was committed; free space or try again") -> Iterator[None]:
+    """Turn what the system says of a write into a coded error with a hint."""
     try:
         yield
     except OSError as error:
-        raise not_written(
-            error, f"{what} could not be written", hint="nothing was committed; free space or try again"
-        ) from error
+        raise not_written(error, f"{what} could not be written", hint=hint) from error
 
 
 def _rejected(error: BuffError, by: str) -> RunRejected:

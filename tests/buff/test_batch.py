@@ -1,5 +1,6 @@
 """Many runs at once: an outcome for each request in its order, the same bytes by every executor, nothing half-made."""
 
+import errno
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from buff import batch
 from buff.audit import verify_all
 from buff.batch import Outcome
 from buff.crew import Here
-from buff.errors import KillSwitchEngaged, LimitExceeded, RunExists, RunsRootUnset
+from buff.errors import KillSwitchEngaged, LimitExceeded, RunExists, RunsRootUnset, StorageFull
 from buff.journal.events import RunCommitted
 from buff.safety import engage
 from buff.sweeps import create_all
@@ -143,6 +144,26 @@ def test_the_kill_switch_stops_what_is_left(tmp_path: Path, minutes: Path, monke
     assert 3 <= len(names(tmp_path)["runs"]) < len(SLOW)
     with pytest.raises(KillSwitchEngaged):
         created(tmp_path, requests(minutes))
+
+
+def test_a_disk_that_becomes_full_keeps_what_was_committed_and_says_so(
+    tmp_path: Path, minutes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "TOGETHER", 1)
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "building" and done >= 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageFull) as full:
+        create_all(
+            requests(minutes), root=str(tmp_path), host=host(), settings=SETTINGS, executor=Here(), progress=progress
+        )
+    assert "nothing was committed" not in full.value.hint
+    assert "what was committed stays" in full.value.hint
+    there = len(names(tmp_path)["runs"])
+    assert 3 <= there < len(SLOW)
+    assert sum(outcome.existed for outcome in created(tmp_path, requests(minutes))) == there
 
 
 def test_a_disk_that_is_nearly_full_stops_all(tmp_path: Path, minutes: Path) -> None:
