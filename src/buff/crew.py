@@ -7,6 +7,7 @@ here writes to a disk, and nobody in the crew does.
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import queue
 import signal
@@ -30,6 +31,7 @@ AHEAD = 256  # at most so many recipes are with an executor that we know nothing
 TOGETHER = 8  # so many of them are one task of a cluster at most: one of its own costs a quarter of what a run costs
 SHARES = 2  # so many tasks for each of its workers there are at least
 LOOKS = 25  # every so often that nothing is heard of an executor it is asked whether it is there
+PATIENCE_SECONDS = 1.0  # how often processes of ours are looked after while they end
 IN_HAND_BYTES = 256 << 20  # about so much of what was made may wait to be written
 BAR_BYTES = 350  # what one bar of a run comes to
 
@@ -121,10 +123,14 @@ class Crew:
     def look(self) -> None:
         """See whether an executor that says nothing still takes work. What one that does not has in hand is lost.
 
-        Dask leaves some futures open for ever when its scheduler is gone; processes of our own say that they ended.
+        Dask leaves some futures open for ever when its scheduler is gone, and processes of our own when one is killed
+        while it answers.
         """
         self._looks += 1
-        if self._given is None or self._looks % LOOKS:
+        if self._looks % LOOKS:
+            return
+        if self._given is None:
+            _let_go(self._pool)
             return
         try:
             self._pool.submit(int).cancel()
@@ -186,10 +192,15 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for future in list(self._futures):
-            future.cancel()
-        if self._given is None:  # one that was given is its owner's to end
-            self._pool.shutdown(cancel_futures=True)
+        if self._given is not None:  # one that was given is its owner's to end
+            for future in list(self._futures):
+                future.cancel()
+            return
+        ending = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True}, name="buff-end")
+        ending.start()
+        while ending.is_alive():
+            ending.join(PATIENCE_SECONDS)
+            _let_go(self._pool)
 
 
 def _loss(recipe: Recipe, error: BaseException) -> Refusal:
@@ -225,6 +236,20 @@ def _spread(executor: Any, value: Mapping[str, bytes]) -> Any:
 def _pool(processes: int) -> Executor:
     """Return processes of our own, spawned: a forked one would hold our locks and the threads' half-done work."""
     return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
+
+
+def _let_go(pool: Any) -> None:
+    """End processes of our own of which one is dead, so that nothing waits for it any more.
+
+    One that is killed while it answers leaves half an answer, and the pool waits for the other half as long as anybody
+    could write it: the other processes, who wait for their turn, and this one. A pool without them calls itself broken.
+    """
+    processes, answers = list((getattr(pool, "_processes", None) or {}).values()), getattr(pool, "_result_queue", None)
+    if answers is None or not multiprocessing.connection.wait([process.sentinel for process in processes], 0):
+        return
+    for process in processes:
+        process.kill()
+    answers._writer.close()
 
 
 def _begin() -> None:

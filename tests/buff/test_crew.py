@@ -1,10 +1,13 @@
 """Whoever makes recipes: processes that are replaced when they die, and executors that are somebody else's."""
 
 import os
+import queue
 import signal
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,45 @@ def test_a_process_of_ours_that_is_killed_is_replaced(recipes: list[Recipe]) -> 
         assert isinstance(crew._pool, ProcessPoolExecutor)
         os.kill(next(iter(crew._pool._processes)), signal.SIGKILL)
         assert all(isinstance(answer, Product) for answer in answers(crew, recipes).values())
+
+
+def half_an_answer(recipes: Sequence[Recipe], lent: Any, attempt: int) -> bytes:
+    """Make recipes; at the first attempt at the run whose name says so, die with half of the answer sent."""
+    if attempt == 0 and recipes[0].name == "half":
+        send = Connection._send  # type: ignore[attr-defined]
+
+        def dying(self: Any, data: Any) -> None:
+            send(self, bytes(data)[:3])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = dying  # type: ignore[attr-defined]
+    return recipe_module.make_all(recipes, lent, attempt)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is about pipes")
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_process_that_is_killed_while_it_answers_holds_nobody_up(
+    recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch, given_up: bool
+) -> None:
+    monkeypatch.setattr(crews, "make_all", half_an_answer)
+    recipes[0] = evolve(recipes[0], name="half")
+    with Crew(None, recipes, cores=2) as crew:
+        crew.ask(recipes[:1])
+        dying = crew._pool
+        while dying._processes and all(process.is_alive() for process in dying._processes.values()):  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        crew.ask(recipes[1:])
+        if given_up:
+            return  # leaving must not wait for what never comes
+        found: dict[str, Any] = {}
+        deadline = time.monotonic() + 120
+        while len(found) < RUNS:
+            assert time.monotonic() < deadline, "it waits for the other half"
+            try:
+                found |= {recipe.run_id: each for recipe, each in crew.answers(crew.ended.get(timeout=0.1))}
+            except queue.Empty:
+                crew.look()
+    assert all(isinstance(answer, Product) for answer in found.values())
 
 
 class Dying(Executor):
