@@ -447,7 +447,12 @@ class Details:
 
         With names of artifacts, these alone are looked at. Raises RunDamaged.
         """
-        self._check(run, _written(run, names) if names else (*_referenced(run), *_written(run)))
+
+        def files() -> tuple[Committed, ...]:
+            return _written(run, names) if names else (*_referenced(run), *_written(run))
+
+        if self._proven.damaged(files()) is not None:
+            self._check(run, files())  # a form that another process took away in this moment has another name by now
         return run
 
     def _check(self, run: Run, files: Sequence[Committed]) -> None:

@@ -18,6 +18,7 @@ from buff.errors import ArtifactNotFound, ArtifactsWriteFailed, RunDamaged, RunN
 from buff.export import export
 from buff.files import RealDisk, remove_tree
 from buff.proof import verify
+from buff.pyramid import Details
 from buff.runs import compression
 from buff.runs.run import Run
 from buff.space import free
@@ -398,6 +399,25 @@ def test_one_reads_while_another_compresses_and_makes_plain_again(root: Path, tm
     child.join()
     assert child.exitcode == 0
     assert forms(root) == {ONE: PLAIN, OTHER: PLAIN, THIRD: PLAIN}
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_a_form_that_goes_while_it_is_proven_is_no_damage(
+    root: Path, monkeypatch: pytest.MonkeyPatch, undo: bool
+) -> None:
+    with opened(root) as store:
+        change(store, [ONE] if undo else [OTHER])
+        run, place, done = store.run(ONE), compression.place, []
+
+        def placed(path: str) -> str:
+            found = place(path)
+            if path.endswith(RECORDS) and not done:
+                done.append(change(store, [ONE], undo=undo))
+            return found
+
+        monkeypatch.setattr(compression, "place", placed)
+        assert Details(store.disk, store.root, token="t").checked(run) is run
+        assert [len(report.items) for report in done] == [1]
 
 
 def test_two_compress_the_same_runs(root: Path) -> None:
