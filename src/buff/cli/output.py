@@ -161,7 +161,8 @@ def table(
 ) -> None:
     """Print rows under headings: drawn on a terminal, tab-separated in a pipe.
 
-    A terminal too narrow for all columns is spared those named in `spare`, in that order; a pipe always gets all.
+    A terminal too narrow for all columns is spared those named in `spare`, in that order; a pipe always gets all. Where
+    that is not enough, words are broken into lines before the numbers of `right` are cut.
     """
     if not sys.stdout.isatty():
         for row in (columns, *rows):
@@ -176,7 +177,8 @@ def table(
     shown = _fitting(columns, rows, spare, console.width)
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at in shown:
-        drawn.add_column(columns[at], justify="right" if columns[at] in right else "left", no_wrap=at == 0)
+        number = columns[at] in right
+        drawn.add_column(columns[at], justify="right" if number else "left", no_wrap=number or at == 0)
     for row in rows:
         drawn.add_row(*(Text(row[at].translate(_CONTROLS)) for at in shown))
     console.print(drawn)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from buff.cli.output import json_option, print_json, progress, root_option, surroundings, table
+from buff.cli.output import fits, json_option, print_json, progress, root_option, surroundings, table
 from buff.cli.run import open_store
 
 if TYPE_CHECKING:
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from buff.trials import SweepResults, Trial
 
 COLUMNS = ("sweep", "planned", "runs", "tried", "skipped", "failed", "what", "by")
-NUMBERS = ("runs", "tried", "skipped", "failed")
+ENTRY_NUMBERS = ("runs", "tried", "skipped", "failed")
 SHOWN = ("net_return", "sharpe", "max_drawdown")
+NUMBERS = ("window", "risk", "trials", "deflated", "trades")
+TOLD_APART = ("symbol", "dataset", "timeframe", "strategy")  # each a column where not all runs have the same
+SPARE = ("trades", "max_drawdown", "deflated", "state", "sharpe")
+PAIR_SPARE = ("max_drawdown train", "max_drawdown test", "run", "sharpe train", "sharpe test")
 FAILURES_SHOWN = 10
 
 
@@ -99,7 +103,7 @@ def list_(runs_root: str | None, as_json: bool) -> None:
     if not found:
         click.echo("No sweeps here yet. Make one: buff sweep --dataset ID --timeframe 1h --strategy ...", err=True)
         return
-    table(COLUMNS, [_entry_row(entry) for entry in found], right=NUMBERS, spare=("by", "planned"))
+    table(COLUMNS, [_entry_row(entry) for entry in found], right=ENTRY_NUMBERS, spare=("by", "planned"))
 
 
 @command.command("show")
@@ -130,6 +134,11 @@ def show(sweep: str, runs_root: str | None, as_json: bool, **options: Any) -> No
         click.echo(f"skipped: {_params(each.request['params'])}: {each.says}", err=True)
     if len(found.skipped) > FAILURES_SHOWN:
         click.echo(f"... and {len(found.skipped) - FAILURES_SHOWN:,} more skipped: --json lists them", err=True)
+    failed = [row for row in found.rows if row.code is not None]
+    for row in failed[:FAILURES_SHOWN]:
+        click.echo(f"failed: request {row.at}: {row.code}: {row.message}", err=True)
+    if len(failed) > FAILURES_SHOWN:
+        click.echo(f"... and {len(failed) - FAILURES_SHOWN:,} more failed: --json lists them", err=True)
 
 
 # What was asked for
@@ -236,37 +245,79 @@ def _entry_row(entry: Any) -> list[str]:
 
 
 def _print_results(found: "SweepResults") -> None:
-    side_by_side = found.pairs
-    if side_by_side:
-        heads = [f"{name} {part}" for name in SHOWN for part in ("train", "test")]
-        table(
-            ("window", "params", "risk", "trials", *heads, "run"),
-            [_pair(train, test) for train, test in side_by_side],
-            right=("window", "risk", "trials", *heads),
-        )
-        return
-    table(
-        ("run", "params", "risk", "trials", *SHOWN, "deflated", "trades", "state"),
-        [_line(row) for row in found.rows],
-        right=("risk", "trials", *SHOWN, "deflated", "trades"),
-    )
+    """Print a row for each run, or pair of runs; on a narrow terminal what all have in common stands above them."""
+    pairs = found.pairs
+    varying = _told_apart(found)
+    heads = tuple(f"{name} {part}" for name in SHOWN for part in ("train", "test")) if pairs else SHOWN
+    rest = ("params", "risk", "trials", *heads)
+    columns = ("window", *varying, *rest, "run") if pairs else ("run", *varying, *rest, "deflated", "trades", "state")
+
+    def rows() -> list[list[str]]:
+        cells = [_pair(*each, common) for each in pairs] if pairs else [_line(row, common) for row in found.rows]
+        return [[each[name] for name in columns] for each in cells]
+
+    common: dict[str, Any] = {}
+    if not fits(columns, rows()):
+        common = _common(found)
+        levels = {row.risk_level for row in _made(found)}
+        if len(levels) == 1:
+            columns = tuple(name for name in columns if name != "risk")
+        said = [_params(common)] * bool(common) + [f"risk level {level}" for level in levels if len(levels) == 1]
+        if said:
+            click.echo(f"in all   {', '.join(said)}")
+    table(columns, rows(), right=(*NUMBERS, *heads), spare=PAIR_SPARE if pairs else SPARE)
 
 
-def _line(row: "Trial") -> list[str]:
-    metrics = [_number(row.metrics.get(name)) for name in SHOWN]
-    counts = (_number(row.deflated_sharpe), "–" if row.trades is None else str(row.trades))
-    return [
-        row.run_id or "–", _params(row.params), str(row.risk_level), f"{row.trials:,}", *metrics, *counts,
-        row.code or row.state,
-    ]  # fmt: skip
+def _told_apart(found: "SweepResults") -> tuple[str, ...]:
+    """Return what else tells runs apart than parameters and the risk level; a symbol may stand for its dataset."""
+    made = _made(found)
+    counts = {name: len({getattr(row, name) for row in made}) for name in TOLD_APART}
+    named = counts["symbol"] == counts["dataset"]
+    return tuple(name for name, count in counts.items() if count > 1 and not (name == "dataset" and named))
 
 
-def _pair(train: "Trial", test: "Trial") -> list[str]:
-    metrics = [_number(row.metrics.get(name)) for name in SHOWN for row in (train, test)]
-    return [
-        str(train.window), _params(train.params), str(train.risk_level), f"{train.trials:,}", *metrics,
-        test.run_id or test.code or "–",
-    ]  # fmt: skip
+def _made(found: "SweepResults") -> list["Trial"]:
+    """Return the rows that are runs: what was refused may have said anything."""
+    return [row for row in found.rows if row.run_id is not None]
+
+
+def _common(found: "SweepResults") -> dict[str, Any]:
+    """Return the parameters that all runs have with the same value."""
+    made = _made(found)
+    first = made[0].params if made else {}
+    absent = object()
+    return {name: value for name, value in first.items() if all(row.params.get(name, absent) == value for row in made)}
+
+
+def _line(row: "Trial", common: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        **_cells(row, common),
+        **{name: _number(row.metrics.get(name)) for name in SHOWN},
+        "deflated": _number(row.deflated_sharpe),
+        "trades": "–" if row.trades is None else str(row.trades),
+        "state": row.code or row.state,
+    }
+
+
+def _pair(train: "Trial", test: "Trial", common: Mapping[str, Any]) -> dict[str, str]:
+    parts = (("train", train), ("test", test))
+    return {
+        **_cells(train, common),
+        **{f"{name} {part}": _number(row.metrics.get(name)) for name in SHOWN for part, row in parts},
+        "run": test.run_id or test.code or "–",
+    }
+
+
+def _cells(row: "Trial", common: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "run": row.run_id or "–",
+        "window": str(row.window),
+        **{name: "–" if getattr(row, name) is None else str(getattr(row, name)) for name in TOLD_APART},
+        "dataset": str(row.dataset)[:16],
+        "params": _params({name: value for name, value in row.params.items() if name not in common}),
+        "risk": str(row.risk_level),
+        "trials": f"{row.trials:,}",
+    }
 
 
 def _number(value: float | None) -> str:

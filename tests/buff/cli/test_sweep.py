@@ -1,7 +1,9 @@
 """`buff sweep`: what a person and a script see of many runs at once."""
 
 import csv
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from buff.cli.main import run
-from whole import names, opened
+from whole import names, opened, write_csv
 
 GRID = ["--timeframe", "1h", "--strategy", "ma_cross", "--param", "fast=2..4..2", "--param", "slow=4,6", "--risk", "3"]
 
@@ -171,3 +173,52 @@ def test_a_list_says_of_every_run_how_many_were_tried_also_in_the_past(
     out = root.parent / "page.html"
     assert run(["run", "export", newest["run_id"], "--out", str(out), "--runs-root", str(root)]) == 0
     assert out.read_text().count("This run is one of 4 runs tried: 4 of BTCUSDT in this root") == 2
+
+
+def shown(root: Path, sweep: str, monkeypatch: pytest.MonkeyPatch, columns: int) -> str:
+    """Return what `sweep show` draws on a terminal of a width."""
+    screen = Screen()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", screen)
+        patched.setenv("COLUMNS", str(columns))
+        assert run(["sweep", "show", sweep, "--runs-root", str(root)]) == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_narrow_terminal_gets_whole_numbers_and_says_once_what_all_have_in_common(
+    asked: list[str], root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*asked, "--json"]) == 0
+    sweep = printed(capsys)["sweep"]["sweep"]
+    assert run(["sweep", "show", sweep, "--runs-root", str(root), "--json"]) == 0
+    ratios = [f"{row['metrics']['sharpe']:.4f}" for row in printed(capsys)["rows"]]
+    wide, narrow = (shown(root, sweep, monkeypatch, columns) for columns in (200, 80))
+    assert "in all" not in wide
+    assert wide.count("direction=long") == len(ratios)
+    assert "in all   direction=long, risk level 3\n" in narrow
+    assert narrow.count("direction=long") == 1
+    assert all(ratio in text for ratio in ratios for text in (wide, narrow))
+    assert "…" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_what_tells_runs_apart_has_a_column(
+    asked: list[str], root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without it, the rows of two datasets or timeframes would look the same."""
+    other = write_csv(tmp_path / "other.csv", seed=8)
+    assert run(["data", "ingest", str(other), "--symbol", "OTHER", "--runs-root", str(root), "--json"]) == 0
+    other_id = printed(capsys)["dataset_id"]
+    assert run([*asked, "--dataset", other_id, "--timeframe", "30m,1h", "--json"]) == 0
+    sweep = printed(capsys)["sweep"]["sweep"]
+    assert run(["sweep", "show", sweep, "--runs-root", str(root)]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
+    assert lines[0][:4] == ["run", "symbol", "timeframe", "params"]
+    assert len({tuple(line[1:5]) for line in lines[1:]}) == len(lines) - 1
