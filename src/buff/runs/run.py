@@ -183,7 +183,10 @@ def _identity(file: BinaryIO) -> tuple[int, ...]:
 
 @lru_cache(maxsize=16)
 def _bounds(path: str, identity: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return where each line of a file begins and the last ends, looked for once for as long as it is the same."""
+    """Return where each line of a file begins and the last ends, looked for once for as long as it is the same.
+
+    Raises OSError, also where the last line was cut.
+    """
     ends, place = [], 0
     with opened(path) as file:
         if _identity(file) != identity:
@@ -191,7 +194,10 @@ def _bounds(path: str, identity: tuple[int, ...]) -> NDArray[np.int64]:
         while piece := file.read(_PIECE_BYTES):
             ends.append(np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n")) + place)
             place += len(piece)
-    return np.concatenate((np.zeros(1, np.int64), *(each + 1 for each in ends)))
+    bounds = np.concatenate((np.zeros(1, np.int64), *(each + 1 for each in ends)))
+    if bounds[-1] != place:
+        raise OSError(errno.EIO, "its last line has no end")
+    return bounds
 
 
 class Run:

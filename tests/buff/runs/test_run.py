@@ -188,6 +188,14 @@ def test_metrics_of_another_shape_are_damage(run: Run) -> None:
         _ = run.metrics
 
 
+def test_trades_whose_last_line_was_cut_are_damage(run: Run) -> None:
+    path = Path(run.directory) / "trades.jsonl"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(RunDamaged, match="its last line has no end"):
+        _ = run.trades
+
+
 def test_an_artifact_that_is_gone_is_damage(run: Run) -> None:
     columns = Path(run.directory) / "columns"
     for folder in (columns, columns.parent):
