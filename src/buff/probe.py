@@ -7,6 +7,7 @@ here (`buff.diagnosis` does), and that a disk keeps what it acknowledged cannot 
 
 import hashlib
 import os
+import re
 import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
 )
 MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # how the table has a space, a tab, a line end and a backslash
 _CHUNK_BYTES = 1 << 20
 _LINE, _SMALL = b"x" * 300, b"x" * 4_096
 
@@ -132,7 +134,7 @@ def mount_of(path: str, rows: Sequence[Sequence[str]]) -> tuple[str, str]:
     """Return type and options of the mount a path is on: the deepest, and of those at one point the last."""
     best: Mapping[str, Any] = {"point": "", "kind": "unknown", "options": "unknown"}
     for row in rows:
-        point, after = row[4], row.index("-")
+        point, after = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), row[4]), row.index("-")
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best["point"]):
             best = {"point": point, "kind": row[after + 1], "options": f"{row[5]},{row[after + 3]}"}

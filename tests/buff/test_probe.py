@@ -142,13 +142,21 @@ TABLE = """\
 30 22 0:5 / /data rw - xfs /dev/vdb rw
 31 22 0:6 / /data rw - nfs4 host:/x rw
 32 22 0:7 / /data/deep rw shared:3 master:1 - tmpfs tmpfs rw
+33 22 0:8 / /my\\040data rw - nfs host:/y rw
 """
 MOUNTS = [line.split() for line in TABLE.splitlines()]
 
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/", "ext4"), ("/database", "ext4"), ("/data", "nfs4"), ("/data/x", "nfs4"), ("/data/deep/x", "tmpfs")],
+    [
+        ("/", "ext4"),
+        ("/database", "ext4"),
+        ("/data", "nfs4"),
+        ("/data/x", "nfs4"),
+        ("/data/deep/x", "tmpfs"),
+        ("/my data/x", "nfs"),
+    ],
 )
 def test_the_deepest_and_last_mount_counts(path: str, kind: str) -> None:
     assert mount_of(path, MOUNTS)[0] == kind
