@@ -30,6 +30,7 @@ from buff.host import Host
 from buff.intake import Progress
 from buff.journal.events import SweepFinished, SweepPlanned
 from buff.journal.record import Entry
+from buff.market.spacing import some
 from buff.plans import FOLDER, plan_path
 from buff.recipe import Recipe, Refusal
 from buff.registry.queries import find_sweep
@@ -119,7 +120,7 @@ def grid(
     """
     rule = strategy(strategy_id)
     axes: dict[str, Sequence[str]] = {
-        "dataset": datasets,
+        "dataset": tuple(dict.fromkeys(datasets)),
         "timeframe": values("timeframe", timeframes),
         **{f"params.{name}": values(name, text) for name, text in params.items()},
         "risk_level": values("risk", risk),
@@ -138,7 +139,7 @@ def grid(
         if skips <= SKIPPED_TOLD:
             skipped.append(Skipped(request=request, says=objection))
     drawn = range(len(found)) if number is None else sample(len(found), number, seed)
-    typed = {"dataset": ",".join(datasets), "timeframe": timeframes, "risk_level": risk}
+    typed = {"dataset": ",".join(axes["dataset"]), "timeframe": timeframes, "risk_level": risk}
     typed |= {f"params.{name}": text for name, text in params.items()}
     told = {name: {"values": typed[name], "count": len(axis)} for name, axis in axes.items()}
     words = {"strategy": strategy_id, "grid": told, "size": size(axes)}
@@ -210,7 +211,7 @@ def carry_out(store: Store, asked: Asked, *, executor: Executor | None = None, p
 
     Raises what stops all of it: KillSwitchEngaged, LimitExceeded, RateLimited, RootError, StorageError.
     """
-    _check_count(store, len(asked.requests))
+    check_asked(asked, store.settings)
     with admitted_batch(store, progress) as admission:
         admission.check_rate()  # once: a sweep is one request
         plans, places = planned(store, asked.requests, admission), _nowhere(asked.requests)
@@ -275,17 +276,26 @@ def _finish(
     return evolve(done, entry=store.state.sweeps[entry.sweep])
 
 
-def _check_count(store: Store, count: int) -> None:
-    most = store.settings.sweep_runs_max
+def check_asked(asked: Asked, settings: Settings) -> None:
+    """Refuse a sweep of no runs, or of more than are allowed. Raises RunConfigInvalid, LimitExceeded."""
+    _check_count(len(asked.requests), settings)
+    if asked.requests:
+        return
+    why = f": {some(asked.skips, 'combination')} skipped, the first because {asked.skipped[0].says}"
+    raise RunConfigInvalid(
+        f"the sweep has no runs{why if asked.skipped else ''}",
+        hint="give values that the strategy allows together" if asked.skipped else "ask for one at least",
+        details={"field": "params"},
+    )
+
+
+def _check_count(count: int, settings: Settings) -> None:
+    most = settings.sweep_runs_max
     if count > most:
         raise LimitExceeded(
             f"the sweep has {count:,} runs, {most:,} are allowed",
             hint="choose longer steps or a --sample, or raise BUFF_SWEEP_RUNS_MAX",
             details={"runs": count, "limit": most, "setting": "BUFF_SWEEP_RUNS_MAX"},
-        )
-    if not count:
-        raise RunConfigInvalid(
-            "the sweep has no runs", hint="give values that the strategy allows together", details={"field": "params"}
         )
 
 
@@ -317,7 +327,7 @@ def _walked(
                 start, end = (frame.floor(getattr(window, f"{part}_{bound}")) for bound in ("start", "end"))
                 requests.append({**plan.request, "start": iso(start), "end": iso(end)})
                 places.append({"window": number, "part": part})
-        _check_count(store, len(requests))
+        _check_count(len(requests), store.settings)
     return planned(store, requests, admission), places
 
 

@@ -85,6 +85,10 @@ def test_a_grid_is_every_combination_but_those_that_the_strategy_does_not_allow(
     assert found.words["size"] == len(found.requests) + found.skips == 18
 
 
+def test_a_dataset_that_is_named_twice_is_one(dataset: str) -> None:
+    assert asked(dataset, datasets=(dataset, dataset)).requests == asked(dataset).requests
+
+
 def test_a_sample_is_of_what_is_allowed_and_in_its_order(dataset: str) -> None:
     whole = asked(dataset, risk="1..5").requests
     found = asked(dataset, risk="1..5", number=7, seed=1)
@@ -251,6 +255,9 @@ def test_a_sweep_is_found_by_the_beginning_of_its_id(root: Path, dataset: str) -
         for unknown in ("swp_", "", "swp_x", "run_"):
             with pytest.raises(SweepNotFound):
                 find_sweep(store.state, unknown)
+        with pytest.raises(SweepNotFound, match="2 sweeps begin with swp_") as several:
+            find_sweep(store.state, "swp_")
+        assert several.value.hint.startswith("write more of its id")
 
 
 def test_limits_of_a_sweep(root: Path, dataset: str) -> None:
@@ -259,7 +266,7 @@ def test_limits_of_a_sweep(root: Path, dataset: str) -> None:
     assert refused.value.details["setting"] == "BUFF_SWEEP_RUNS_MAX"
     with pytest.raises(LimitExceeded):
         swept(root, asked(dataset, params={"fast": "2", "slow": "4"}, risk="1", walk=WALK), sweep_runs_max=5)
-    with pytest.raises(RunConfigInvalid, match="no runs"):
+    with pytest.raises(RunConfigInvalid, match=r"no runs: 1 combination skipped, the first because .* below slow"):
         swept(root, asked(dataset, params={"fast": "8", "slow": "4"}))
     assert kinds(root) == []
 

@@ -107,7 +107,7 @@ def documents(path: str) -> list[dict[str, Any]]:
         with open(path, "rb") as file:
             data = file.read()
         if lines:
-            found = [json.loads(line, object_pairs_hook=_once) for line in data.splitlines() if line.strip()]
+            found = [_line(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
         else:
             found = json.loads(data, object_pairs_hook=_once)
     except OSError as error:
@@ -116,13 +116,25 @@ def documents(path: str) -> list[dict[str, Any]]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise RequestInvalid(
-            f"{path} is not valid JSON: {error}", hint="name a file of JSON lines .jsonl", details={"file": path}
+            f"{path} is not valid JSON: {error}",
+            hint="write a JSON object in each line" if lines else "write a JSON array, or name JSON lines .jsonl",
+            details={"file": path},
         ) from error
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise RequestInvalid(
             f"{path} does not hold requests", hint='write [{"dataset": "...", ...}, ...]', details={"file": path}
         )
     return found
+
+
+def _line(number: int, line: bytes) -> Any:
+    """Return the value of one of many lines; what is wrong with it is said with its number."""
+    import json
+
+    try:
+        return json.loads(line, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg}: line {number} column {error.colno}") from error
 
 
 @contextmanager

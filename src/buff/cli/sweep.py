@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from buff.cli.output import fits, json_option, print_json, progress, root_option, surroundings, table
 from buff.cli.run import open_store
@@ -18,6 +19,11 @@ ENTRY_NUMBERS = ("runs", "tried", "skipped", "failed")
 SHOWN = ("net_return", "sharpe", "max_drawdown")
 NUMBERS = ("window", "risk", "trials", "deflated", "trades")
 TOLD_APART = ("symbol", "dataset", "timeframe", "strategy")  # each a column where not all runs have the same
+GRID = (
+    "datasets", "timeframe", "strategy", "params", "risk", "symbol", "start", "end", "commission_bps", "slippage_bps",
+    "min_fee", "initial_equity", "tags", "sample", "seed",
+)  # fmt: skip
+WALK = ("train", "test", "step", "purge", "anchored")
 SPARE = ("trades", "max_drawdown", "deflated", "state", "sharpe")
 PAIR_SPARE = ("max_drawdown train", "max_drawdown test", "run", "sharpe train", "sharpe test")
 FAILURES_SHOWN = 10
@@ -67,13 +73,15 @@ def command(context: click.Context, /, runs_root: str | None, as_json: bool, **o
     from buff.builder import open_root
     from buff.safety import check_settings
     from buff.store import Store
-    from buff.sweeps import carry_out, resume
+    from buff.sweeps import carry_out, check_asked, resume
     from buff.trials import results
 
+    _check_together(context, options)
     asked = None if options["resume"] else _asked(options)
     if options["dry_run"]:
         if asked is None:
             raise click.UsageError("--dry-run does not go with --resume.")
+        check_asked(asked, surroundings()[1])
         _print_dry(asked, as_json=as_json)
         return None
     host, settings = surroundings()
@@ -144,13 +152,29 @@ def show(sweep: str, runs_root: str | None, as_json: bool, **options: Any) -> No
 # What was asked for
 
 
+def _check_together(context: click.Context, options: Mapping[str, Any]) -> None:
+    """Refuse options that would be ignored: those of a grid beside requests or a sweep that say them already."""
+    given = {
+        parameter.name: f"--{max(parameter.opts, key=len).removeprefix('--')}"
+        for parameter in context.command.params
+        if parameter.name in options and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT
+    }
+    for name, says, others in (
+        ("resume", "a sweep that was planned", (*GRID, *WALK, "file")),
+        ("file", "a file of requests", GRID),
+    ):
+        beside = [given[other] for other in others if other in given]
+        if name in given and beside:
+            raise click.UsageError(f"{', '.join(beside)} cannot go with {says}: leave out the one or the other.")
+    if "seed" in given and "sample" not in given:
+        raise click.UsageError("--seed is what a sample is drawn by: give --sample, too, or leave it out.")
+
+
 def _asked(options: Mapping[str, Any]) -> "Asked":
     from buff.sweeps import Asked, grid
 
     walk = _walk(options)
     if options["file"] is not None:
-        if options["strategy"] or options["params"] or options["datasets"]:
-            raise click.UsageError("--requests says all of a request: leave out --dataset, --strategy and --param.")
         from buff.cli.config import documents
 
         return Asked(requests=tuple(documents(options["file"])), words={"requests": "file"}, walk=walk)
@@ -193,14 +217,17 @@ def _walk(options: Mapping[str, Any]) -> Any:
 
 
 def _print_dry(asked: "Asked", *, as_json: bool) -> None:
+    from buff.market.spacing import some
+
     skipped = [{"request": dict(each.request), "says": each.says} for each in asked.skipped]
     if as_json:
         print_json(
             {"runs": len(asked.requests), "requests": list(asked.requests), "skips": asked.skips, "skipped": skipped}
         )
         return
-    per = " for each window" if asked.walk is not None else ""
-    click.echo(f"{len(asked.requests):,} runs{per}; {asked.skips:,} combinations skipped; nothing was made")
+    per = ", twice for each window" if asked.walk is not None else ""
+    skips = some(asked.skips, "combination")
+    click.echo(f"{some(len(asked.requests), 'run')}{per}; {skips} skipped; nothing was made")
 
 
 def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:

@@ -569,7 +569,8 @@ def find_sweep(state: RegistryState, sweep: str) -> SweepEntry:
     found = [known[sweep]] if sweep in known else [each for id, each in known.items() if sweep and id.startswith(sweep)]
     if len(found) != 1:
         many = f"{len(found)} sweeps begin with {sweep[:40]}" if found else f"there is no sweep {sweep[:40]}"
-        raise SweepNotFound(many, hint="`buff sweep list` shows what there is", details={"sweep": sweep[:40]})
+        hint = "write more of its id; " * bool(found) + "`buff sweep list` shows what there is"
+        raise SweepNotFound(many, hint=hint, details={"sweep": sweep[:40]})
     return found[0]
 
 

@@ -46,10 +46,20 @@ def test_a_sweep_says_what_it_did_and_where_to_look(asked: list[str], capsys: py
 def test_a_dry_run_makes_nothing(asked: list[str], root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = names(root)
     assert run([*asked, "--dry-run"]) == 0
-    assert capsys.readouterr().out == "3 runs; 1 combinations skipped; nothing was made\n"
+    assert capsys.readouterr().out == "3 runs; 1 combination skipped; nothing was made\n"
     assert run([*asked, "--dry-run", "--sample", "2", "--json"]) == 0
     assert printed(capsys)["runs"] == 2
     assert names(root) == before
+
+
+def test_a_dry_run_refuses_what_would_be_refused(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BUFF_SWEEP_RUNS_MAX", "2")
+    assert run([*asked, "--dry-run"]) == 7
+    assert "3 runs, 2 are allowed" in capsys.readouterr().err
+    assert run([*asked[:-6], "--param", "fast=6", "--param", "slow=4", "--risk", "3", "--dry-run"]) == 3
+    assert "the sweep has no runs: 1 combination skipped" in capsys.readouterr().err
 
 
 def test_results_are_shown_and_written_in_the_order_of_the_requests(
@@ -129,6 +139,15 @@ def test_a_file_that_holds_no_requests_is_refused(
     assert not (tmp_path / "root").exists()
 
 
+def test_the_line_of_a_file_that_is_no_json_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"strategy": "hold"}\n\n{"strategy":\n')
+    assert run(["sweep", "--runs-root", str(tmp_path / "root"), "--requests", str(path)]) == 3
+    err = capsys.readouterr().err
+    assert "Expecting value: line 3 column 13" in err
+    assert "write a JSON object in each line" in err
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -140,6 +159,12 @@ def test_a_file_that_holds_no_requests_is_refused(
         ["--requests", "x.json", "--strategy", "hold"],
         ["--resume", "swp_", "--dry-run"],
         ["--strategy", "hold", "list"],
+        ["--requests", "x.json", "--sample", "2"],
+        ["--requests", "x.json", "--commission-bps", "0"],
+        ["--resume", "swp_", "--dataset", "d" * 64],
+        ["--resume", "swp_", "--requests", "x.json"],
+        ["--resume", "swp_", "--anchored"],
+        ["--dataset", "d" * 64, *GRID, "--seed", "0"],
     ],
 )
 def test_what_does_not_go_together_is_a_mistake_of_use(
