@@ -450,6 +450,16 @@ def test_the_plan_is_the_default(capsys: pytest.CaptureFixture[str], root: Path)
     assert said(capsys, root, "compress", "absent")[0] == 5
 
 
+def test_of_many_runs_some_are_listed_and_all_counted(
+    capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buff.cli.store.CHANGED_SHOWN", 1)
+    lines = said(capsys, root, "compress")[1].splitlines()
+    assert lines[0] == "run\tbytes", "what they come to is known of all together only"
+    assert lines[2] == "... and 2 more runs: --json lists them"
+    assert lines[3].startswith("would change 3 runs: ")
+
+
 def test_what_was_done_is_said_and_counted(capsys: pytest.CaptureFixture[str], root: Path) -> None:
     code, out, _ = said(capsys, root, "compress", ONE, "--apply")
     assert code == 0

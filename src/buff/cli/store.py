@@ -8,6 +8,8 @@ import rich_click as click
 from buff.cli.output import json_option, print_json, progress, root_option, table
 from buff.cli.run import open_store
 
+CHANGED_SHOWN = 20  # so many of what may be every run of a root
+
 
 @click.group("store")
 def command() -> None:
@@ -122,11 +124,13 @@ def _print_changed(found: Any) -> None:
     from buff.market.spacing import some
 
     rows = [
-        (item.run_id, f"{item.before_bytes:,}", "" if item.after_bytes is None else f"{item.after_bytes:,}")
+        (item.run_id, f"{item.before_bytes:,}", *([] if item.after_bytes is None else [f"{item.after_bytes:,}"]))
         for item in found.items
     ]
     if rows:
-        table(("run", "bytes", "then"), rows, right=("bytes", "then"))
+        table(("run", "bytes", "then")[: len(rows[0])], rows[:CHANGED_SHOWN], right=("bytes", "then"))
+    if len(rows) > CHANGED_SHOWN:
+        click.echo(f"... and {some(len(rows) - CHANGED_SHOWN, 'more run', 'more runs')}: --json lists them")
     for failure in found.failed:
         click.echo(f"{failure.code}  {failure.message}", err=True)
     done = ("made plain" if found.undo else "compressed") if found.applied else "would change"
