@@ -71,7 +71,7 @@ class Asked:
     walk: Walk | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Sweep:
     """A sweep that was carried out: what the registry knows of it, and what became of each request, in order."""
 
@@ -95,6 +95,12 @@ class Sweep:
     def failed(self) -> tuple[Outcome, ...]:
         """The requests of which there is no run."""
         return tuple(outcome for outcome in self.outcomes if not outcome.ok)
+
+    def __repr__(self) -> str:
+        counts = {"tried": self.entry.trials, "skipped": self.entry.skipped, **self.counts}
+        return (
+            f"<Sweep {self.id} {self.entry.what}  {'  '.join(f'{word} {count:,}' for word, count in counts.items())}>"
+        )
 
 
 # Which requests there are

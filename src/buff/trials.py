@@ -71,7 +71,7 @@ _MEMBERS = tuple(each.name for each in fields(Trial))
 _TEXTS = ("dataset", "symbol", "timeframe", "start", "end", "strategy")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class SweepResults:
     """A sweep side by side: what the registry knows of it, a row for each request in order, and what was skipped.
 
@@ -82,6 +82,9 @@ class SweepResults:
     walk: Mapping[str, Any] | None
     rows: tuple[Trial, ...]
     skipped: tuple[Skipped, ...]
+
+    def __repr__(self) -> str:
+        return f"<SweepResults {self.sweep.sweep} {self.sweep.what}  rows {len(self.rows):,}>"
 
     @property
     def pairs(self) -> tuple[tuple[Trial, Trial], ...]:

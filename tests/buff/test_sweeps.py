@@ -260,6 +260,13 @@ def test_a_sweep_is_found_by_the_beginning_of_its_id(root: Path, dataset: str) -
         assert several.value.hint.startswith("write more of its id")
 
 
+def test_a_sweep_and_its_results_are_short_to_look_at(root: Path, dataset: str) -> None:
+    done = swept(root, asked(dataset, params={"fast": "2", "slow": "4"}, risk="3"))
+    assert repr(done) == f"<Sweep {done.id} {done.entry.what}  tried 1  skipped 0  made 1  existed 0  failed 0>"
+    with opened(root) as store:
+        assert repr(results(store, done.id)) == f"<SweepResults {done.id} {done.entry.what}  rows 1>"
+
+
 def test_limits_of_a_sweep(root: Path, dataset: str) -> None:
     with pytest.raises(LimitExceeded) as refused:
         swept(root, asked(dataset), sweep_runs_max=5)

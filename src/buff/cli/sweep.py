@@ -1,6 +1,7 @@
 """`buff sweep`: many declared runs at once, and what became of them, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -8,6 +9,7 @@ from click.core import ParameterSource
 
 from buff.cli.output import fits, json_option, print_json, progress, root_option, surroundings, table
 from buff.cli.run import open_store
+from buff.jobs import Ended
 
 if TYPE_CHECKING:
     from buff.store import Store
@@ -88,7 +90,7 @@ def command(context: click.Context, /, runs_root: str | None, as_json: bool, **o
     check_settings(settings)
     with Store(open_root(runs_root or settings.runs_root), host=host, settings=settings) as store:
         _check_outputs(store, options)
-        with progress(quiet=as_json) as show:
+        with _going_on(), progress(quiet=as_json) as show:
             if asked is None:
                 sweep = resume(store, options["resume"], progress=show)
             else:
@@ -96,6 +98,17 @@ def command(context: click.Context, /, runs_root: str | None, as_json: bool, **o
         if options["csv_out"] or options["parquet_out"]:
             _write(store, results(store, sweep.id), options)
         return _print_done(store, sweep, as_json=as_json)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Say to whoever ends a sweep early how it goes on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Ended):
+        with suppress(OSError):  # the terminal may be gone
+            click.echo("What was committed stays, and the same command goes on from there.", err=True)
+        raise
 
 
 @command.command("list")
@@ -246,9 +259,13 @@ def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
     click.echo(f"sweep    {entry.sweep}: {entry.what}")
     done = ", ".join(f"{count:,} {word}" for word, count in counts.items())
     click.echo(f"runs     {entry.trials:,} tried, {entry.skipped:,} skipped, {done}")
-    for at, outcome in enumerate(sweep.outcomes):
-        if outcome.error is not None and outcome in failed[:FAILURES_SHOWN]:
-            click.echo(f"failed: request {at}: {outcome.error.code}: {outcome.error.message}", err=True)
+    errors = [(at, each.error) for at, each in enumerate(sweep.outcomes) if each.error is not None]
+    told = set[str]()
+    for at, error in errors[:FAILURES_SHOWN]:
+        click.echo(f"failed: request {at}: {error.code}: {error.message}", err=True)
+        if error.hint and error.hint not in told:
+            click.echo(f"  What to do: {error.hint}", err=True)
+        told.add(error.hint)
     if len(failed) > FAILURES_SHOWN:
         click.echo(f"... and {len(failed) - FAILURES_SHOWN:,} more: buff sweep show {sweep.id}", err=True)
     click.echo(f"look: buff sweep show {sweep.id}")

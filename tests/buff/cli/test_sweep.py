@@ -43,6 +43,19 @@ def test_a_sweep_says_what_it_did_and_where_to_look(asked: list[str], capsys: py
     assert [each["request"]["params"] for each in found["skipped"]] == [{"fast": 4, "slow": 4}]
 
 
+def test_whoever_interrupts_a_sweep_is_told_how_it_goes_on(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("buff.sweeps.carried_out", interrupted)
+        assert run(asked) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert run(asked) == 0
+
+
 def test_a_dry_run_makes_nothing(asked: list[str], root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = names(root)
     assert run([*asked, "--dry-run"]) == 0
@@ -119,6 +132,7 @@ def test_requests_of_a_file_are_run_and_failures_are_listed(
     captured = capsys.readouterr()
     assert "runs     2 tried, 0 skipped, 2 made, 0 existed, 1 failed" in captured.out
     assert captured.err.startswith("failed: request 1: RISK_INVALID: ")
+    assert captured.err.count("  What to do: 1 is the most careful") == 1
     sweep = captured.out.split("buff sweep show ")[1].strip()
     assert run(["sweep", "--runs-root", str(root), "--resume", sweep, "--json"]) == 3
     failure = printed(capsys)["failures"][0]
