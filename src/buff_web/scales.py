@@ -60,13 +60,16 @@ def _edges(values: Sequence[float], low: float, high: float, count: int, by: str
         return [low + (high - low) * step / count for step in range(count)] + [high]
     ordered = sorted(values)
     inner = [ordered[len(ordered) * step // count] for step in range(1, count)]
+    if inner[-1] == inner[-2]:  # so many are equal that those above would have their colour
+        inner[-1] = next((value for value in ordered if value > inner[-1]), high)
     return [low, *inner, high]
 
 
 def _steps(letter: str, edges: Sequence[float]) -> tuple[Step, ...]:
-    """Return the steps between edges; one without width is none."""
+    """Return the steps between edges; one without width is none, but for the largest value, which may stand alone."""
+    last = len(edges) - 1
     return tuple(
         Step(name=f"{letter}{number}", low=low, high=high)
         for number, (low, high) in enumerate(pairwise(edges), 1)
-        if low < high
+        if low < high or number == last
     )

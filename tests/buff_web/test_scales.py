@@ -31,6 +31,12 @@ def test_an_outlier_does_not_hide_the_others_by_rank() -> None:
     assert [sum(rank.name(value) == step.name for value in values) for step in rank.steps] == [2] * STEPS
 
 
+def test_few_values_and_equal_ones_are_told_apart_by_rank() -> None:
+    for values in ([1.0, 2.0, 3.0], [0.0] * 9 + [5.0], [1.0] + [2.0] * 9, [-2.0, 1.0, 3.0, 3.0]):
+        found = scale(values, by=RANK)
+        assert len({found.name(value) for value in values}) == len(set(values))
+
+
 @pytest.mark.parametrize("by", [EVEN, RANK])
 @settings(max_examples=30)
 @given(values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=30))
