@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
 
 from attrs import frozen
 from litestar import Response, get
@@ -163,12 +162,14 @@ class View:
         """
         dotted = {name.replace("__", "."): value for name, value in changes.items()}
         values = {name: value for name, value in {**self.given, **dotted}.items() if value is not None}
-        return f"/sweeps/{self.results.sweep.sweep}{f'?{urlencode(values)}' if values else ''}#{part}"
+        return self._address(values, part)
 
     def without(self, *names: str) -> str:
         """Return the address of this view without some fields, as `kept` has them."""
-        values = self.kept(*names)
-        return f"/sweeps/{self.results.sweep.sweep}{f'?{urlencode(values)}' if values else ''}#lines"
+        return self._address(self.kept(*names), "lines")
+
+    def _address(self, values: Given, part: str) -> str:
+        return f"{query.address(f'/sweeps/{self.results.sweep.sweep}', values)}#{part}"
 
     def kept(self, *names: str) -> dict[str, str]:
         """Return what the address says beside some fields; `at.` stands for all that begin so."""
@@ -369,8 +370,14 @@ def _choices(view: View, choice: Choice) -> dict[str, Any]:
             for each, place in choice.held
         ],
         "kept": view.kept("x", "y", "by", "metric", "steps", "at.", "x.after", "y.after", "by.after"),
-        "swap": view.link("map", x=choice.y.name, y=choice.x.name) if choice.y is not None else None,
+        "swap": None if choice.y is None else _swapped(view, choice.x, choice.y),
     }
+
+
+def _swapped(view: View, x: Dimension, y: Dimension) -> str:
+    """Return the address at which what is across goes down, each from where it is drawn now."""
+    begin = {"x__after": view.given.get("y.after"), "y__after": view.given.get("x.after")}
+    return view.link("map", x=y.name, y=x.name, **begin)
 
 
 def _options(dimension: Dimension) -> list[tuple[str, str]]:

@@ -5,7 +5,6 @@ Words and a state go in; a page of the registry's entries comes out. No plan is 
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -87,4 +86,4 @@ def _has(entry: SweepEntry, words: str | None) -> bool:
 
 
 def _link(values: Mapping[str, Any]) -> str:
-    return f"/sweeps?{urlencode(values)}" if values else "/sweeps"
+    return query.address("/sweeps", values)

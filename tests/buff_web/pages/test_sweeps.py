@@ -133,6 +133,11 @@ def test_rows_stand_in_the_order_of_requests_unless_a_reader_sorts_them(
     assert "descending" in [th.get("aria-sort") for th in page_of(client, f"{address}?sort=-sharpe")[1].all("th")]
 
 
+def test_swapped_axes_begin_where_they_did(client: TestClient[Any], sweeps: Sequence[Sweep]) -> None:
+    address = f"/sweeps/{sweeps[0].id}"
+    assert f"{address}?x=slow&y=fast&y.after=1#map" in links(page_of(client, f"{address}?x.after=1")[1])
+
+
 def test_a_stretch_of_an_axis_is_kept_in_all_three(client: TestClient[Any], sweeps: Sequence[Sweep]) -> None:
     address = f"/sweeps/{sweeps[0].id}?from.fast=4&x=slow"
     html, page = page_of(client, address)
