@@ -175,8 +175,8 @@ def _axis(axis: Axis, x: int, within: tuple[float, float] | None) -> str:
     factor = 100 if is_percentage(axis.name) else 1
     ends = "" if axis.low is None else f' data-low="{axis.low * factor!r}" data-high="{(axis.high or 0) * factor!r}"'
     chosen = ""
-    if within is not None:
-        top, bottom = _y(within[1]), _y(within[0])
+    if within is not None and within[0] <= within[1]:
+        top, bottom = (_y(min(max(height, 0.0), 1.0)) for height in reversed(within))
         chosen = f'<rect class="chosen" x="{x - 9}" y="{top - 4}" width="18" height="{bottom - top + 8}"/>'
     ticks = "".join(
         f'<path d="M{x - 4} {_y(height)}h8"/><text x="{x - 7}" y="{_y(height) + 4}" text-anchor="end">'

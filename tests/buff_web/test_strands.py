@@ -68,6 +68,19 @@ def test_many_axes_make_it_wider_and_keep_their_distance() -> None:
     assert "width" not in pictured()[1].all("svg")[0], "few fit into the page"
 
 
+def test_what_is_chosen_stays_on_its_axis() -> None:
+    for stretch, height in (
+        ((0.0, 1.0), 298),
+        ((-1e9, 0.5), 153),
+        ((0.5, 0.5), 8),
+        ((1e9, 1.0), None),
+        ((0.5, 0.2), None),
+    ):
+        page = pictured(within={"fast": stretch})[1]
+        heights = [int(str(each["height"])) for each in page.all("rect") if each.get("class") == "chosen"]
+        assert heights == ([] if height is None else [height])
+
+
 def test_the_lines_of_some_lie_before_a_ground_of_all() -> None:
     requests = [{"params": {"fast": fast}} for fast in (5, 5, 5, 10)]
     svg, page = pictured(requests, lines=[3])

@@ -171,7 +171,8 @@ function fields(form, { dataset }, low, high) {
     return first > end ? ["", ""] : [options[first + 1].value, options[end + 1].value];
   }
   const [from, to] = [Number(dataset.low), Number(dataset.high)];
-  return [low, high].map((part) => (from + part * (to - from)).toFixed(4));
+  const at = (part) => (from + part * (to - from)).toFixed(4);
+  return [low > 0 ? at(low) : "", high < 1 ? at(high) : ""]; // an end that was rounded would leave out what lies there
 }
 
 // A sweep that is under way ---------------------------------------------------------------------------------------------------
