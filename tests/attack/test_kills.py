@@ -119,7 +119,7 @@ def test_eight_processes_append_and_one_is_killed(tmp_path: Path, chance: random
         ]
         for child in children:
             child.start()
-        while len(answers(path)["seq"]) < chance.randrange(100, 1_500):
+        while len(answers(path)["seq"]) < chance.randrange(100, 1_500) and all(child.is_alive() for child in children):
             time.sleep(0.002)
         children[number % PROCESSES].kill()
         for child in children:

@@ -115,7 +115,7 @@ def test_whoever_loses_the_race_to_a_name_succeeds_too(tmp_path: Path) -> None:
 
 def _race(root: str, number: int, start: Any) -> None:
     dataset = staged(f"{root}/staged{number}", whole(500))
-    start.wait()
+    start.wait(120)  # the other may have failed before
     publish(DISK, root, f"{root}/staged{number}", dataset)
     made = resampled(DISK, root, dataset, Timeframe.MINUTE_15, f"{root}/coarse{number}")
     assert len(made.bars) == 33

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -281,6 +282,7 @@ def test_a_fork_while_a_thread_appends(tmp_path: Path) -> None:
             time.sleep(0.001)
         child = os.fork()
         if child == 0:
+            signal.alarm(120)  # whatever it waits for, its parent does not wait for ever
             try:
                 again = open_journal(None, str(tmp_path), lock_timeout_seconds=20.0)
                 again.append([note("child")])

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import textwrap
@@ -237,6 +238,7 @@ def test_a_forked_child_uses_the_journal_without_harming_its_parent(tmp_path: Pa
     child = os.fork()
     if child == 0:
         code = 1
+        signal.alarm(120)  # whatever it waits for, its parent does not wait for ever
         try:
             journal.append([note("child")])
             code = 0
