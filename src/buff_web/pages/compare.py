@@ -4,6 +4,7 @@ Ids go in; what differs in inputs and metrics, the curves on one axis and the fi
 same that the API tells. With fewer than two ids the page lets a reader choose.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -30,15 +31,16 @@ async def compare_page(
     differing: Annotated[bool, query.choice(of=("true", "false"), says="show only what differs")] = False,
 ) -> Response[bytes]:
     """Return two to eight runs side by side, or the runs that could be."""
-    return await site.turns.read(_compared, site, run or [], differing=differing)
+    run_ids = run or []
+    if len(run_ids) < comparison.RUNS_MIN:
+        return await asyncio.to_thread(_choose, site, run_ids)  # reads little, and so waits for nobody
+    return await site.turns.read(_compared, site, run_ids, differing=differing)
 
 
 HANDLERS = (compare_page,)
 
 
 def _compared(site: Site, run_ids: list[str], *, differing: bool) -> Response[bytes]:
-    if len(run_ids) < comparison.RUNS_MIN:
-        return _choose(site, run_ids)
     comparison.check(run_ids)
     entries = [entry_of(site.store, run_id) for run_id in run_ids]
     runs = [site.details.checked(site.store.run(entry.run_id)) for entry in entries]

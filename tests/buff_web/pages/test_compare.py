@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 import pytest
 from litestar.testing import TestClient
 
+from buff.errors import RateLimited
 from buff_web import metrics
+from buff_web.turns import Turns
 from outline import Outline, ids_of, page_of
 from whole import make, opened
 
@@ -31,6 +33,18 @@ def trio(several: Path, minutes: Path) -> list[str]:
     base = make(several, minutes, timeframe="1h").run.id
     other = make(several, minutes, timeframe="1h", params={"fast": 4, "slow": 8}).run.id
     return [base, other, make(several, minutes, strategy="hold", params={}).run.id]
+
+
+def test_who_only_chooses_waits_for_no_turn(
+    client: TestClient[Any], trio: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none_left(*_: object, **__: object) -> None:
+        raise RateLimited("66 requests are under way already", hint="try again", details={"retry_after_seconds": 2})
+
+    monkeypatch.setattr(Turns, "read", none_left)
+    page_of(client, _address(trio[:1]))
+    refused = client.get(_address(trio))
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
 
 
 def test_inputs_metrics_and_the_first_decision_that_differs(
