@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from itertools import groupby
+from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +26,8 @@ from buff.errors import BuildLost
 from buff.faults import kind
 from buff.recipe import Lacking, Product, Recipe, Refusal, make_all, shipment, unpacked
 
+STILLBORN = 2  # so many pools of ours may break before any of their processes has begun
+SPAWNED = multiprocessing.get_context("spawn")
 ATTEMPTS = 3  # so often a run may be lost with whoever makes it: once in company, then alone
 FEW = 8  # so many runs are made sooner than processes have begun
 AHEAD = 256  # at most so many recipes are with an executor that we know nothing about
@@ -72,7 +75,9 @@ class Crew:
         """
         self._processes = min(cores, len(recipes))
         self._given = Here() if executor is None and (len(recipes) <= FEW or cores == 1) else executor
-        self._pool = self._given or _pool(self._processes)
+        self._begun: Event | None = None  # set when one process of ours comes so far that it could make runs
+        self._stillborn = 0
+        self._pool = self._given or self._own()
         foreign = executor is not None and not isinstance(executor, Here)
         most = AHEAD if foreign else 1 if isinstance(self._given, Here) else 8 * cores
         room = IN_HAND_BYTES // (BAR_BYTES * max(recipe.bars for recipe in recipes))
@@ -174,7 +179,8 @@ class Crew:
         """Keep what was lost to be asked for again; return those that were lost so often that it is their own doing."""
         if self._given is None and isinstance(error, BrokenExecutor) and ended.pool is self._pool:
             ended.pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = _pool(self._processes)
+            self._check_begun()
+            self._pool = self._own()
         key, given_up = ended.recipes[0].bars_key, list[tuple[Recipe, Any]]()
         if self._lent.get(key) is ended.lent:  # it may have been lost with the only worker that had it
             self._lent.pop(key, None)
@@ -185,6 +191,19 @@ class Crew:
             else:
                 given_up.append((recipe, _loss(recipe, error)))
         return given_up
+
+    def _own(self) -> Executor:
+        self._begun = self._begun or SPAWNED.Event()  # made late: it starts a process
+        return _pool(self._processes, self._begun)
+
+    def _check_begun(self) -> None:
+        """Give up where no process of ours ever begins: asking again would start one for every recipe in vain."""
+        self._stillborn += 1
+        if self._stillborn >= STILLBORN and self._begun is not None and not self._begun.is_set():
+            raise BuildLost(
+                "no process that makes runs could begin; what they ended with was printed before",
+                hint='a script needs `if __name__ == "__main__":` above what it does',
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -233,9 +252,9 @@ def _spread(executor: Any, value: Mapping[str, bytes]) -> Any:
     return executor._client.submit(dict, value, pure=False)
 
 
-def _pool(processes: int) -> Executor:
+def _pool(processes: int, begun: Event) -> Executor:
     """Return processes of our own, spawned: a forked one would hold our locks and the threads' half-done work."""
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
+    return ProcessPoolExecutor(processes, SPAWNED, initializer=_begin, initargs=(begun,))
 
 
 def _let_go(pool: Any) -> None:
@@ -252,8 +271,9 @@ def _let_go(pool: Any) -> None:
     answers._writer.close()
 
 
-def _begin() -> None:
+def _begin(begun: Event) -> None:
     """Leave Ctrl-C to the process that started this one, and end with it, whatever ended it."""
+    begun.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -4,6 +4,7 @@ Requests go in; a plan in a file named by its hash, its two events and ordinary 
 same sweep: asked again, it goes on where it was. Nothing here says which run is best.
 """
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -203,7 +204,17 @@ def create_all(
 
 @contextmanager
 def writable(root: str | os.PathLike[str] | Store | None, *, host: Host, settings: Settings) -> Iterator[Store]:
-    """Yield an open store as it is, or that of a root, made where there is none and closed in the end."""
+    """Yield an open store as it is, or that of a root, made where there is none and closed in the end.
+
+    Raises RunConfigInvalid in a process that only begins, which would make what its script makes once more.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # so multiprocessing itself asks
+        raise RunConfigInvalid(
+            "this script makes runs again in each of the processes that are to make them: "
+            'it needs `if __name__ == "__main__":`',
+            hint="put what the script does below that line",
+            details={"field": "__main__"},
+        )
     if isinstance(root, Store):
         yield root
         return

@@ -1,6 +1,8 @@
 """Many runs at once: an outcome for each request in its order, the same bytes by every executor, nothing half-made."""
 
 import errno
+import subprocess
+import sys
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from buff.errors import KillSwitchEngaged, LimitExceeded, RunExists, RunsRootUns
 from buff.journal.events import RunCommitted
 from buff.safety import engage
 from buff.sweeps import create_all
-from whole import SETTINGS, events, files, host, make, names, opened, request
+from whole import SETTINGS, environment, events, files, host, make, names, opened, request
 
 SLOW = range(5, 17)
 
@@ -194,3 +196,20 @@ def test_the_python_api_takes_any_iterable(root: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("RUNS_ROOT", raising=False)
     with pytest.raises(RunsRootUnset):
         buff.create_runs([])
+
+
+def test_a_script_without_a_guard_makes_nothing_twice_and_says_what_it_lacks(tmp_path: Path, minutes: Path) -> None:
+    """Each process of ours imports the script that asked, which asks again there."""
+    script, asked = tmp_path / "script.py", requests(minutes)
+    script.write_text(f"import buff\nprint('made', len(buff.create_runs({asked!r}, runs_root={str(tmp_path)!r})))\n")
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment(BUFF_FREE_BYTES_MIN="0", BUFF_BUILDS_MAX="2"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "", "not one of them came to the end"
+    assert done.stderr.rstrip().splitlines()[-1].startswith("buff.errors.BuildLost: no process that")
+    assert names(tmp_path).get("runs", []) == []
+    assert "this script makes runs again in each of the processes" in done.stderr

@@ -19,6 +19,7 @@ from buff import recipe as recipe_module
 from buff.batch import admitted_batch, planned
 from buff.builder import silent
 from buff.crew import Crew, Here
+from buff.errors import BuildLost
 from buff.recipe import Product, Recipe, Refusal
 from whole import opened, request
 
@@ -121,11 +122,23 @@ class Dying(Executor):
 def test_a_run_that_takes_every_process_with_it_is_given_up(
     recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crews, "_pool", lambda processes: Dying())
+    def begun_and_dying(processes: int, begun: Any) -> Executor:
+        begun.set()
+        return Dying()
+
+    monkeypatch.setattr(crews, "_pool", begun_and_dying)
     with Crew(None, recipes, cores=2) as crew:
         (lost,) = answers(crew, recipes[:1]).values()
     assert isinstance(lost, Refusal)
     assert lost.code == "BUILD_LOST"
+
+
+def test_where_no_process_ever_begins_none_is_started_for_every_run(
+    recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crews, "_pool", lambda processes, begun: Dying())
+    with Crew(None, recipes, cores=2) as crew, pytest.raises(BuildLost, match="could begin"):
+        answers(crew, recipes)
 
 
 def test_an_executor_that_breaks_loses_its_runs_and_raises_nothing(recipes: list[Recipe]) -> None:
