@@ -96,9 +96,9 @@ def kill_often(root: Path, kills: int, chance: random.Random) -> tuple[int, int]
 
 
 @pytest.mark.parametrize("block", range(3))
-def test_hundreds_of_kills_lose_nothing(tmp_path: Path, block: int) -> None:
+def test_hundreds_of_kills_lose_nothing(memory: Path, block: int) -> None:
     chance, kills, rounds = random.Random(block), 20, 5
-    found = [kill_often(tmp_path / str(number), kills, chance) for number in range(rounds)]
+    found = [kill_often(memory / str(number), kills, chance) for number in range(rounds)]
     events, runs = map(sum, zip(*found, strict=True))
     print(f"\nkills: {rounds * kills} real SIGKILLs, {events:,} events and {runs} runs after them, 0 lost")
 
@@ -106,12 +106,12 @@ def test_hundreds_of_kills_lose_nothing(tmp_path: Path, block: int) -> None:
 ROUNDS, PROCESSES, APPENDS = 10, 8, 500
 
 
-def test_eight_processes_append_and_one_is_killed(tmp_path: Path, chance: random.Random) -> None:
+def test_eight_processes_append_and_one_is_killed(memory: Path, chance: random.Random) -> None:
     import killed
 
     total = 0
     for number in range(ROUNDS):
-        root, path = tmp_path / str(number), tmp_path / f"{number}.answers"
+        root, path = memory / str(number), memory / f"{number}.answers"
         root.mkdir()
         children = [
             _context.Process(target=killed.append, args=(str(root), each, APPENDS, str(path)))
@@ -119,8 +119,9 @@ def test_eight_processes_append_and_one_is_killed(tmp_path: Path, chance: random
         ]
         for child in children:
             child.start()
-        while len(answers(path)["seq"]) < chance.randrange(100, 1_500) and all(child.is_alive() for child in children):
-            time.sleep(0.002)
+        least = chance.randrange(100, 1_500) * len(b"seq 1000 \n" + b"0" * 64)
+        while (not path.exists() or path.stat().st_size < least) and all(child.is_alive() for child in children):
+            time.sleep(0.005)
         children[number % PROCESSES].kill()
         for child in children:
             child.join()
