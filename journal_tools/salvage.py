@@ -36,6 +36,7 @@ from buff.journal.head import START, Head, Position
 from buff.journal.line import BATCH_BYTES_MAX, LINE_BYTES_MAX, Line
 from buff.journal.reader import Verdict
 from buff.journal.record import recorded
+from buff.journal.recovery import Layout
 from buff.journal.survey import FOLDER, HEAD, Findings, read_index, segment_path, segments, survey
 from buff.proof import Verdict as Proof
 from buff.registry.projection import project
@@ -156,6 +157,11 @@ def inspect(disk: Disk, root: str, verdict: Verdict, head: Head | None) -> Wreck
     """Return what is left of a journal that the table says is to be salvaged. Raises StorageUnreadable."""
     lines: list[Line] = []
     findings = survey(disk, root, since=1, known=START, claimed=(), receive=lines.extend, strays=True)
+    if findings.layout is Layout.IO and findings.flaw is not None:
+        # It could be read a moment ago, when the table asked for a salvage: what it holds may be as good as the rest.
+        raise StorageUnreadable(
+            f"the journal could not be read: {findings.flaw.says}", hint="check the disk and its permissions"
+        )
     try:
         kept, damage, survivors = _look(disk, os.path.join(root, FOLDER), lines, findings)
     except OSError as error:

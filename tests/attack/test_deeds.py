@@ -109,6 +109,15 @@ def failing(deed: Deed, most: int) -> int:
     return count
 
 
+def test_a_journal_that_cannot_be_read_for_a_moment_is_salvaged_whole_or_not_at_all() -> None:
+    disk, kinds = begun(SALVAGE), list[str]()
+    disk.hear = kinds.append
+    SALVAGE.do(disk, Path(disk.base), Told())
+    ended(disk)
+    for at in range(kinds.index("mkdir")):
+        strike(SALVAGE, Fault(at=at, code=errno.EIO, short=False))
+
+
 @pytest.mark.parametrize("deed", STORED, ids=lambda deed: deed.name)
 def test_operations_may_fail(deed: Deed) -> None:
     assert failing(deed, FAULTS)

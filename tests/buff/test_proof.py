@@ -491,7 +491,7 @@ def test_a_strategy_that_is_not_installed_any_more_leaves_its_runs_as_they_are(
     with opened(root) as store:
         again = store.run(run.id)
         assert again.inputs["strategy"]["id"] == "riser"
-        assert (len(again.bars), len(again.records), again.trades) == (48, 48, run.trades)
+        assert (len(again.bars), len(again.records), list(again.trades)) == (48, 48, list(run.trades))
         assert "<svg" in again._repr_html_()
         assert store.runs(strategy="riser").items[0].run_id == run.id
         assert {each.run_id: each.outcome for each in verify_all(store, stored_bytes_only=True, record=False)} == {
