@@ -28,8 +28,9 @@ LAUNCH = (
     "--disable-component-update",
     "--disable-sync",
 )
+# A journey is made in the light by every change, and in the dark by night; each page by itself is looked at in both.
+SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.nightly)]
 PATIENCE_SECONDS = 20
-
 PATIENCE_MS = 15_000
 WATCH = """
 document.addEventListener("securitypolicyviolation", (event) => {

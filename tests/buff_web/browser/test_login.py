@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from visits import SCHEMES
+
 pytestmark = pytest.mark.browser
 TOKEN = "a-token-of-the-tests"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_reader_gives_the_token_once_and_comes_to_what_was_asked_for(
     visit: Any, serve: Any, several: Path, scheme: str
 ) -> None:
@@ -38,7 +40,7 @@ def test_a_reader_gives_the_token_once_and_comes_to_what_was_asked_for(
     assert page.goto(f"{url}/runs").status == 401
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_page_of_the_api_is_read_by_everybody(visit: Any, serve: Any, several: Path, scheme: str) -> None:
     url = serve(several).local
     tab = visit(scheme)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from buff import admission
+from visits import SCHEMES
 from whole import opened
 
 pytestmark = pytest.mark.browser
@@ -31,7 +32,7 @@ def fill(page: Any, *, level: int = 3) -> None:
     page.check(f"[name=risk_level][value='{level}']")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_first_run_from_a_file(visit: Any, making: Any, minutes: Path, scheme: str) -> None:
     tab = visit(scheme)
     page = tab.page

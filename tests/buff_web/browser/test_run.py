@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from visits import Visit
+from visits import SCHEMES, Visit
 from whole import make, opened
 
 pytestmark = pytest.mark.browser
@@ -89,7 +89,7 @@ def test_the_wheel_zooms_to_where_the_pointer_is(minutes_page: Callable[..., Vis
     tab.clean()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_find_a_trade_and_read_why(minutes_page: Callable[..., Visit], scheme: str) -> None:
     """From the table, by arrow keys, by n and p, and from the address of the place."""
     tab = minutes_page(scheme=scheme)
