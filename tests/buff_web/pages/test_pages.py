@@ -47,7 +47,7 @@ def test_every_page_is_whole(client: TestClient[Any], path: str) -> None:
 def test_everything_a_page_loads_is_there_and_immutable(client: TestClient[Any]) -> None:
     _, page = page_of(client, f"/runs/{ids_of(client)['1m']}")
     loaded = [str(tag.get("src") or tag.get("href")) for name in ("script", "link") for tag in page.all(name)]
-    assert len(loaded) == 8
+    assert len(loaded) == 7
     for address in loaded:
         answer = client.get(address)
         assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
