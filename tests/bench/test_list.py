@@ -15,7 +15,8 @@ import pytest
 from crowds import fill
 from visits import Server, Visit, chromium
 
-pytestmark = [pytest.mark.bench, pytest.mark.browser]
+# By night only: what these pages do is tested by the journeys.
+pytestmark = [pytest.mark.bench, pytest.mark.browser, pytest.mark.nightly]
 
 SMALL, LARGE = 1_000, 100_000
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]"

@@ -14,7 +14,8 @@ import pytest
 from visits import Server, Visit, chromium
 from whole import make, write_csv
 
-pytestmark = [pytest.mark.bench, pytest.mark.browser]
+# By night only: what these pages do is tested by the journeys.
+pytestmark = [pytest.mark.bench, pytest.mark.browser, pytest.mark.nightly]
 
 FRAMES = """(milliseconds) => new Promise((done) => {
   const began = performance.now();
