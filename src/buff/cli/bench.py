@@ -156,11 +156,12 @@ def _measured(
 
 
 def _typed(wanted: tuple[str, ...], quick: bool, pages: tuple[str, ...]) -> str:
-    """Return the command that measures the same."""
+    """Return the command that measures the same. Of a place on this machine its last part: pages are for others."""
     from buff.bench.suite import NAMES
 
     named = () if wanted == NAMES else wanted
-    words = ("buff", "bench", *named, *(["--quick"] if quick else []), *(f"--write {path}" for path in pages))
+    names = [os.path.basename(path) if os.path.isabs(path) else path for path in pages]
+    words = ("buff", "bench", *named, *(["--quick"] if quick else []), *(f"--write {name}" for name in names))
     return " ".join(words)
 
 
