@@ -29,7 +29,7 @@ from buff.canonical import digest, document
 from buff.columns import read as read_column
 from buff.datasets import FOLDER, Dataset, check, load, publish, resampled
 from buff.errors import BundleInvalid, DataSourceNotFound, RequestError, RunDamaged, RunsRootInvalid
-from buff.files import Disk, write_file
+from buff.files import Disk, rest_sha256, write_file
 from buff.host import Host
 from buff.intake import Progress, dataset_stored
 from buff.journal.codec import encode
@@ -329,7 +329,7 @@ def _judged(file: IO[bytes]) -> Bundle:
         run_id=said["run_id"],
         content_sha256=said["content_sha256"],
         receipt=said["receipt"],
-        sha256=hashlib.file_digest(file, "sha256").hexdigest(),  # type: ignore[arg-type]
+        sha256=rest_sha256(file),
         size=size,
         files=len(said["files"]),
     )

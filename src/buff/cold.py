@@ -17,7 +17,7 @@ from attrs import asdict, field, frozen
 
 from buff.builder import silent
 from buff.errors import ArtifactsWriteFailed, RunDamaged, RunNotFound, RunsRootInvalid
-from buff.files import Disk, not_written, write_file
+from buff.files import Disk, not_written, rest_sha256, write_file
 from buff.intake import Progress
 from buff.proof import EXITS
 from buff.registry.queries import held
@@ -285,7 +285,7 @@ def _damaged(run_id: str, says: str) -> RunDamaged:
 def _check(staged: str, undo: bool, sha256: str) -> None:
     """Read back what was written, as every reader will, before the only other form of it goes."""
     with open(staged, "rb") if undo else Compressed(staged) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = rest_sha256(file)
     if found != sha256:
         raise ArtifactsWriteFailed(
             f"{os.path.basename(staged)} was written and reads back as something else",

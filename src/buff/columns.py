@@ -19,14 +19,13 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from buff.errors import RunDamaged
-from buff.files import Disk
+from buff.files import Disk, Identity, identity_of, rest_sha256
 
 HEADER_BYTES = 128
 BESIDE_BYTES = 1 << 20  # columns of fewer bytes are hashed before a thread has begun
 THREADS = 2
 PROVEN = 4_096  # files that are remembered as read
 
-Identity = tuple[int, ...]
 Held = TypeVar("Held")
 Told = TypeVar("Told")
 
@@ -124,23 +123,22 @@ class Proven:
         return next((file for file, state in found if state is None), None)
 
 
-def _state(path: str | int) -> Identity:
-    """Return what tells a file from any other, and from itself after a change; nothing where there is none."""
+def _state(path: str) -> Identity:
+    """Return the identity of a file; nothing where there is none."""
     try:
-        found = os.stat(path)
+        return identity_of(path)
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _proof(file: Committed) -> Identity | None:
     """Return the state in which a file holds what was committed, empty where it changed meanwhile; else None."""
     try:
         with file.opened(file.path) as opened:
-            before = _state(opened.fileno())
+            before = identity_of(opened.fileno())
             opened.seek(file.begin)
-            same = hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256  # type: ignore[arg-type]
-            after = _state(opened.fileno())
+            same = rest_sha256(opened) == file.sha256
+            after = identity_of(opened.fileno())
     except OSError:
         return None
     return (before if before == after else ()) if same else None

@@ -7,14 +7,18 @@ This module knows nothing of journals and runs.
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from io import RawIOBase
+from typing import IO, Protocol, TypeAlias
 
 from buff.errors import ArtifactsWriteFailed, StorageError, StorageFull
+
+Identity: TypeAlias = tuple[int, ...]  # device, inode, size, times of the last change of bytes and of anything
 
 if sys.platform == "win32":
     import msvcrt
@@ -399,6 +403,20 @@ def scratch(disk: Disk, parent: str, prefix: str, token: str) -> Iterator[str]:
             disk.close(handle)
         with contextlib.suppress(FileNotFoundError):  # another process cleared it away in this moment
             remove_tree(disk, path)
+
+
+def identity_of(file: str | int) -> Identity:
+    """Return what tells a file, by its path or its descriptor, from any other, and from itself after a change.
+
+    Raises OSError.
+    """
+    found = os.stat(file)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def rest_sha256(file: IO[bytes] | RawIOBase) -> str:
+    """Return the SHA-256 of an open file from where it stands to its end. Raises OSError."""
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it asks less than it says
 
 
 def read_chunks(path: str, size_bytes: int = 1 << 20) -> Iterator[bytes]:

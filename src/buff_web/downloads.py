@@ -12,19 +12,19 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from attrs import frozen
 
 from buff import Run
 from buff.errors import ArtifactNotFound, RunDamaged
+from buff.files import Identity, identity_of, rest_sha256
 from buff.runs.compression import NotRegular, opened, size_of
 from buff_web.problems import Declined
 
 CHUNK_BYTES = 1 << 20
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})", re.ASCII | re.IGNORECASE)
 MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/x-ndjson", ".npy": "application/octet-stream"}
-Identity: TypeAlias = tuple[int, ...]  # device, inode, size, times of the last change of bytes and of anything
 HASHES_MAX = 1_024
 
 
@@ -68,7 +68,7 @@ class Download:
         changes.
         """
         with self._open() as file:
-            known = _identity(file)
+            known = identity_of(file.fileno())
             if not self._holds(file, known):
                 raise self._damaged("holds other bytes than were committed")
             file.seek(first)
@@ -159,18 +159,12 @@ def download(run: Run, name: str) -> Download:
     return found
 
 
-def _identity(file: BinaryIO) -> Identity:
-    """Return what tells a file from any other, and from itself after a change."""
-    found = os.fstat(file.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 def _unchanged(file: BinaryIO, known: Identity) -> bool:
     """Say whether a file is what it was. That its last name is gone, as when it was compressed meanwhile, is no change.
 
     The time of that is the time of its last change of anything.
     """
-    now, nameless = _identity(file), os.fstat(file.fileno()).st_nlink == 0
+    now, nameless = identity_of(file.fileno()), os.fstat(file.fileno()).st_nlink == 0
     return now == known or (nameless and now[:-1] == known[:-1])
 
 
@@ -188,9 +182,9 @@ class _Hashes:
         if found is not None:
             return found
         file.seek(0)
-        found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        found = rest_sha256(file)
         with self._lock:
-            if _identity(file) == identity:
+            if identity_of(file.fileno()) == identity:
                 self._known[identity] = found
             while len(self._known) > HASHES_MAX:
                 self._known.popitem(last=False)

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from buff.canonical import digest
 from buff.errors import RunDamaged
-from buff.files import Disk
+from buff.files import Disk, rest_sha256
 from buff.runs.compression import COMPRESSIBLE, SUFFIX, NotRegular, opened, opened_form, size_of
 from buff.runs.manifest import NAME, Artifact, manifest_bytes
 
@@ -156,7 +156,7 @@ def _difference(path: str, expected: Mapping[str, Any], opening: Callable[[str],
             size = size_of(file)
             if size != expected["size"]:
                 return f"is {size} bytes, {expected['size']} were committed"
-            hashed = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+            hashed = rest_sha256(file)
     except FileNotFoundError:
         return _MISSING
     except NotRegular:

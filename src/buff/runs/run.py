@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from buff import columns
 from buff.canonical import digest
 from buff.errors import ArtifactNotFound, RunDamaged
+from buff.files import Identity, identity_of
 from buff.market.bars import COLUMNS, DTYPES, Bars, price_decimals
 from buff.market.timeframe import Timeframe
 from buff.runs.command import create_command
@@ -118,7 +119,7 @@ class Trades(Sequence[Record]):
         """Find where the lines of the file begin. Raises RunDamaged when it cannot be read."""
         self._path, self._run_id = path, run_id
         with self._reading() as file:
-            self._bounds = _bounds(path, _identity(file))
+            self._bounds = _bounds(path, identity_of(file.fileno()))
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
@@ -175,21 +176,15 @@ class Trades(Sequence[Record]):
         )
 
 
-def _identity(file: BinaryIO) -> tuple[int, ...]:
-    """Return what tells a file from any other, and from itself after a change."""
-    found = os.fstat(file.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 @lru_cache(maxsize=16)
-def _bounds(path: str, identity: tuple[int, ...]) -> NDArray[np.int64]:
+def _bounds(path: str, identity: Identity) -> NDArray[np.int64]:
     """Return where each line of a file begins and the last ends, looked for once for as long as it is the same.
 
     Raises OSError, also where the last line was cut.
     """
     ends, place = [], 0
     with opened(path) as file:
-        if _identity(file) != identity:
+        if identity_of(file.fileno()) != identity:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         while piece := file.read(_PIECE_BYTES):
             ends.append(np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n")) + place)
