@@ -1,6 +1,7 @@
 """A CSV becomes a run in a process of its own, beside the way it is usually done, and what starting costs."""
 
 import sys
+from functools import partial
 from itertools import count
 
 from buff.bench.made import write_minutes
@@ -33,10 +34,10 @@ def subject(*, quick: bool) -> Subject:
                 Case(
                     name=f"{rows:,} minutes, traded at {timeframe}",
                     contenders=(
-                        Contender(who="Buff", prepare=lambda place, at=timeframe: _ours(place, rows, at)),  # type: ignore[misc]
+                        Contender(who="Buff", prepare=partial(_ours, rows=rows, timeframe=timeframe)),
                         Contender(
                             who="pandas and backtesting.py",
-                            prepare=lambda place, at=timeframe: _theirs(place, rows, at),  # type: ignore[misc]
+                            prepare=partial(_theirs, rows=rows, timeframe=timeframe),
                             needs=NEEDS,
                         ),
                     ),
@@ -47,14 +48,11 @@ def subject(*, quick: bool) -> Subject:
             Case(
                 name="start and import",
                 contenders=(
-                    *(
-                        Contender(who=who, prepare=lambda place, code=code: _start(place, code))  # type: ignore[misc]
-                        for who, code in STARTS.items()
-                    ),
-                    Contender(who="Python, nothing imported (limit)", prepare=lambda place: _start(place, "pass")),
+                    *(Contender(who=who, prepare=partial(_start, code=code)) for who, code in STARTS.items()),
+                    Contender(who="Python, nothing imported (limit)", prepare=partial(_start, code="pass")),
                     Contender(
                         who="pandas and backtesting.py",
-                        prepare=lambda place: _start(place, "import pandas, backtesting"),
+                        prepare=partial(_start, code="import pandas, backtesting"),
                         needs=NEEDS,
                     ),
                 ),
