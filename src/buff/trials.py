@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from attrs import evolve, fields, frozen
@@ -17,11 +17,13 @@ from buff.decisions.metrics import estimate
 from buff.decisions.returns import daily_equity
 from buff.decisions.sharpe import Estimate, deflated, estimate_of
 from buff.errors import BuffError
-from buff.registry.queries import find_sweep
+from buff.registry.queries import METRIC_SORTS, find_sweep
 from buff.registry.rows import Rows, RunEntry
 from buff.registry.state import SweepEntry
 from buff.store import Store
 from buff.sweeps import TEST, TRAIN, Skipped, read_plan
+
+Shown = TypeVar("Shown")
 
 _WHOLE_MAX = 1 << 63  # a column has no greater whole number
 KEPT = 2  # results of ten thousand runs take some ten megabytes
@@ -226,20 +228,18 @@ def _deflated(
 
 SORTS: Mapping[str, Callable[[Trial], Any]] = {
     **{name: attrgetter(name) for name in ("at", "bars", "trades", "deflated_sharpe")},
-    **{
-        name: lambda row, name=name: row.metrics.get(name)  # type: ignore[misc]
-        for name in ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
-    },
+    **METRIC_SORTS,
 }
 
 
 def ordered(rows: Sequence[Trial], sort: str) -> list[Trial]:
-    """Return rows as a reader wants to see them: by one of SORTS, with a leading `-` the greatest first.
+    """Return rows as a reader wants to see them: by one of SORTS, with a leading `-` the greatest first."""
+    return arranged(rows, SORTS[sort.removeprefix("-")], descending=sort.startswith("-"))
 
-    Equals stay in the order of the requests, and what has no value comes last.
-    """
-    key = SORTS[sort.removeprefix("-")]
-    valued = sorted((row for row in rows if key(row) is not None), key=key, reverse=sort.startswith("-"))
+
+def arranged(rows: Sequence[Shown], key: Callable[[Shown], Any], *, descending: bool) -> list[Shown]:
+    """Return rows by their values: equals stay in the order they come in, and what has no value comes last."""
+    valued = sorted((row for row in rows if key(row) is not None), key=key, reverse=descending)
     return [*valued, *(row for row in rows if key(row) is None)]
 
 

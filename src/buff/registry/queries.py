@@ -28,13 +28,14 @@ HIDDEN = frozenset({"archived", "reclaimed"})  # the states a list leaves out un
 LEGACY = "legacy"
 STATES = ("committed", "damaged", "archived", "reclaimed", LEGACY, "any")  # what a list can be asked for
 FACETS = ("symbol", "timeframe", "strategy", "risk_level")  # what a list is narrowed by, beside tags and times
+METRIC_SORTS: Sorts = {
+    name: lambda row, name=name: row.metrics.get(name)  # type: ignore[misc]
+    for name in ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
+}
 SORTS: dict[str, Callable[[Row], Any]] = {
     "created": attrgetter("seq"),
     **{name: attrgetter(name) for name in ("run_id", *FACETS, "start", "bars", "trades")},
-    **{
-        name: lambda row, name=name: row.metrics.get(name)  # type: ignore[misc]
-        for name in ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
-    },
+    **METRIC_SORTS,
 }
 DATASET_SORTS: Sorts = {
     "created": attrgetter("seq"),

@@ -7,7 +7,6 @@ how many were tried beside every number. All of a choice is in the address, and 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -21,6 +20,7 @@ from buff.errors import RunConfigInvalid
 from buff.registry.queries import find_sweep
 from buff.runs.comparison import RUNS_MAX, RUNS_MIN
 from buff.sweeps import TEST, TRAIN
+from buff.trials import arranged
 from buff_web import commands, heatmap, query, spans, strands
 from buff_web.dimensions import Dimension, Layout
 from buff_web.heatmap import SINGLE, Choice, Drawn
@@ -241,10 +241,7 @@ class View:
         left = [line for line in every if not self.out.issuperset(row.at for row in line)]
         if self.sort == ORDER:
             return left
-        key = self.keys[self.sort.removeprefix("-")]
-        known = [(found, line) for line in left if (found := key(line)) is not None]
-        known.sort(key=itemgetter(0), reverse=self.sort.startswith("-"))
-        return [*(line for _, line in known), *(line for line in left if key(line) is None)]
+        return arranged(left, self.keys[self.sort.removeprefix("-")], descending=self.sort.startswith("-"))
 
     @property
     def columns(self) -> list[dict[str, Any]]:
