@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import outside
-from whole import make, write_csv
+from whole import in_memory, make, write_csv
 
 settings.register_profile("few", max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,7 +22,6 @@ settings.load_profile("dev")
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-MEMORY = Path("/dev/shm")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -55,15 +54,12 @@ def root(_made: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Path]:
-    """A directory in memory where the machine has one: a kill leaves what was written there, synced or not.
+def memory() -> Iterator[Path]:
+    """A directory in memory where the machine has one, for tests in which processes die and the power does not go.
 
-    For tests in which processes die and the power does not go; no disk is waited for by thousands of syncs.
+    No disk is waited for by thousands of syncs.
     """
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < 1 << 30:
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="buff-test-") as path:
+    with tempfile.TemporaryDirectory(dir=in_memory(), prefix="buff-test-") as path:
         yield Path(path)
 
 

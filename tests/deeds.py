@@ -7,7 +7,6 @@ mapped column. A deed that was interrupted is done again, and must then succeed.
 import atexit
 import contextlib
 import itertools
-import os
 import random
 import shutil
 import tempfile
@@ -47,7 +46,7 @@ from journal_tools.salvage import REPORT
 from ledgers import OTHER_BOOT, Broken, host, promise
 from lying_disk import LyingDisk, PowerCut
 from twin_disk import HastyDisk, TwinDisk, left
-from whole import SETTINGS, make, opened, request, write_csv
+from whole import SETTINGS, in_memory, make, opened, request, write_csv
 
 MINUTES = 300
 Deaf = Callable[[str, str], bool]
@@ -83,9 +82,8 @@ class Deed:
 
 @cache
 def _folder() -> Path:
-    # Thousands of small roots are made and removed: in memory where the machine has such a place.
-    memory = "/dev/shm"
-    folder = Path(tempfile.mkdtemp(prefix="buff-deeds-", dir=memory if os.access(memory, os.W_OK) else None))
+    # Thousands of small roots are made and removed.
+    folder = Path(tempfile.mkdtemp(prefix="buff-deeds-", dir=in_memory()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
