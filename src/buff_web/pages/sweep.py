@@ -206,12 +206,13 @@ class View:
     def picture(self, page: Sequence[Line]) -> Any:
         """Return the lines: of all runs where they are few, else of those on a page of the table."""
         at = range(self.layout.count) if self.few else [row.at for line in page for row in line]
+        mapped = None if self.choice is None else self.drawn.scale
         return strands.picture(
             self.layout,
             self.results.rows,
             self.axes,
             metric=self.metric,
-            scale=heatmap.scale_of(self.results.rows, self.metric, self.given.get("steps", EVEN)),
+            scale=mapped or heatmap.scale_of(self.results.rows, self.metric, self.given.get("steps", EVEN)),
             lines=at,
             out=self.out,
             within=self.within,
