@@ -28,6 +28,7 @@ class Lock:
     def __init__(self, disk: Disk, root: str, holder: Mapping[str, object]) -> None:
         """Open nothing yet. `holder` says for people who we are: pid, started, host, command."""
         self._disk = disk
+        self._root = root
         self._paths = {name: os.path.join(root, FOLDER, name) for name in ("turn", "lock")}
         self._text = msgspec.json.encode(dict(holder))[: _TEXT_SIZE - 1].ljust(_TEXT_SIZE - 1) + b"\n"
         self._host = holder.get("host")
@@ -86,6 +87,13 @@ class Lock:
     def _leave(self) -> None:
         self._owner = 0
         self._mutex.release()
+
+    def is_of(self, identity: tuple[int, int]) -> bool:
+        """Whether the root this lock was made for still is the directory of that (device, inode)."""
+        try:
+            return self._disk.identity(self._root) == identity
+        except OSError:
+            return False
 
     @property
     def held_here(self) -> bool:

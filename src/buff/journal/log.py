@@ -737,10 +737,14 @@ def _unusable(error: OSError) -> BuffError:
 
 
 def _lock_of(disk: Disk, root: str, holder: Mapping[str, object]) -> Lock:
-    """Return the one lock of this root in this process: a second one would wait for the first for ever."""
+    """Return the one lock of this root in this process: a second one would wait for the first for ever.
+
+    Of a root that was moved or removed the lock may live on (an error that was caught keeps it), and the file system
+    gives the numbers of what was removed to what is made next.
+    """
     identity = disk.identity(root)
     lock = _LOCKS.get(identity)
-    if lock is None:
+    if lock is None or not lock.is_of(identity):
         lock = _LOCKS[identity] = Lock(disk, root, holder)
     return lock
 

@@ -122,6 +122,20 @@ def test_a_folder_that_is_gone_is_no_timeout(tmp_path: Path) -> None:
         pass
 
 
+def test_the_lock_of_a_root_that_was_moved_is_not_taken_for_that_of_where_it_is_now(tmp_path: Path) -> None:
+    """As of a root that was removed while its lock lived on: the next directory that is made may have its number."""
+    then, now = tmp_path / "then", tmp_path / "now"
+    then.mkdir()
+    left = open_journal(None, str(then))
+    then.rename(now)
+    journal = open_journal(None, str(now))
+    journal.append([note("a")])
+    with pytest.raises(RunsRootInvalid):
+        left.append([note("b")])
+    journal.close()
+    left.close()
+
+
 def test_two_journals_of_one_root_in_one_process_share_one_lock(tmp_path: Path) -> None:
     """Otherwise the second would wait for the first for ever."""
     one, two = open_journal(None, str(tmp_path)), open_journal(None, str(tmp_path / "." / "_journal" / ".."))
