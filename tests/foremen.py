@@ -7,6 +7,7 @@ result of one hides what became of another.
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -76,6 +77,15 @@ def workers(root: Path, but: int | None) -> list[int]:
     store = opened(root)
     pids = [pid_of(name) for name in names if alive(store.disk, store.root, name)]
     return sorted(pid for pid in pids if pid not in (None, but, os.getpid()))  # type: ignore[type-var]
+
+
+def kill(pid: int) -> bool:
+    """Kill a process at once, unless it has ended by itself since it was looked for; return whether it was there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def until(true: Callable[[], bool], seconds: float = 60.0) -> float:

@@ -17,7 +17,7 @@ from buff.errors import StorageFull
 from buff.foreman import Foreman
 from buff.staging import alive, pid_of
 from buff.store import Store
-from foremen import LIMITS, opened, until
+from foremen import LIMITS, kill, opened, until
 from whole import host, names, request, start, write_csv
 
 HOLD: dict[str, Any] = {"strategy": "hold", "params": None}
@@ -43,7 +43,7 @@ def store(root: Path) -> Iterator[Store]:
         for build in store.state.builds.values():  # a test that failed leaves no process behind
             pid = pid_of(build.worker or "")
             if pid not in (None, os.getpid()) and alive(store.disk, store.root, build.worker or ""):
-                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]
+                kill(pid)  # type: ignore[arg-type]
 
 
 def asked(store: Store, csv: Path, count: int = 1, **changes: Any) -> list[str]:

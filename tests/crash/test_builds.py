@@ -5,9 +5,7 @@ journal has a process that lives, soon after a server does; nobody but the dead 
 listed has its bytes; no build has two ends; and a build that succeeded has its run.
 """
 
-import os
 import random
-import signal
 import statistics
 import time
 from collections import Counter
@@ -17,7 +15,7 @@ import pytest
 
 from buff.audit import verify_all
 from buff.journal.events import BuildFailed, BuildFinished, BuildStarted
-from foremen import acknowledged, opened, start, until, workers
+from foremen import acknowledged, kill, opened, start, until, workers
 from whole import names
 
 KILLS, NIGHT_KILLS = 20, 100
@@ -35,8 +33,7 @@ def attack(folder: Path, csv: Path, kills: int, seed: int) -> None:
         found = workers(root, server.pid)
         killed = chance.choice([[], [], [server.pid]]) + (chance.sample(found, 1) if found else [])
         for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-            done["servers" if pid == server.pid else "workers"] += 1
+            done["servers" if pid == server.pid else "workers"] += kill(pid)
         if server.pid in killed:
             server.join()
             started += 1
