@@ -8,7 +8,6 @@ Nothing here reads a file or a clock.
 import hashlib
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -49,14 +48,13 @@ def digest_of(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    match value:
-        case float():
-            if not math.isfinite(value):
-                raise ValueError(f"{value} cannot be written as JSON")
-            return value + 0.0  # -0.0 becomes 0.0
-        case Mapping():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case _:
-            return value
+    kind = type(value)  # exact: msgspec refuses what only derives from these, or has made them of it
+    if kind is dict:
+        return {key: _finite(item) for key, item in value.items()}
+    if kind is float:
+        if not math.isfinite(value):
+            raise ValueError(f"{value} cannot be written as JSON")
+        return value + 0.0  # -0.0 becomes 0.0
+    if kind is list or kind is tuple:
+        return [_finite(item) for item in value]
+    return value

@@ -5,6 +5,7 @@ import json
 import math
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,16 @@ def test_names_are_sorted_at_every_depth_and_text_is_utf8() -> None:
 def test_what_json_cannot_say_is_refused_and_never_null(bad: object) -> None:
     with pytest.raises(ValueError, match="cannot be written as JSON"):
         encode(bad)
+
+
+class Fraction(float):
+    """A number that only derives from what JSON knows."""
+
+
+@pytest.mark.parametrize("odd", [Fraction("nan"), np.float64("nan"), {"a": [np.float64(1.0)]}, {Fraction(1.0)}])
+def test_what_only_derives_from_a_number_is_refused_and_never_null(odd: object) -> None:
+    with pytest.raises(TypeError, match="unsupported"):
+        encode(odd)
 
 
 _FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -6,6 +6,8 @@ record says what was decided at its bar's close and what was filled at its bar's
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -107,20 +109,20 @@ class Records:
         executed, fills = _fills(outcome.trades, begin, end, missing)
         columns = (
             _ACTIONS[action].tolist(),
-            _sparse(count, entered, outcome.budgets(entered + begin).tolist()),
-            _sparse(count, invented, [True] * len(invented)),
+            _sparse(count, entered.tolist(), outcome.budgets(entered + begin).tolist()),
+            _sparse(count, invented.tolist(), [True] * len(invented)),
             _sparse(count, executed, fills),
-            _sparse(count, late, missing[late].tolist()),
+            _sparse(count, late.tolist(), missing[late].tolist()),
             _PERMISSIONS[outcome.permission[part]].tolist(),
             outcome.position[part].tolist(),
             bars.close[part].tolist(),
-            _sparse(count, acted, self._reasons[reason[acted]].tolist()),
+            _sparse(count, acted.tolist(), self._reasons[reason[acted]].tolist()),
             _STATES[outcome.state[part]].tolist(),
-            _sparse(count, ruled, _RULES[rule[ruled]].tolist()),
+            _sparse(count, ruled.tolist(), _RULES[rule[ruled]].tolist()),
             range(begin, end),
-            _sparse(count, acted, outcome.signal[part][acted].tolist()),
+            _sparse(count, acted.tolist(), outcome.signal[part][acted].tolist()),
             self._decisions.target[part].tolist(),
-            stamps(bars.ts[part]),
+            _stamps_again(bars.ts[part].tobytes()),
         )
         return list(map(Record, *columns))
 
@@ -138,8 +140,16 @@ def stamps(ts: NDArray[np.int64]) -> list[str]:
     return [names[day] + _MINUTES[minute] for day, minute in zip(numbers.tolist(), minutes.tolist(), strict=True)]
 
 
-def _sparse(count: int, at: Iterable[int], values: Iterable[Any]) -> list[Any]:
+@lru_cache(maxsize=8)
+def _stamps_again(ts: bytes) -> list[str]:
+    """Return the stamps of a chunk of bars by their bytes: the runs of a sweep have the same. 65,536 are some 5 MB."""
+    return stamps(np.frombuffer(ts, np.int64))
+
+
+def _sparse(count: int, at: Sequence[int], values: Iterable[Any]) -> Iterable[Any]:
     """Return a column with the values at those places and UNSET, which is not written, everywhere else."""
+    if not at:
+        return repeat(UNSET, count)
     column: list[Any] = [UNSET] * count
     for place, value in zip(at, values, strict=True):
         column[place] = value
