@@ -215,6 +215,7 @@ class _Committer:
             return False
         if isinstance(ended, RunCommitted):
             self._written[ended.run_id].result()
+            self._crew.done(ended.run_id)
             self._ready.append(ended)
             return True
         for recipe, answer in self._crew.answers(ended):

@@ -25,6 +25,7 @@ from attrs import frozen
 from buff.errors import BuildLost
 from buff.faults import kind
 from buff.recipe import Lacking, Product, Recipe, Refusal, make_all, shipment, unpacked
+from buff.shelf import Place, Shelf
 
 STILLBORN = 2  # so many pools of ours may break before any of their processes has begun
 SPAWNED = multiprocessing.get_context("spawn")
@@ -37,18 +38,23 @@ LOOKS = 25  # every so often that nothing is heard of an executor it is asked wh
 PATIENCE_SECONDS = 1.0  # how often processes of ours are looked after while they end
 IN_HAND_BYTES = 256 << 20  # about so much of what was made may wait to be written
 BAR_BYTES = 350  # what one bar of a run comes to
+FIXED_BYTES = 1 << 18  # and what comes to it whatever its length, both at most: more than that is carried
 
 Answer = Product | Refusal
 
 
 @frozen(kw_only=True, eq=False)
 class Ended:
-    """Recipes of one dataset that came to an end together, one way or another; `lent`: its columns, if sent."""
+    """Recipes of one dataset that came to an end together, one way or another.
+
+    `lent`: its columns, if sent; `place`: where on the shelf they were to be laid, if anywhere.
+    """
 
     recipes: tuple[Recipe, ...]
     future: "Future[Any]"
     pool: Executor
     lent: Any
+    place: Place | None
 
 
 class Here(Executor):
@@ -78,10 +84,12 @@ class Crew:
         self._begun: Event | None = None  # set when one process of ours comes so far that it could make runs
         self._stillborn = 0
         self._pool = self._given or self._own()
-        foreign = executor is not None and not isinstance(executor, Here)
-        most = AHEAD if foreign else 1 if isinstance(self._given, Here) else 8 * cores
-        room = IN_HAND_BYTES // (BAR_BYTES * max(recipe.bars for recipe in recipes))
-        self.ahead = max(1, min(most, room))
+        near = type(self._pool) is ProcessPoolExecutor  # its processes are on this machine
+        most = 1 if isinstance(self._given, Here) else 8 * cores if near else AHEAD
+        each = FIXED_BYTES + BAR_BYTES * max(recipe.bars for recipe in recipes)
+        self.ahead = max(1, min(most, IN_HAND_BYTES // each))
+        self._shelf = _shelf(self.ahead, each) if near and each <= IN_HAND_BYTES else None
+        self._places: dict[str, Place] = {}  # where what a run came to lies until it is written
         self._shares = SHARES * _workers(executor)
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._futures: dict[Future[Any], tuple[Recipe, ...]] = {}
@@ -110,10 +118,13 @@ class Crew:
             self._submit(tuple(group), self._lent.get(key))
 
     def answers(self, ended: Ended) -> list[tuple[Recipe, Answer]]:
-        """Return what became of recipes that ended, without those that were asked for again. Raises RunDamaged."""
+        """Return what became of recipes that ended, without those that were asked for again. Raises RunDamaged.
+
+        A product may lie on the shelf until its run is said to be `done` with.
+        """
         del self._futures[ended.future]
         try:
-            found = list(zip(ended.recipes, unpacked(ended.future.result()), strict=True))
+            found = list(zip(ended.recipes, self._taken(ended), strict=True))
         except (CancelledError, Exception) as error:
             found = self._lost(ended, error)
         for group in self._held.pop(ended.recipes[0].bars_key, ()) if ended.lent is not None else ():
@@ -124,6 +135,24 @@ class Crew:
         if self._suspects and not self._futures:
             self.ask((self._suspects.popleft(),))
         return [(recipe, answer) for recipe, answer in found if not isinstance(answer, Lacking)]
+
+    def done(self, run_id: str) -> None:
+        """Use the memory again in which a product of this run lies: nobody looks at its bytes any more."""
+        place = self._places.pop(run_id, None)
+        if place is not None and self._shelf is not None:
+            self._shelf.put_back(place)
+
+    def _taken(self, ended: Ended) -> list[Any]:
+        """Return the answers of a future, which travelled or lie on the shelf. Raises whatever it ended with."""
+        told, place = ended.future.result(), ended.place
+        if self._shelf is None or place is None:
+            return unpacked(told)
+        found = unpacked(self._shelf.seen(place, told) if isinstance(told, int) else told)
+        (recipe,) = ended.recipes
+        self._places[recipe.run_id] = place
+        if not (isinstance(told, int) and isinstance(found[0], Product)):
+            self.done(recipe.run_id)
+        return found
 
     def look(self) -> None:
         """See whether an executor that says nothing still takes work. What one that does not has in hand is lost.
@@ -146,17 +175,20 @@ class Crew:
     def _submit(self, recipes: tuple[Recipe, ...], lent: Any, *, spread: bool = False) -> None:
         """Ask for recipes of one dataset, with what was lent of its columns, which are to be spread at first or not."""
         pool = self._pool
+        place = self._shelf.take() if self._shelf is not None and len(recipes) == 1 else None
         try:
             if spread:
                 lent = self._lent[recipes[0].bars_key] = _spread(pool, lent)
             # Dask takes a question that it was asked before for answered, and what was lost is to be made again.
             attempt = max(self._attempts.get(recipe.run_id, 0) for recipe in recipes)
-            future = pool.submit(make_all, recipes, lent, attempt)
+            future = pool.submit(make_all, recipes, lent, attempt, *(() if place is None else (place,)))
         except Exception as error:  # broken or closed: every executor says that in its own way
             future = Future()
             future.set_exception(error)
         self._futures[future] = recipes
-        future.add_done_callback(lambda done: self.ended.put(Ended(recipes=recipes, future=done, pool=pool, lent=lent)))
+        future.add_done_callback(
+            lambda done: self.ended.put(Ended(recipes=recipes, future=done, pool=pool, lent=lent, place=place))
+        )
 
     def _ship(self, recipes: tuple[Recipe, ...]) -> None:
         """Ask again for recipes whose columns a maker lacks.
@@ -176,7 +208,10 @@ class Crew:
             self._submit(recipes, shipment(recipes[0]))
 
     def _lost(self, ended: Ended, error: BaseException) -> list[tuple[Recipe, Any]]:
-        """Keep what was lost to be asked for again; return those that were lost so often that it is their own doing."""
+        """Keep what was lost to be asked for again; return those that were lost so often that it is their own doing.
+
+        Its place on the shelf is not used again: whoever was lost may be at it still.
+        """
         if self._given is None and isinstance(error, BrokenExecutor) and ended.pool is self._pool:
             ended.pool.shutdown(wait=False, cancel_futures=True)
             self._check_begun()
@@ -211,6 +246,8 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._shelf is not None:
+            self._shelf.close()
         if self._given is not None:  # one that was given is its owner's to end
             for future in list(self._futures):
                 future.cancel()
@@ -234,6 +271,14 @@ def _loss(recipe: Recipe, error: BaseException) -> Refusal:
 def _spreads(executor: Executor | None) -> bool:
     """Say whether an executor passes values on by reference, as Dask's does and none of the standard library."""
     return type(executor).__module__.partition(".")[0] == "distributed"
+
+
+def _shelf(places: int, size: int) -> Shelf | None:
+    """Return memory to share with processes of this machine; None where there is none, and everything is carried."""
+    try:
+        return Shelf(places, size)
+    except OSError:
+        return None
 
 
 def _workers(executor: Any) -> int:

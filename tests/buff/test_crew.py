@@ -1,6 +1,8 @@
 """Whoever makes recipes: processes that are replaced when they die, and executors that are somebody else's."""
 
+import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import time
@@ -55,6 +57,51 @@ def test_every_crew_makes_the_same(recipes: list[Recipe]) -> None:
         assert answers(crew, recipes) == expected
 
 
+def told(ended: Any) -> Any:
+    return ended.future.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no memory without a name")
+def test_what_processes_of_this_machine_make_is_laid_down_and_not_carried(recipes: list[Recipe]) -> None:
+    with Crew(Here(), recipes, cores=2) as crew:
+        expected = answers(crew, recipes)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as given, Crew(given, recipes, cores=1) as crew:
+        assert crew.ahead == 8
+        for each in recipes:
+            crew.ask([each])
+        arrived = [crew.ended.get(timeout=120) for _ in recipes]
+        assert [isinstance(told(each), int) for each in arrived] == [True] * 8 + [False] * 4, "more than there is room"
+        found = {recipe.run_id: answer for each in arrived for recipe, answer in crew.answers(each)}
+        assert found == expected
+        for each in recipes:
+            crew.done(each.run_id)
+        again = {recipe.run_id: answer for each in recipes for recipe, answer in once(crew, each)}
+        assert again == expected
+
+
+def once(crew: Crew, recipe: Recipe) -> list[tuple[Recipe, Any]]:
+    """Have one run made, laid down, and dealt with."""
+    crew.ask([recipe])
+    ended = crew.ended.get(timeout=120)
+    assert isinstance(told(ended), int)
+    found = [(each, pickle.loads(pickle.dumps(answer, protocol=5))) for each, answer in crew.answers(ended)]
+    crew.done(recipe.run_id)
+    return found
+
+
+def test_where_no_memory_is_shared_everything_is_carried(
+    recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    with Crew(None, recipes, cores=2) as crew:
+        crew.ask(recipes[:1])
+        ended = crew.ended.get(timeout=120)
+        assert isinstance(told(ended), bytes)
+        ((_, answer),) = crew.answers(ended)
+    assert isinstance(answer, Product)
+
+
 def test_few_recipes_are_made_here(recipes: list[Recipe]) -> None:
     with Crew(None, recipes[:3], cores=2) as crew:
         assert isinstance(crew._pool, Here)
@@ -71,7 +118,7 @@ def test_a_process_of_ours_that_is_killed_is_replaced(recipes: list[Recipe]) -> 
         assert all(isinstance(answer, Product) for answer in answers(crew, recipes).values())
 
 
-def half_an_answer(recipes: Sequence[Recipe], lent: Any, attempt: int) -> bytes:
+def half_an_answer(recipes: Sequence[Recipe], lent: Any, attempt: int, place: Any = None) -> bytes | int:
     """Make recipes; at the first attempt at the run whose name says so, die with half of the answer sent."""
     if attempt == 0 and recipes[0].name == "half":
         send = Connection._send  # type: ignore[attr-defined]
@@ -81,7 +128,7 @@ def half_an_answer(recipes: Sequence[Recipe], lent: Any, attempt: int) -> bytes:
             os.kill(os.getpid(), signal.SIGKILL)
 
         Connection._send = dying  # type: ignore[attr-defined]
-    return recipe_module.make_all(recipes, lent, attempt)
+    return recipe_module.make_all(recipes, lent, attempt, place)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it is about pipes")
@@ -308,7 +355,7 @@ def test_shares_are_small_where_workers_might_wait(recipes: list[Recipe], monkey
 
 
 def test_what_is_in_hand_is_bounded_by_bytes(recipes: list[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crews, "IN_HAND_BYTES", 3 * crews.BAR_BYTES * recipes[0].bars)
+    monkeypatch.setattr(crews, "IN_HAND_BYTES", 3 * (crews.FIXED_BYTES + crews.BAR_BYTES * recipes[0].bars))
     with ThreadPoolExecutor(1) as threads, Crew(threads, recipes, cores=2) as crew:
         assert crew.ahead == 3
     monkeypatch.setattr(crews, "IN_HAND_BYTES", 1)

@@ -33,7 +33,9 @@ def recipe_of(root: Path, minutes: Path, **changes: object) -> Recipe:
 @pytest.mark.parametrize("timeframe", ["1m", "1h", "4h"])
 def test_a_recipe_makes_the_bytes_that_create_writes(tmp_path: Path, minutes: Path, timeframe: str) -> None:
     recipe = recipe_of(tmp_path, minutes, timeframe=timeframe)
-    (made,) = unpacked(make_all([pickle.loads(pickle.dumps(recipe))]))
+    told = make_all([pickle.loads(pickle.dumps(recipe))])
+    assert isinstance(told, bytes)
+    (made,) = unpacked(told)
     assert isinstance(made, Product)
     run = create(tmp_path, minutes, timeframe=timeframe).run
     assert made.run_id == run.id
@@ -74,12 +76,12 @@ def test_answers_come_back_as_they_were_and_their_bytes_are_not_copied(tmp_path:
     recipe = recipe_of(tmp_path, minutes)
     refusal = Refusal(code="INTERNAL", message="no", hint="again", details={"at": 1})
     answers = [make(recipe), Lacking(), refusal, make(evolve(recipe, run_id="another"))]
-    data = packed(answers)
+    data = b"".join(packed(answers))
     found = unpacked(data)
     assert found == answers
     assert isinstance(found[0], Product)
     assert all(isinstance(each, memoryview) and each.obj is data for _, _, each in found[0].artifacts)
-    assert unpacked(packed([])) == []
+    assert unpacked(b"".join(packed([]))) == []
 
 
 def test_another_strategy_or_engine_makes_nothing(tmp_path: Path, minutes: Path) -> None:
