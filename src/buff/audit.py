@@ -16,7 +16,8 @@ from buff.errors import RunDamaged, RunNotFound
 from buff.intake import Progress
 from buff.journal.events import RunVerified
 from buff.market.bars import DTYPES
-from buff.proof import EXITS, Difference, Verdict, still_stands, verify
+from buff.proof import EXITS, Difference, Known, Verdict, judge, still_stands
+from buff.registry.queries import held
 from buff.registry.rows import RunEntry
 from buff.runs.directory import committed_manifest, faults
 from buff.runs.manifest import NAME
@@ -46,13 +47,14 @@ def verify_all(
     entries = sorted(store.state.runs.values(), key=lambda entry: entry.seq)
     record = record and store.problem is None
     seen: Seen = {}
+    known = Known()
     for done, entry in enumerate(entries):
         progress("verifying", done, len(entries))
         try:
             verdict = (
                 stored(store, entry, seen)
                 if stored_bytes_only
-                else verify(store, entry.run_id, record=False, no_lookahead=no_lookahead)
+                else judge(store, held(store.state, entry.run_id), known, no_lookahead=no_lookahead)
             )
         except RunNotFound:
             continue  # it was reclaimed since we began

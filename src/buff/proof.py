@@ -9,7 +9,7 @@ repaired.
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 import attrs
@@ -29,7 +29,7 @@ from buff.journal.events import DatasetStored, RunVerified
 from buff.market.bars import Bars
 from buff.market.options import options_of
 from buff.market.quality import report, resample_facts
-from buff.market.resample import resample
+from buff.market.resample import Resampling, resample
 from buff.market.timeframe import Timeframe
 from buff.recipe import windowed
 from buff.registry.queries import held
@@ -53,6 +53,7 @@ EXITS = {
     "strategy_changed": 14,
     "look_ahead": 15,
 }
+RESAMPLES_KEPT = 2
 NAMED_MAX = 5  # so many sources are named in a sentence
 
 
@@ -108,6 +109,36 @@ class Verdict:
         }
 
 
+class Known:
+    """What runs have in common, found once for all that are verified together: datasets proven, resamples made.
+
+    Columns that change while that is under way may be missed, as by one long look at one run.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._proofs: dict[str, Future[Dataset]] = {}
+        self._resamples: dict[tuple[str, Timeframe], Resampling] = {}
+
+    def proof(self, beside: Executor, root: str, dataset_id: str) -> "Future[Dataset]":
+        """Return the dataset that will have been hashed and derived again, `beside` where nobody asked for it before.
+
+        It raises DatasetNotFound, RunDamaged.
+        """
+        if dataset_id not in self._proofs:
+            self._proofs[dataset_id] = beside.submit(check, root, dataset_id)
+        return self._proofs[dataset_id]
+
+    def resample(self, root: str, dataset: Dataset, timeframe: Timeframe) -> Resampling:
+        """Return the bars of a dataset, proven or not, at a timeframe. Raises RunDamaged."""
+        key = (dataset.id, timeframe)
+        found = self._resamples.pop(key, None) or resample(base_bars(root, dataset), timeframe)
+        self._resamples[key] = found  # behind those that were asked for before
+        if len(self._resamples) > RESAMPLES_KEPT:
+            del self._resamples[next(iter(self._resamples))]
+        return found
+
+
 def verify(
     store: Store,
     run_id: str,
@@ -124,7 +155,7 @@ def verify(
     cannot be read as it was.
     """
     entry = held(store.state, run_id)
-    verdict = _judge(store, entry, sources, progress, no_lookahead)
+    verdict = judge(store, entry, Known(), sources=sources, progress=progress, no_lookahead=no_lookahead)
     if record and not still_stands(entry.verdict, verdict.outcome, no_lookahead):
         artifact = None if verdict.difference is None else verdict.difference.artifact
         store.record(
@@ -138,8 +169,19 @@ def still_stands(known: str | None, outcome: str, no_lookahead: bool) -> bool:
     return known == "look_ahead" and outcome == "identical" and not no_lookahead
 
 
-def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Progress, no_lookahead: bool) -> Verdict:
-    """Look in this order: the disk, the data, the strategy, the engine, the rule. The first to blame is the outcome."""
+def judge(
+    store: Store,
+    entry: RunEntry,
+    known: Known,
+    *,
+    sources: Sequence[str] = (),
+    progress: Progress = silent,
+    no_lookahead: bool = False,
+) -> Verdict:
+    """Return the verdict on a run as `verify` does, with what is `known` of its data, and record nothing.
+
+    The order is: the disk, the data, the strategy, the engine, the rule. The first to blame is the outcome.
+    """
     directory = os.path.join(store.root, entry.run_id)
     try:
         manifest = committed_manifest(store.disk, directory, entry.run_id, entry.manifest_sha256)
@@ -147,16 +189,16 @@ def _judge(store: Store, entry: RunEntry, sources: Sequence[str], progress: Prog
         return _verdict(entry, "damaged", [error.message], Difference(artifact=NAME))
     early: _Remade | None = None
     with ThreadPoolExecutor(1, "buff-check") as beside:
-        checked = beside.submit(check, store.root, manifest["inputs"]["dataset_id"])
+        checked = known.proof(beside, store.root, manifest["inputs"]["dataset_id"])
         compared = beside.submit(lambda: tuple(faults(directory, manifest)))
         if not sources and not no_lookahead and _rule(manifest) is None:
-            early = _early(store, manifest, directory, progress)
+            early = _early(store, manifest, directory, known, progress)
         outcome, blamed = _inputs(store, manifest, sources, progress, checked)
         faulty = compared.result()
     findings = [*(f"{fault.name} {fault.says}" for fault in faulty), *blamed]
     remade = _Remade()
     if outcome is None or (faulty and outcome != "inputs_missing"):
-        remade = early or _remade(store, manifest, directory, progress, no_lookahead)
+        remade = early or _remade(store, manifest, directory, known, progress, no_lookahead)
         findings += remade.findings
     elif no_lookahead:
         findings.append("whether the strategy looks ahead was not tried, since the run could not be made again")
@@ -272,7 +314,9 @@ def _named(sources: Sequence[Mapping[str, Any]]) -> str:
     return f"the dataset is known from other files: {', '.join(names[:NAMED_MAX])}{more}"
 
 
-def _early(store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress) -> _Remade | None:
+def _early(
+    store: Store, manifest: Mapping[str, Any], directory: str, known: Known, progress: Progress
+) -> _Remade | None:
     """Make the run again while its data and its files are still hashed, so that all of it takes no longer than one.
 
     What comes of data that are then found to be others is thrown away. None where anything was raised: that may be
@@ -280,19 +324,19 @@ def _early(store: Store, manifest: Mapping[str, Any], directory: str, progress: 
     """
     try:
         with np.errstate(all="ignore"):
-            return _remade(store, manifest, directory, progress, no_lookahead=False)
+            return _remade(store, manifest, directory, known, progress, no_lookahead=False)
     except Exception:
         return None
 
 
 def _remade(
-    store: Store, manifest: Mapping[str, Any], directory: str, progress: Progress, no_lookahead: bool
+    store: Store, manifest: Mapping[str, Any], directory: str, known: Known, progress: Progress, no_lookahead: bool
 ) -> _Remade:
     """Make every artifact again from the base bars and compare it with what is stored."""
     inputs = manifest["inputs"]
     try:
         dataset = load(store.root, inputs["dataset_id"])
-        made = resample(base_bars(store.root, dataset), Timeframe(inputs["timeframe"]))
+        made = known.resample(store.root, dataset, Timeframe(inputs["timeframe"]))
         window = windowed(made.bars, epoch_ms(inputs["start"]), epoch_ms(inputs["end"]))
         built = build(inputs, window, report(dataset.quality, resample_facts(made)))
     except BuffError as error:

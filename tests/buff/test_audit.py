@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from buff import proof
 from buff.audit import STORED, WORST_FIRST, is_news, verify_all, worst
 from buff.cli.main import run as command_line
 from buff.journal.events import RunVerified
@@ -49,6 +50,24 @@ def test_every_run_is_verified_in_the_order_of_its_commit_archived_ones_too(thre
     assert told(three) == [(run_id, "identical") for run_id in found]
     assert outcomes(three) == found
     assert len(told(three)) == 3, "what the journal says already is not said again"
+
+
+def test_what_runs_share_is_proven_and_resampled_once(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def counted(name: str) -> None:
+        real = getattr(proof, name)
+
+        def call(*values: object) -> object:
+            asked.append(name)
+            return real(*values)
+
+        monkeypatch.setattr(proof, name, call)
+
+    counted("check")
+    counted("resample")
+    assert set(outcomes(three).values()) == {"identical"}
+    assert sorted(asked) == ["check", "resample", "resample"], "of one dataset, at 1h and at 4h"
 
 
 def test_stored_bytes_alone_are_whole_and_that_is_no_news(three: Path) -> None:
@@ -169,6 +188,7 @@ def test_a_dataset_that_was_touched_blames_the_data_of_the_runs_that_use_it(thre
     shutil.rmtree(opened_up(resample.parent))
     assert set(outcomes(three, stored_bytes_only=True).values()) == {"inputs_missing"}
     assert told(three) == [("two", "data_changed"), *((run_id, "inputs_missing") for run_id in ("one", "two", "six"))]
+    assert set(outcomes(three).values()) == {"inputs_missing"}, "as recomputing says of each"
 
 
 def test_nothing_is_recorded_when_nothing_shall_be(three: Path) -> None:
