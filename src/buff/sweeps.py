@@ -31,6 +31,7 @@ from buff.host import Host
 from buff.intake import Progress
 from buff.journal.events import SweepFinished, SweepPlanned
 from buff.journal.record import Entry
+from buff.market.quality import dropped_windows
 from buff.market.spacing import some
 from buff.plans import FOLDER, plan_path
 from buff.recipe import Recipe, Refusal
@@ -74,11 +75,15 @@ class Asked:
 
 @frozen(kw_only=True, repr=False)
 class Sweep:
-    """A sweep that was carried out: what the registry knows of it, and what became of each request, in order."""
+    """A sweep that was carried out: what the registry knows of it, and what became of each request, in order.
+
+    `warnings` say of which dataset and timeframe windows were dropped, as one run of it would.
+    """
 
     entry: SweepEntry
     outcomes: tuple[Outcome, ...]
     skipped: tuple[Skipped, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -280,7 +285,9 @@ def _finish(
     executor: Executor | None,
 ) -> Sweep:
     outcomes = carried_out(store, plans, admission, executor=executor, job=entry.sweep)
-    done = Sweep(entry=store.state.sweeps[entry.sweep], outcomes=outcomes, skipped=skipped)
+    done = Sweep(
+        entry=store.state.sweeps[entry.sweep], outcomes=outcomes, skipped=skipped, warnings=_warnings(plans)
+    )
     known, counts = done.entry, done.counts
     if known.finished is None or counts["made"] or counts["failed"] != known.failed:
         failures = [
@@ -291,6 +298,12 @@ def _finish(
         told = failures[:FAILURES_TOLD]
         store.record(SweepFinished(sweep=entry.sweep, failures=told, by=store.settings.user, **counts))
     return evolve(done, entry=store.state.sweeps[entry.sweep])
+
+
+def _warnings(plans: Sequence[Planned]) -> tuple[str, ...]:
+    recipes = {(each.recipe.dataset.id, each.recipe.timeframe): each.recipe for each in plans if each.recipe}
+    dropped = ((dataset_id[:8], dropped_windows(recipe.quality)) for (dataset_id, _), recipe in recipes.items())
+    return tuple(f"dataset {dataset_id}: {says}" for dataset_id, says in dropped if says is not None)
 
 
 def check_asked(asked: Asked, settings: Settings) -> None:

@@ -245,6 +245,8 @@ def _print_dry(asked: "Asked", *, as_json: bool) -> None:
 
 def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
     failed = sweep.failed
+    for warning in sweep.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if as_json:
         failures = [
             {"at": at, "run_id": each.run_id, "error": each.error.as_dict()}
@@ -253,7 +255,8 @@ def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
         ]
         runs = [outcome.run_id for outcome in sweep.outcomes]
         skipped = [{"request": dict(each.request), "says": each.says} for each in sweep.skipped]
-        print_json({"sweep": sweep.entry, "runs": runs, "failures": failures, "skipped": skipped})
+        told = {"failures": failures, "skipped": skipped, "warnings": sweep.warnings}
+        print_json({"sweep": sweep.entry, "runs": runs, **told})
         return 3 if failed else 0
     entry, counts = sweep.entry, sweep.counts
     click.echo(f"sweep    {entry.sweep}: {entry.what}")

@@ -186,6 +186,11 @@ def test_windows_that_were_dropped_are_said_everywhere(capsys: CAPTURE, place: P
     assert "15m\t1\t2\t0\t" in shown
     (stored,) = told(capsys, "show", run.dataset_id)["resamples"]
     assert (stored["timeframe"], stored["windows"], stored["dropped"], stored["empty"]) == ("15m", 1, 2, 0)
+    sweep = ["sweep", "--dataset", run.dataset_id, "--timeframe", "1m,15m", "--strategy", "hold", "--risk", "1..2"]
+    assert command_line([*sweep, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert msgspec.json.decode(out)["warnings"] == [f"dataset {run.dataset_id[:8]}: {dropped}"]
+    assert err == f"Warning: dataset {run.dataset_id[:8]}: {dropped}\n", "once, however many runs there are"
 
 
 def test_datasets_are_listed_with_what_they_take_and_where_they_are_from(
