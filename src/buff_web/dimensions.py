@@ -234,8 +234,6 @@ def _is_number(value: Any) -> bool:
 
 def _shown(name: str, text: str, value: Any, made: Sequence[Named | None]) -> str:
     match name:
-        case "window" if isinstance(value, int):
-            return str(value + 1)
         case "window" if isinstance(value, list):
             return " to ".join(short_time(str(bound or NOTHING)).removesuffix(" 00:00") for bound in value)
         case "part":

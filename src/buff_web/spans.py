@@ -81,8 +81,8 @@ def _picture(spans: Sequence[Span], several: bool) -> Markup:
     parts = []
     for place, span in enumerate(spans):
         y = TOP + place * row
-        says = f"Window {span.number + 1}: looked at {_said(span.train)}, judged by {_said(span.test)}"
-        number = f'<text x="{LEFT - 8}" y="{y + row - 6}" text-anchor="end">{span.number + 1}</text>'
+        says = f"Window {span.number}: looked at {_said(span.train)}, judged by {_said(span.test)}"
+        number = f'<text x="{LEFT - 8}" y="{y + row - 6}" text-anchor="end">{span.number}</text>'
         parts.append(
             f'<a href="{f"?at.window={span.number}" if several else ""}#map"><title>{html.escape(says)}</title>'
             f"{number if row >= ROW else ''}{bar('train', span.train, y)}{bar('test', span.test, y)}</a>"

@@ -57,10 +57,10 @@ def test_a_walk_has_windows_and_parts() -> None:
     places = [{"window": window, "part": part} for window in range(2) for part in ("train", "test")]
     found = laid([{**place, "start": f"2024-01-0{at + 1}"} for at, place in enumerate(places)], walk=True)
     assert [(each.name, each.shown) for each in found.varying] == [
-        ("window", ("1", "2")),
+        ("window", ("0", "1")),
         ("part", ("looked at", "judged by")),
     ]
-    assert found.told(3) == "window 2, judged by"
+    assert found.told(3) == "window 1, judged by"
 
 
 def test_a_request_that_was_refused_lies_where_its_values_are_known() -> None:

@@ -41,7 +41,7 @@ def test_both_parts_of_every_window_are_drawn_once() -> None:
     (_, x, width), (_, behind, short) = bars[:2]
     assert behind > x + width  # a day was left out between them
     assert round(width / short, 1) == 2.0
-    assert "Window 2: looked at 2024-01-03 to 2024-01-07, judged by 2024-01-08 to 2024-01-10" in page.text
+    assert "Window 1: looked at 2024-01-03 to 2024-01-07, judged by 2024-01-08 to 2024-01-10" in page.text
 
 
 def test_a_window_alone_leads_to_the_maps_as_they_are() -> None:
