@@ -285,9 +285,7 @@ def _finish(
     executor: Executor | None,
 ) -> Sweep:
     outcomes = carried_out(store, plans, admission, executor=executor, job=entry.sweep)
-    done = Sweep(
-        entry=store.state.sweeps[entry.sweep], outcomes=outcomes, skipped=skipped, warnings=_warnings(plans)
-    )
+    done = Sweep(entry=store.state.sweeps[entry.sweep], outcomes=outcomes, skipped=skipped, warnings=_warnings(plans))
     known, counts = done.entry, done.counts
     if known.finished is None or counts["made"] or counts["failed"] != known.failed:
         failures = [

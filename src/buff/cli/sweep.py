@@ -255,8 +255,8 @@ def _print_done(store: "Store", sweep: "Sweep", *, as_json: bool) -> int:
         ]
         runs = [outcome.run_id for outcome in sweep.outcomes]
         skipped = [{"request": dict(each.request), "says": each.says} for each in sweep.skipped]
-        told = {"failures": failures, "skipped": skipped, "warnings": sweep.warnings}
-        print_json({"sweep": sweep.entry, "runs": runs, **told})
+        found = {"sweep": sweep.entry, "runs": runs, "failures": failures, "skipped": skipped}
+        print_json({**found, "warnings": sweep.warnings})
         return 3 if failed else 0
     entry, counts = sweep.entry, sweep.counts
     click.echo(f"sweep    {entry.sweep}: {entry.what}")
