@@ -33,6 +33,7 @@ PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
 
 _BLOCK = re.compile(r"(?:^<!-- (not run|file): (.+?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_DRAWN = re.compile(r"[^\n]*\r")  # and taken away again: a bar, where something took longer than a moment
 _NEXT = "@@ end of command"
 COLUMNS = 220
 
@@ -185,7 +186,7 @@ def on_terminal(commands: list[str], where: Place) -> list[str]:
     printed = b"".join(_read(ours))
     os.close(ours)
     shell.wait()
-    text = _ESCAPE.sub("", printed.decode()).replace("\r\n", "\n")
+    text = _DRAWN.sub("", _ESCAPE.sub("", printed.decode()).replace("\r\n", "\n"))
     return [part.removeprefix("\n") for part in text.split(_NEXT)[: len(commands)]]
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import rich_click as click
 
-from buff.cli.output import Progress, offence_lines, surroundings, table
+from buff.cli.output import offence_lines, surroundings, table
 from buff.errors import BuffError
 from buff.inspection import DRAFT_FILE, inspect_files
+from buff.intake import Progress
 from buff.market.bars import VALUES
 from buff.market.spacing import GAP_KINDS, some
 

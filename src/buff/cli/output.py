@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import rich_click as click
@@ -20,6 +20,9 @@ from buff import canonical
 from buff.errors import BuffError, OutputFailed
 from buff.host import Host, this_host
 from buff.settings import Settings
+
+if TYPE_CHECKING:
+    from buff.cli.bar import Bar
 
 OF_A_RULE_MAX = 5  # the lines of a report that say the same of other places tell nothing new
 # Names of files may hold tabs, line ends and what moves a cursor: a row stays one row, and a cell one cell.
@@ -239,16 +242,26 @@ def offence_lines(details: Mapping[str, Any]) -> Iterator[str]:
         yield f"... and {more:,} more"
 
 
-Progress = Callable[[str, int, int], None]
+class Silent:
+    """Shows no progress."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def away(self) -> None:
+        """Leave the terminal as it is."""
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Give a callable (stage, done, total) that draws a bar once a second has passed; silent when not on a terminal."""
+def progress(*, quiet: bool) -> Iterator["Bar | Silent"]:
+    """Give what is called with (stage, done, total) and draws a bar once a second has passed, on a terminal alone.
+
+    Whoever prints something meanwhile asks for it to be `away` first.
+    """
     if quiet or not sys.stderr.isatty():
-        yield lambda stage, done, total: None
+        yield Silent()
         return
     from buff.cli.bar import Bar
 
     with Bar(PATIENCE_SECONDS) as bar:
-        yield bar.show
+        yield bar

@@ -368,6 +368,7 @@ def _verify_all(runs_root: str | None, how: Mapping[str, bool], *, as_json: bool
         for verdict in verify_all(store, progress=bar, **how):
             found.append(verdict)
             if verdict.exit_code and not as_json:
+                bar.away()
                 _print_verdict(verdict)
         problem = store.problem
     if problem is not None:
