@@ -119,7 +119,14 @@ def building(root: Path, source: Path, count: int) -> Iterator[None]:
 
 
 def ask(served: Served, path: str, accept: str = "application/json") -> Answer:
-    """Ask for an address, which is answered well."""
+    """Ask for an address, which is answered well. A connection that was idle for long may have been closed."""
+    try:
+        return _ask(served, path, accept)
+    except http.client.RemoteDisconnected:
+        return _ask(served, path, accept)
+
+
+def _ask(served: Served, path: str, accept: str) -> Answer:
     spent, begun = served.cpu(), time.perf_counter()
     served.connection.request("GET", path, headers={"accept": accept})
     answer = served.connection.getresponse()

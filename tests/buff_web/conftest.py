@@ -67,8 +67,12 @@ def swept_root(_swept: tuple[Path, tuple[Sweep, ...]]) -> Path:
 
 
 def client_of(root: Path, **options: Any) -> TestClient[Any]:
-    """Return a client of the whole application over a root, guard included."""
-    app = Guard(create_app(opened(root), **options), root=str(root))
+    """Return a client of the whole application over a root, guard included, whose clock stands.
+
+    Pages say how long ago something was: one that is asked for twice is the same, whatever minute ends meanwhile.
+    """
+    now = host().clock()
+    app = Guard(create_app(opened(root, clock=lambda: now), **options), root=str(root))
     return TestClient(app, base_url="http://127.0.0.1:8780", raise_server_exceptions=False)  # type: ignore[arg-type]
 
 

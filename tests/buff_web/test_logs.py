@@ -118,7 +118,9 @@ def test_who_logs_is_never_kept_waiting() -> None:
     dropped = found.pop()
     assert dropped["event"] == "lines_dropped"
     assert len(found) + dropped["lines"] == 1000
-    assert [line["number"] for line in found] == list(range(len(found)))
+    numbers = [line["number"] for line in found]
+    assert numbers == sorted(numbers), "some in the middle may be lost, where the writer began late"
+    assert numbers[:10] == list(range(10))
     sink.close()
 
 
