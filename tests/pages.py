@@ -27,13 +27,13 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+import terminal
+
 REPOSITORY = Path(__file__).parents[1]
 SAMPLE = REPOSITORY / "examples" / "data" / "sample_1m.csv"
 PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
 
 _BLOCK = re.compile(r"(?:^<!-- (not run|file): (.+?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_DRAWN = re.compile(r"[^\n]*\r")  # and taken away again: a bar, where something took longer than a moment
 _NEXT = "@@ end of command"
 COLUMNS = 220
 
@@ -174,31 +174,9 @@ _RUN = {"python": _python, "bash": _bash, "console": _console}
 
 def on_terminal(commands: list[str], where: Place) -> list[str]:
     """Return what each command prints on a terminal. One shell runs them all: `$?` is that of the one before."""
-    import pty
-
     script = "".join(f"{command}\ncode=$?; echo '{_NEXT}'; (exit $code)\n" for command in commands)
-    ours, theirs = pty.openpty()
-    shell = subprocess.Popen(
-        ["bash", "-c", script], cwd=where.directory, env=where.environment, stdin=subprocess.DEVNULL,
-        stdout=theirs, stderr=theirs,
-    )  # fmt: skip
-    os.close(theirs)
-    printed = b"".join(_read(ours))
-    os.close(ours)
-    shell.wait()
-    text = _DRAWN.sub("", _ESCAPE.sub("", printed.decode()).replace("\r\n", "\n"))
-    return [part.removeprefix("\n") for part in text.split(_NEXT)[: len(commands)]]
-
-
-def _read(handle: int) -> Iterator[bytes]:
-    while True:
-        try:
-            data = os.read(handle, 65_536)
-        except OSError:  # Linux's way of saying that the last writer has closed its end
-            return
-        if not data:
-            return
-        yield data
+    _, sent = terminal.run(["bash", "-c", script], cwd=where.directory, env=where.environment)
+    return [part.removeprefix("\n") for part in terminal.shown(sent).split(_NEXT)[: len(commands)]]
 
 
 def written(page: Path, where: Place) -> str:
