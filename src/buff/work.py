@@ -76,6 +76,15 @@ class Work:
 
     def begin(self) -> bool:
         """Record that the build runs, if it still waits and there is room; say whether it does."""
+        try:
+            return self._begin()
+        except Exception:
+            raise
+        except BaseException as error:  # a signal to this process, which may have come when the build was running
+            self.fail(_unexpected(error, self._build))
+            raise
+
+    def _begin(self) -> bool:
         store = self._store
         with store.journal().exclusive() as hold:
             build = store.state.builds.get(self._job)
@@ -145,7 +154,7 @@ class Work:
         """Record a result that was there before; one that was made is recorded with what made it."""
         store = self._store
         with store.journal().exclusive() as hold:
-            if self._open():
+            if self._ours():
                 self.guard()
                 hold.append(self._ended(run_id, dataset_id, existed))
 
@@ -153,15 +162,15 @@ class Work:
         """Record the end with an error, unless the build has ended: then what came after it is no concern of it."""
         store, event = self._store, self._failed(error)
         with store.journal().exclusive() as hold:
-            if self._open():
+            if self._ours():
                 try:
                     hold.append([changes.end(event)])
                 except (LimitExceeded, ValueError):  # it cannot be written as it is; the build ends all the same
                     hold.append([changes.end(changes.shortened(event))])
 
-    def _open(self) -> bool:
+    def _ours(self) -> bool:
         build = self._store.state.builds.get(self._job)
-        return build is not None and build.open
+        return build is not None and build.status == "running" and build.worker == self._owner.name
 
     def _failed(self, error: BuffError) -> BuildFailed:
         return changes.failed(self._build, error, by=self._store.settings.user)

@@ -3,15 +3,21 @@
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from buff import builds
+from buff.jobs import Ended
+from buff.journal.events import BuildStarted
+from buff.journal.log import Hold
+from buff.journal.record import Entry
 from buff.pyramid import BARS_MIN
 from buff.staging import pid_of
+from buff.work import run
 from foremen import LIMITS, opened, until
-from whole import names, request, start, write_csv
+from whole import host, names, request, start, write_csv
 
 
 def test_a_worker_does_its_build_and_says_nothing(root: Path, minutes: Path) -> None:
@@ -53,6 +59,30 @@ def test_a_worker_that_is_told_to_end_leaves_nothing(root: Path, tmp_path: Path)
         assert (out, err, child.returncode) == ("", "", 128 + signal.SIGTERM)
         assert store.state.builds[job].code == "BUILD_LOST"
     assert names(root) == before
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_signal_that_comes_while_a_build_begins_ends_it_if_it_runs(
+    root: Path, minutes: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Before its start is in the journal it still waits, for another process; behind that it is lost at once."""
+    append = Hold.append
+
+    def ended(hold: Hold, entries: Sequence[Entry]) -> object:
+        if not isinstance(entries[0].event, BuildStarted):
+            return append(hold, entries)
+        if begun:
+            append(hold, entries)
+        raise Ended(signal.SIGTERM)
+
+    with opened(root) as store:
+        job = builds.request(store, request(minutes, strategy="hold", params={})).job
+        with monkeypatch.context() as patched, pytest.raises(Ended):
+            patched.setattr(Hold, "append", ended)
+            run(str(root), job, host=host(), settings=LIMITS)
+        build = store.state.builds[job]
+        assert (build.status, build.code) == (("failed", "BUILD_LOST") if begun else ("queued", None))
+        assert names(root)["_staging"] == [store.owner.name]
 
 
 @pytest.mark.parametrize("cache", ["made", "in the way"])
