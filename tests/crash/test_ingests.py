@@ -44,7 +44,7 @@ def test_ctrl_c_ends_an_ingest_without_a_trace_of_it(tmp_path: Path, many_minute
     root = tmp_path / "root"
     done = stopped_at(sign, root, many_minutes, signal.SIGINT)
     assert "Traceback" not in done.stderr
-    assert done.returncode in (0, 130), done.stderr  # 0 when it was done before the signal came
+    assert done.returncode in (0, -signal.SIGINT, 130), done.stderr  # the first two when it was done before
     if done.returncode == 130:
         assert done.stderr.lstrip().startswith("Interrupted.")
         assert set(states(root)) <= {"interrupted", "stored"}
@@ -61,8 +61,11 @@ def test_a_signal_to_end_leaves_no_trace_of_an_ingest(
     root = tmp_path / "root"
     done = stopped_at(sign, root, many_minutes, how)
     assert "Traceback" not in done.stderr
-    assert done.returncode in (0, 128 + how), done.stderr  # 0 when it was done before the signal came
-    if done.returncode:
+    # It may have been done before the signal came; Python itself is then killed by one that comes while it ends.
+    assert done.returncode in (0, -how, 128 + how), done.stderr
+    if done.returncode == -how:
+        assert "buff run create --dataset" in done.stdout, "all that it had to say"
+    elif done.returncode:
         assert done.stderr.lstrip().startswith("Ended by a signal.")
         assert set(states(root)) <= {"interrupted", "stored"}
     left = names(root)

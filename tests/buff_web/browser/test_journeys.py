@@ -383,7 +383,7 @@ def test_a_sweep_without_scripts_is_a_form_and_links(browser: Any, furnished: An
     page.wait_for_url("**metric=trades**")
     page.locator(".spans a").nth(1).click()
     page.wait_for_url("**at.window=1**")
-    assert "Held at window 2" in page.locator("#look").inner_text()
+    assert "Held at window 1" in page.locator("#look").inner_text()
     page.locator(".results thead a").nth(3).click()
     page.wait_for_url("**sort=window**")
     assert page.locator(".strands .lines a").first.get_attribute("href").startswith("/runs/run_")
