@@ -77,9 +77,10 @@ def test_a_signal_that_comes_while_a_build_begins_ends_it_if_it_runs(
 
     with opened(root) as store:
         job = builds.request(store, request(minutes, strategy="hold", params={})).job
-        with monkeypatch.context() as patched, pytest.raises(Ended):
+        with monkeypatch.context() as patched:
             patched.setattr(Hold, "append", ended)
-            run(str(root), job, host=host(), settings=LIMITS)
+            with pytest.raises(Ended):
+                run(str(root), job, host=host(), settings=LIMITS)
         build = store.state.builds[job]
         assert (build.status, build.code) == (("failed", "BUILD_LOST") if begun else ("queued", None))
         assert names(root)["_staging"] == [store.owner.name]

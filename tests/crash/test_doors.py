@@ -120,7 +120,7 @@ def test_ctrl_c_leaves_nothing_behind_and_the_next_create_works(tmp_path: Path, 
     root = tmp_path / "root"
     done = interrupted_at(sign, root, many_minutes)
     assert "Traceback" not in done.stderr
-    if done.returncode == 0:  # it was done before the signal came
+    if done.returncode in (0, -signal.SIGINT):  # it was done before the signal came, which then ends Python itself
         assert len(names(root)["runs"]) == 1
     else:
         assert done.returncode == 130, done.stderr
