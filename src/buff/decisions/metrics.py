@@ -7,7 +7,7 @@ the same on every machine. The definitions, with an example each, stand in `docs
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -186,7 +186,7 @@ def _returns(outcome: Outcome, daily: Floats, span_ms: int) -> _Values:
     return {
         "net_return": _Value(end / start - 1.0, count),
         "cagr": cagr,
-        **_ratios(daily, span_ms),
+        **_ratios(daily, span_ms, ("volatility", "sharpe", "sortino", "psr")),
         "calmar": _calmar(cagr, float(outcome.drawdown.min())),
     }
 
@@ -207,21 +207,26 @@ def _calmar(cagr: _Value, drawdown: float) -> _Value:
     return _Value(cagr.value / abs(drawdown), cagr.samples)
 
 
-def _ratios(daily: Floats, span_ms: int) -> _Values:
-    """Return volatility, Sharpe and Sortino ratio of the daily returns, annualised, without a risk-free rate; PSR."""
+def _ratios(daily: Floats, span_ms: int, ids: Sequence[str]) -> _Values:
+    """Return those of volatility, Sharpe, Sortino and PSR, of daily returns, annualised, without a risk-free rate."""
     days, reason = len(daily) - 1, _daily_null(daily, span_ms)
     if reason is not None:
-        return dict.fromkeys(("volatility", "sharpe", "sortino", "psr"), _Value(None, days, reason))
+        return dict.fromkeys(ids, _Value(None, days, reason))
     returns = (daily[1:] / daily[:-1] - 1.0).tolist()
     mean, deviation, year = _mean(returns), _deviation(returns), math.sqrt(DAYS_A_YEAR)
-    downside = math.sqrt(_sum(min(each, 0.0) * min(each, 0.0) for each in returns) / days)
-    still, unhurt = max(returns) - min(returns) <= _NOTHING, downside <= _NOTHING
-    return {
-        "volatility": _Value(deviation * year, days),
-        "sharpe": _Value(None, days, "zero_variance") if still else _Value(mean / deviation * year, days),
-        "sortino": _Value(None, days, "no_losing_day") if unhurt else _Value(mean / downside * year, days),
-        "psr": _Value(None, days, "zero_variance") if still else _psr(returns, mean, mean / deviation),
+    still = max(returns) - min(returns) <= _NOTHING
+
+    def sortino() -> _Value:
+        downside = math.sqrt(_sum(min(each, 0.0) * min(each, 0.0) for each in returns) / days)
+        return _Value(None, days, "no_losing_day") if downside <= _NOTHING else _Value(mean / downside * year, days)
+
+    values: dict[str, Callable[[], _Value]] = {
+        "volatility": lambda: _Value(deviation * year, days),
+        "sharpe": lambda: _Value(None, days, "zero_variance") if still else _Value(mean / deviation * year, days),
+        "sortino": sortino,
+        "psr": lambda: _Value(None, days, "zero_variance") if still else _psr(returns, mean, mean / deviation),
     }
+    return {id: values[id]() for id in ids}
 
 
 def _psr(returns: list[float], mean: float, ratio: float) -> _Value:
@@ -458,7 +463,7 @@ def _benchmark(bars: Bars, outcome: Outcome, warmup: int, span_ms: int) -> _Valu
     curve = held(bars, start, warmup)
     if curve is None:
         return dict.fromkeys(ids, _Value(None, 0, "no_tradable_bar"))
-    ratios = _ratios(daily_equity(bars, curve, start), span_ms)
+    ratios = _ratios(daily_equity(bars, curve, start), span_ms, ("volatility", "sharpe"))
     peak = np.maximum(np.maximum.accumulate(curve), start)
     return {
         "buy_and_hold": _Value(float(bars.close[-1]) / float(bars.open[first]) - 1.0, len(bars) - first),
