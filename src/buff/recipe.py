@@ -6,12 +6,15 @@ committer, on the root's own disk, makes bytes true. What cannot be made comes b
 do not travel well. Between processes all of it is one value of bytes, which every executor carries at the least cost.
 """
 
+import ctypes
 import hashlib
 import os
 import pickle
 import struct
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -40,7 +43,8 @@ from buff.shelf import Place, lay
 from buff.times import epoch_ms, iso
 
 LISTED_METRICS = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
-KEPT_BYTES = (32 << 20) - (64 << 10)  # of memory that is free, a process keeps about twice so much
+KEPT_BYTES = 64 << 20  # so much memory that is free a process keeps; half of it is the largest block glibc allows
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 4  # so many datasets' bars a process keeps between recipes
 
 
@@ -149,13 +153,16 @@ def make_all(
 
 @cache
 def _keep_memory() -> None:
-    """Have this process keep the memory of one run for the next, where its C library is glibc; elsewhere do nothing.
+    """Have this process keep the memory of one run for the next, where its C library is glibc.
 
     By default it gives everything above 128 KiB back to the system and is given it again, zeroed page by page: a fifth
-    of the time of a run. Freeing one large block raises that bound to its size, and to 32 MiB at most (mallopt(3),
-    M_MMAP_THRESHOLD). The block is never touched.
+    of the time of a run. Dask has its workers give back even more. See mallopt(3).
     """
-    bytes(KEPT_BYTES)
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # another C library
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES // 2)
+            library.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def packed(answers: "Sequence[Made]") -> list[bytes | memoryview]:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -35,6 +36,9 @@ RUNS = 40
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     with (
+        mock.patch.dict(
+            os.environ
+        ),  # Dask sets what its workers are to inherit, and leaves it there for all that follow
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50
         ) as cluster,

@@ -129,12 +129,23 @@ def _dask(place: Place) -> Makers:
     started: Any = distributed  # it has types for some of this
     kept = {"processes": True, "dashboard_address": ":0", "host": "127.0.0.1", "silence_logs": 50}
     number = place.host.cores
-    with _quiet_children():
+    with _quiet_children(), _own_environment():
         cluster = place.entered("cluster", lambda: started.LocalCluster(n_workers=number, threads_per_worker=1, **kept))
     client: Any = place.entered("client", lambda: started.Client(cluster))
     client.wait_for_workers(number)
     pids = list(client.run(os.getpid).values())
     return client.get_executor(), lambda: pids
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Leave the environment as it was: Dask sets there how its workers treat memory, and ours would inherit that."""
+    before = dict(os.environ)  # noqa: TID251 - it is put back, and nothing is read from it
+    try:
+        yield
+    finally:
+        os.environ.clear()  # noqa: TID251
+        os.environ.update(before)  # noqa: TID251
 
 
 @contextmanager
