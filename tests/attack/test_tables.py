@@ -64,6 +64,14 @@ def test_tables_of_any_types_are_accepted_or_refused(share: int) -> None:
     assert min(counts["accepted"], counts["refused"]) > 50 * share
 
 
+def test_a_damaged_type_that_pyarrow_has_no_array_for_is_refused() -> None:
+    """Found by the attack below at night: a flipped byte made an interval of months of a column."""
+    chance = random.Random("damaged tables 1850")
+    found = outcome(damaged(file_of(table_of(chance), chance), chance), CsvOptions(base="1d"), reference=False)  # type: ignore[arg-type]
+    assert isinstance(found, dict)
+    assert found["message"].startswith("bars.parquet, line 1: the table cannot be read: a column has a type")
+
+
 @SHARES
 def test_damaged_tables_are_accepted_or_refused(share: int) -> None:
     counts = attack("damaged tables", 1_200 * share, lambda chance: damaged(file_of(table_of(chance), chance), chance))

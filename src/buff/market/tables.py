@@ -35,7 +35,7 @@ def read(content: bytes, reading: Reading, *, reference: bool = False) -> Iterat
         reading.layout, reading.heading = named(names, reading.options.declaration, reading.file), False
         # A column may have two roles, and is still one column.
         for batch in batches([reading.layout.names[place] for place in sorted(set(reading.layout.places.values()))]):
-            batch.validate(full=True)  # what a damaged file says of its cells may point anywhere
+            _validate(batch)
             columns = None if reference else _whole(batch, reading)
             yield _by_row(batch, reading) if columns is None else columns
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -50,11 +50,20 @@ def glimpse(content: bytes, rows: int) -> tuple[tuple[str, ...], tuple[tuple[str
         names, batches = _opened(content)
         batch = next(iter(batches(names)), None)
         if batch is not None:
-            batch.validate(full=True)
+            _validate(batch)
         texts = [] if batch is None else [_texts(column) for column in batch.slice(0, rows).columns]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken(error) from error
     return tuple(names), tuple(zip(*texts, strict=True))
+
+
+def _validate(batch: Any) -> None:
+    """Refuse what a damaged file says of its cells, which may point anywhere, and of their types. Raises Broken."""
+    batch.validate(full=True)
+    try:
+        _ = batch.columns
+    except KeyError as error:  # how pyarrow says that it has no array of a type, such as an interval of months
+        raise Broken("the table cannot be read: a column has a type that no array has here") from error
 
 
 def _broken(error: Exception) -> Broken:
