@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import IO
 
 Output = IO[bytes] | int | None
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 NO_ROOM = 75  # exit code of a process that found no room to work: what sendmail calls "try again later"
 
 if sys.platform == "win32":
@@ -107,3 +109,13 @@ def _named(pid: int, word: str) -> bool:
             return word.encode() in file.read().split(b"\0")
     except OSError:
         return False
+
+
+def allocate(parameters: Mapping[int, int]) -> None:
+    """Say how this process keeps memory that it freed: parameters of mallopt(3). Without glibc nothing is done."""
+    if sys.platform == "linux":
+        import ctypes  # numpy has it by now where memory matters
+
+        with suppress(AttributeError, OSError):  # another C library
+            for parameter, value in parameters.items():
+                ctypes.CDLL(None).mallopt(parameter, value)

@@ -6,15 +6,12 @@ committer, on the root's own disk, makes bytes true. What cannot be made comes b
 do not travel well. Between processes all of it is one value of bytes, which every executor carries at the least cost.
 """
 
-import ctypes
 import hashlib
 import os
 import pickle
 import struct
-import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -31,6 +28,7 @@ from buff.decisions.sharpe import numbers_of
 from buff.decisions.strategy import packages, source_sha256, strategy
 from buff.errors import BuffError, Internal, RunDamaged, StrategyInvalid
 from buff.faults import told
+from buff.jobs import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, allocate
 from buff.journal.events import RunCommitted
 from buff.market.bars import COLUMNS, DTYPES, Bars
 from buff.market.quality import report
@@ -44,7 +42,6 @@ from buff.times import epoch_ms, iso
 
 LISTED_METRICS = ("net_return", "cagr", "sharpe", "max_drawdown", "win_rate", "profit_factor")
 KEPT_BYTES = 64 << 20  # so much memory that is free a process keeps; half of it is the largest block glibc allows
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 4  # so many datasets' bars a process keeps between recipes
 
 
@@ -156,13 +153,9 @@ def _keep_memory() -> None:
     """Have this process keep the memory of one run for the next, where its C library is glibc.
 
     By default it gives everything above 128 KiB back to the system and is given it again, zeroed page by page: a fifth
-    of the time of a run. Dask has its workers give back even more. See mallopt(3).
+    of the time of a run. Dask has its workers give back even more.
     """
-    if sys.platform == "linux":
-        with suppress(AttributeError, OSError):  # another C library
-            library = ctypes.CDLL(None)
-            library.mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES // 2)
-            library.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+    allocate({M_MMAP_THRESHOLD: KEPT_BYTES // 2, M_TRIM_THRESHOLD: KEPT_BYTES})
 
 
 def packed(answers: "Sequence[Made]") -> list[bytes | memoryview]:

@@ -6,7 +6,6 @@ seconds, whatever is under way; builds are processes of their own and go on.
 """
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -24,6 +23,7 @@ from litestar import Litestar
 from buff import Store, __version__
 from buff.errors import RunConfigInvalid
 from buff.feed import Feed
+from buff.jobs import M_MMAP_THRESHOLD, allocate
 from buff_web.app import create_app
 from buff_web.assets import library_path, load
 from buff_web.guard import LOOPBACK, Guard
@@ -37,7 +37,6 @@ END_SECONDS: Final = 2.6  # after which the process ends, even if a thread is st
 AT_ONCE: Final = 130  # the exit code when it is told to end twice: what shells give a process ended by Ctrl-C
 FILES_MAX: Final = 65_536
 BLOCK_BYTES: Final = 1 << 20  # what is larger is the system's again as soon as it is freed
-_M_MMAP_THRESHOLD: Final = -3  # of glibc's malloc.h
 _BACKLOG = 128
 
 
@@ -151,9 +150,7 @@ def _give_memory_back() -> None:
     By itself it keeps blocks as large as any that was freed, up to 32 MiB, for each thread: 600 MB after twenty clients
     read a run of millions of bars.
     """
-    if sys.platform == "linux":
-        with contextlib.suppress(AttributeError, OSError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, BLOCK_BYTES)
+    allocate({M_MMAP_THRESHOLD: BLOCK_BYTES})
 
 
 class _Server(uvicorn.Server):
